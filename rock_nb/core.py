@@ -39,13 +39,13 @@ def root() -> Path:
     places = [here, Path.cwd(), *Path.cwd().parents]
     return next((p for p in places if (p/'settings.ini').exists() and (p/'nbs').is_dir()), Path.cwd())
 
-# %% ../nbs/00_core.ipynb #d9393429
+# %% ../nbs/00_core.ipynb #826c1e7e
 def resolve(path: str | Path,  # absolute, or relative to the working directory (if there) or to the project root
            ) -> Path:
-    "An absolute path for something that is read."
+    "An absolute path for something that is read; inside `nbs/`, where Jupyter starts, only the project root counts."
     p = Path(path).expanduser()
-    if p.is_absolute(): return p
-    return p.resolve() if p.exists() else (root()/p).resolve()
+    here = not Path.cwd().is_relative_to(root()/'nbs') and p.exists()
+    return p.resolve() if here or p.is_absolute() else (root()/p).resolve()
 
 # %% ../nbs/00_core.ipynb #24b0c649
 def in_test() -> bool:
