@@ -6,7 +6,7 @@
 __all__ = ['CLASSES', 'PROPERTIES', 'LOOKS', 'CONFUSED', 'NUISANCES', 'CONTEST', 'FORMAT', 'noise', 'clouds', 'bent', 'grains',
            'bands', 'spots', 'veins', 'patches', 'look', 'minerals', 'rock', 'outline', 'ground', 'lit', 'camera',
            'bar', 'finger', 'dust', 'moved', 'gravel', 'sides', 'draw', 'counts', 'plan', 'jpeg', 'tables', 'is_sample',
-           'make']
+           'make', 'find_data']
 
 # %% ../../nbs/data/sample.ipynb #70e6af54
 import os, shutil
@@ -395,3 +395,14 @@ def make(root: str | Path,          # folder of the data set; a relative path co
             os.replace(aside, root)
         finally: shutil.rmtree(aside, ignore_errors=True)
     return root
+
+# %% ../../nbs/data/sample.ipynb #13e05493
+def find_data(data: str | Path | None = None,  # a data folder or CSV file; None: `data/`, else generated photographs
+             ) -> Path:
+    "Where the photographs are."
+    if data is not None and not core.resolve(data).exists(): raise BadInput(f'no data folder {core.resolve(data)}; give `data` a folder with one folder of photographs per class')
+    if data is not None: return core.resolve(data)
+    own = core.root()/'data'
+    if not core.in_test() and any((own/n).exists() for n in ('train', 'train.csv')): return own
+    if not core.in_test(): return make(own/'sample')
+    return make(core.outputs()/'sample', n=84, n_test=21, size=(40, 60))

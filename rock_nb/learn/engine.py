@@ -6,7 +6,7 @@
 __all__ = ['Job', 'Tally', 'timed', 'train_epoch', 'validate', 'Stage', 'phase_of', 'save_weights', 'load_weights',
            'save_checkpoint', 'load_checkpoint', 'run_epoch', 'enter', 'learn', 'note_timing']
 
-# %% ../../nbs/learn/engine.ipynb #c7d56726
+# %% ../../nbs/learn/engine.ipynb #ae953766
 import time
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..core import BadInput, Run, atomic, progress, seed_of, write_csv
+from ..core import BadInput, Run, atomic, lock, progress, seed_of, write_csv
 from ..data.loader import Normalise
 from ..judge.metric import macro_f1, per_class
 from ..judge.predict import autocast, predict
@@ -160,14 +160,14 @@ def enter(job: Job, stage: Stage | None, epoch: int) -> Stage:
     if job.recipe.phases[index].start == 'best' and job.run.best.exists(): load_weights(job.run.best, job.model)
     return Stage(job, index)
 
-# %% ../../nbs/learn/engine.ipynb #9a06fe7b
+# %% ../../nbs/learn/engine.ipynb #d7b16198
 def learn(job: Job,
           show=None,             # called after each epoch with the history and the table of classes
          ) -> pd.DataFrame:      # the history, a line an epoch
     "Train by the recipe, from wherever the run stands; afterwards the network holds the best weights."
     history, stage = load_checkpoint(job)
     left = job.recipe.epochs - len(history)
-    with progress(label='training', total=left*(len(job.train.dataset) + len(job.valid.dataset))) as bar:
+    with lock(job.run.path), progress(label='training', total=left*(len(job.train.dataset) + len(job.valid.dataset))) as bar:
         for epoch in range(len(history), job.recipe.epochs):
             stage = enter(job, stage, epoch)
             row, table, timing = run_epoch(job, stage, epoch, bar)

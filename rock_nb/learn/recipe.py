@@ -7,12 +7,11 @@ __all__ = ['LOSSES', 'OPTIMIZERS', 'SCHEDULES', 'CLASS_WEIGHTS', 'CHOICES', 'RAN
            'Phase', 'Recipe', 'check_number', 'check_recipe', 'recipe', 'baseline', 'v1', 'v2', 'v3', 'v4', 'v5',
            'with_epochs', 'with_lr', 'override', 'at_scale', 'get_recipe', 'to_dict', 'from_dict', 'differences']
 
-# %% ../../nbs/learn/recipe.ipynb #8ae4c438
-import argparse, ast
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+# %% ../../nbs/learn/recipe.ipynb #6ae2b40f
+from dataclasses import asdict, dataclass, fields, replace
 
 from ..core import BadInput, choose
-from ..data.transform import AUGMENTS, FITS
+from ..data.transform import AUGMENTS, SQUARES
 from ..judge.predict import AMP, TTA
 from ..model.build import STATS, check_arch
 
@@ -26,7 +25,7 @@ class Phase:
     start: str = 'last'        # which weights it begins with: the 'last' or the 'best' so far
     frozen_eval: bool = True   # frozen parts in evaluation mode: their batch normalisation rests
 
-# %% ../../nbs/learn/recipe.ipynb #33829ff2
+# %% ../../nbs/learn/recipe.ipynb #a9a010ee
 @dataclass(frozen=True)
 class Recipe:
     "How to train and judge one network."
@@ -36,7 +35,7 @@ class Recipe:
     img_size: int = 299                  # pixels, of the square that the network sees
     batch_size: int = 32                 # photographs a step and process
     phases: tuple[Phase, ...] = (Phase(5),)
-    fit: str = 'pad'                     # how a photograph becomes a square
+    square: str = 'pad'                  # how a photograph becomes one: 'pad', 'stretch', 'crop'
     augment: str = 'none'                # augmentation set
     stats: str = 'half'                  # mean and std: 'half', 'imagenet', or 'model' (what its weights were learned with)
     optimizer: str = 'adam'
@@ -56,9 +55,9 @@ class Recipe:
     @property
     def lr(self) -> float: return self.phases[0].lr
 
-# %% ../../nbs/learn/recipe.ipynb #af998a0d
+# %% ../../nbs/learn/recipe.ipynb #8f992ce4
 LOSSES, OPTIMIZERS, SCHEDULES, CLASS_WEIGHTS = ('ce',), ('adam', 'adamw', 'sgd'), ('none', 'plateau'), ('none', 'balanced')
-CHOICES = dict(fit=FITS, augment=AUGMENTS, stats=(*STATS, 'model'), optimizer=OPTIMIZERS, schedule=SCHEDULES, loss=LOSSES,
+CHOICES = dict(square=SQUARES, augment=AUGMENTS, stats=(*STATS, 'model'), optimizer=OPTIMIZERS, schedule=SCHEDULES, loss=LOSSES,
                class_weights=CLASS_WEIGHTS, amp=(*AMP, 'auto'), tta=TTA)
 RANGES = dict(img_size=(16, 4096), batch_size=(1, 65536), weight_decay=(0, 1), factor=(1e-6, 1), patience=(0, 10**6), smoothing=(0, 1), valid=(.001, .999), seed=(0, 2**31))
 
