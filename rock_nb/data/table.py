@@ -157,10 +157,11 @@ def read_train(root: Path, label: Callable | None = None, level: int = 0) -> pd.
         return frame.sort_values('path', ignore_index=True)
     return class_folders(root, label, level, below='train' if (root/'train').is_dir() else '')
 
-# %% ../../nbs/data/table.ipynb #962f27be
+# %% ../../nbs/data/table.ipynb #ec19d6d3
 def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     "`frame` with the columns `fold` (and `group`) of a CSV file that has a row for each of its paths."
-    given = rename_columns(pd.read_csv(file, dtype=str, keep_default_na=False))
+    try: given = rename_columns(pd.read_csv(file, dtype=str, keep_default_na=False))
+    except (OSError, ValueError) as e: raise BadInput(f'{file} is no readable CSV file: {e}') from None
     for c in ('path', 'fold'):
         if c not in given: raise BadInput(f'{file} has no column {c!r}; expected path, fold and perhaps group')
     given = given[[c for c in ('path', 'fold', 'group') if c in given]].drop_duplicates('path').set_index('path')

@@ -29,16 +29,17 @@ def per_class(labels, preds, classes) -> pd.DataFrame:   # indexed by class: pre
     called = np.bincount(np.asarray(preds), minlength=len(classes))
     return pd.DataFrame(dict(precision=p, recall=r, f1=f, support=n, predicted=called), index=pd.Index(classes, name='class'))
 
-# %% ../../nbs/judge/metric.ipynb #f53f85df
+# %% ../../nbs/judge/metric.ipynb #37a7f4da
 def summary(labels,
             probs,           # (n, classes), rows sum to 1
             classes) -> dict[str, float]:
     "Macro F1, accuracy, balanced accuracy and log-loss."
     k, preds = np.arange(len(classes)), np.asarray(probs).argmax(1)
     seen = np.unique(labels)
+    probs = np.clip(probs, 1e-7, 1)
     balanced = float(np.mean([np.mean(preds[labels == c] == c) for c in seen]))
     return dict(f1=macro_f1(labels, preds, len(classes)), accuracy=float(accuracy_score(labels, preds)), balanced_accuracy=balanced,
-                log_loss=float(log_loss(labels, np.clip(probs, 1e-7, 1), labels=k)))
+                log_loss=float(log_loss(labels, probs/probs.sum(1, keepdims=True), labels=k)))
 
 # %% ../../nbs/judge/metric.ipynb #4f8244ed
 def confusion(labels, preds, classes,
@@ -59,10 +60,10 @@ def plot_confusion(labels, preds, classes, size: float = 4.2) -> plt.Figure:
         ax.set_title(title, fontsize=10); ax.tick_params(labelsize=8)
     return fig
 
-# %% ../../nbs/judge/metric.ipynb #0888b4d1
+# %% ../../nbs/judge/metric.ipynb #4292aee6
 def confused_pairs(labels, preds, classes) -> pd.DataFrame:   # true, predicted, count, share of the true class
     "Pairs of different classes by how often one was taken for the other."
     cm = confusion(labels, preds, classes)
     long = cm.stack().rename('count').reset_index()
-    long['share'] = long['count']/long.true.map(cm.sum(1)).clip(lower=1)
+    long['share'] = long['count']/long.true.map(cm.sum(axis=1)).clip(lower=1)
     return long[(long.true != long.predicted) & (long['count'] > 0)].sort_values(['count', 'share'], ascending=False, ignore_index=True)

@@ -15,13 +15,13 @@ from matplotlib.ticker import MaxNLocator
 
 from ..core import in_notebook
 
-# %% ../../nbs/learn/liveplot.ipynb #2a01db69
+# %% ../../nbs/learn/liveplot.ipynb #acd6f1b9
 def plot_history(history: pd.DataFrame,  # a run's history.csv
                  epochs: int = None,     # how many there will be (None: as many as there are)
                  title: str = '') -> Figure:
     "Loss and macro F1, training and validation, over the epochs; phases apart, the best epoch marked."
-    fig = Figure(figsize=(9, 3), dpi=80, layout='constrained')
-    for ax, what, name in zip(fig.subplots(1, 2), ('loss', 'f1'), ('loss', 'macro F1')):
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3), dpi=80, layout='constrained')
+    for ax, what, name in zip(axes, ('loss', 'f1'), ('loss', 'macro F1')):
         for part, style in dict(train='C0.-', valid='C1.-').items(): ax.plot(history.epoch, history[f'{part}_{what}'], style, label=part, ms=5, lw=1.4)
         for start in history.epoch[history.phase.diff() > 0]: ax.axvline(start - .5, color='.6', ls=':', lw=1)
         ax.set(xlabel='epoch', title=name, xlim=(.5, (epochs or history.epoch.max()) + .5)); ax.grid(alpha=.25)
@@ -30,6 +30,7 @@ def plot_history(history: pd.DataFrame,  # a run's history.csv
     ax.plot(best.epoch, best.valid_f1, 'o', mfc='none', mec='C3', ms=11); ax.set_ylim(0, 1)
     ax.set_title(f'macro F1, best {best.valid_f1:.4f} in epoch {int(best.epoch)}')
     fig.suptitle(title)
+    plt.close(fig)    # shown where it is returned, or by `LivePlot`, not by the cell's end as well
     return fig
 
 # %% ../../nbs/learn/liveplot.ipynb #262aa32f

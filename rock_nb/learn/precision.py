@@ -15,11 +15,11 @@ from ..core import choose, outputs, read_json, write_json
 from ..judge.predict import AMP, autocast
 from ..model.freeze import freeze, learning_mode
 
-# %% ../../nbs/learn/precision.ipynb #222a2a8c
+# %% ../../nbs/learn/precision.ipynb #3931a92a
 def candidates(device: torch.device) -> list[str]:
-    "The precisions worth trying on a device."
+    "The precisions worth trying on a device; a processor that only emulates bfloat16 would take minutes for a step."
     if device.type == 'cuda': return ['none', 'bf16', 'fp16'] if torch.cuda.is_bf16_supported(including_emulation=False) else ['none', 'fp16']
-    return ['none', 'bf16'] if device.type == 'cpu' else ['none']
+    return ['none', 'bf16'] if device.type == 'cpu' and torch.ops.mkldnn._is_mkldnn_bf16_supported() else ['none']
 
 # %% ../../nbs/learn/precision.ipynb #58e0fbc7
 def seconds_per_step(model: nn.Module, amp: str, batch: torch.Tensor, steps: int = 3) -> float:
@@ -33,12 +33,12 @@ def seconds_per_step(model: nn.Module, amp: str, batch: torch.Tensor, steps: int
     for _ in range(steps): start = time.perf_counter(); step(); times.append(time.perf_counter() - start)
     return sorted(times)[steps//2]
 
-# %% ../../nbs/learn/precision.ipynb #96eee44c
+# %% ../../nbs/learn/precision.ipynb #88ff9717
 def measure(model: nn.Module,       # on its device
             img_size: int,
             batch_size: int,        # on a CPU at most 8 are used: the ratios are the same
             train: str = 'all',     # what learns
-           ) -> dict[str, float]:   # precision -> photographs a second
+           ) -> dict[str, float]:   # precision -> photographs a second; empty where there is no choice
     "Training speed at each precision."
     device = next(model.parameters()).device
     model = copy.deepcopy(model)
@@ -46,13 +46,14 @@ def measure(model: nn.Module,       # on its device
     n = batch_size if device.type == 'cuda' else min(batch_size, 8)
     batch = torch.zeros(max(n, 2), 3, img_size, img_size, device=device).contiguous(memory_format=torch.channels_last)
     with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
-        return {a: len(batch)/seconds_per_step(model, a, batch) for a in candidates(device)}
+        names = candidates(device)
+        return {a: len(batch)/seconds_per_step(model, a, batch) for a in names} if len(names) > 1 else {}
 
-# %% ../../nbs/learn/precision.ipynb #097f6e4d
+# %% ../../nbs/learn/precision.ipynb #909ba9bb
 def fastest(speeds: dict[str, float], margin: float = 1.1) -> str:
     "The fastest precision; a lower one must be faster by `margin` to be worth it."
-    best = max(speeds, key=speeds.get)
-    return best if speeds[best] >= margin*speeds['none'] else 'none'
+    best = max(speeds, key=speeds.get, default='none')
+    return best if best != 'none' and speeds[best] >= margin*speeds['none'] else 'none'
 
 # %% ../../nbs/learn/precision.ipynb #6b817cdd
 def choose_amp(amp: str,            # 'none', 'bf16', 'fp16' or 'auto'

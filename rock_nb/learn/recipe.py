@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['LOSSES', 'OPTIMIZERS', 'SCHEDULES', 'CLASS_WEIGHTS', 'CHOICES', 'RANGES', 'LADDER', 'FIELDS', 'OVERRIDES', 'SCALES',
            'Phase', 'Recipe', 'check_number', 'check_recipe', 'recipe', 'baseline', 'v1', 'v2', 'v3', 'v4', 'v5',
-           'with_epochs', 'with_lr', 'override', 'at_scale', 'get_recipe', 'to_dict', 'from_dict', 'differences']
+           'with_epochs', 'with_lr', 'override', 'at_scale', 'pick_scale', 'get_recipe', 'to_dict', 'from_dict',
+           'differences']
 
-# %% ../../nbs/learn/recipe.ipynb #6ae2b40f
+# %% ../../nbs/learn/recipe.ipynb #07eac057
 from dataclasses import asdict, dataclass, fields, replace
 
-from ..core import BadInput, choose
+from ..core import BadInput, choose, in_test
 from ..data.transform import AUGMENTS, SQUARES
 from ..judge.predict import AMP, TTA
 from ..model.build import STATS, check_arch
@@ -160,6 +161,11 @@ def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
     if not small: return r
     epochs = min(10, max(len(r.phases), min(r.epochs, 4 if scale == 'demo' else 1), round(r.epochs*small['epochs'])))
     return with_epochs(replace(r, img_size=small['img_size'], batch_size=small['batch_size'], amp='auto' if scale == 'demo' else 'none'), epochs)
+
+# %% ../../nbs/learn/recipe.ipynb #180927a3
+def pick_scale(scale: str | None, generated: bool) -> str:
+    "The scale asked for; else `smoke` under test, `demo` for generated photographs, `full` for real ones."
+    return scale or ('smoke' if in_test() else 'demo' if generated else 'full')
 
 # %% ../../nbs/learn/recipe.ipynb #580aff00
 def get_recipe(version: str = 'baseline',  # a name in `LADDER`

@@ -1,0 +1,49 @@
+# Two commands do everything on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+# what `make demo` can be given, e.g. DATA=photos RECIPES="baseline v5" ARCH=resnet50; all may be left out
+GIVEN  := RECIPES:versions DATA:data FOLDS:folds FOLD:fold TEST_FOLD:test_fold ARCH:arch PRETRAINED:pretrained EPOCHS:epochs \
+  IMG_SIZE:img_size BATCH_SIZE:batch_size LR:lr SCALE:scale OUT:out WORKERS:workers DEVICE:device ON_ERROR:on_error SEED:seed
+field   = $(word $(2),$(subst :, ,$(1)))
+OPTIONS = $(foreach g,$(GIVEN),$(if $(filter command,$(origin $(call field,$(g),1))),--$(call field,$(g),2) "$($(call field,$(g),1))"))
+
+.PHONY: help env demo test notebooks pytest nodiff readme lab clean
+help:
+	@echo "make demo    environment, sample photographs if data/ has none, then the whole pipeline"
+	@echo "make test    every notebook (nbdev_test), pytest, and no difference after export and clean"
+	@echo "make lab     JupyterLab on the notebooks"
+	@echo "make readme  README.md from nbs/index.ipynb"
+
+# the environment: made once, and again when its files change
+$(BIN)/.installed: setup.py settings.ini requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; give one with PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[demo,dev]'
+	@touch $@
+env: $(BIN)/.installed
+
+demo: env
+	$(BIN)/python -m rock_nb.pipeline $(OPTIONS)
+
+lab: env
+	$(BIN)/jupyter lab --notebook-dir=nbs
+
+test: nodiff notebooks pytest
+
+notebooks: env
+	$(BIN)/nbdev_test --n_workers 2 --timing
+
+pytest: env
+	$(BIN)/python -m pytest tests
+
+# export, clean and the README may change nothing
+nodiff: env
+	$(BIN)/python tests/nodiff.py
+
+readme: env
+	$(BIN)/jupyter nbconvert --log-level WARN --to markdown --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_cell_tags hide nbs/index.ipynb --output-dir . --output README
+
+clean:
+	rm -rf $(VENV) *.egg-info .pytest_cache

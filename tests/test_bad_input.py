@@ -1,0 +1,107 @@
+"""Whatever is given wrongly ends in one sentence that names it, before anything is trained."""
+import shutil
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from conftest import ROOT, TINY, shell
+from rock_nb.core import BadInput
+from rock_nb.train import fit
+
+
+@pytest.fixture
+def photos(sample, tmp_path):
+    "A copy of the sample that may be damaged."
+    return shutil.copytree(sample, tmp_path / 'photos')
+
+
+def first(folder): return sorted(folder.glob('train/Basalt/*'))[0]
+
+
+def no_folder(d): shutil.rmtree(d)
+def empty_class(d): (d / 'train' / 'Quartz').mkdir()
+def one_class(d): [shutil.rmtree(c) for c in (d / 'train').iterdir() if c.name != 'Basalt']
+def unreadable(d): first(d).write_bytes(b'no picture')
+def cut_short(d): first(d).write_bytes(first(d).read_bytes()[:600])
+def missing_test(d): (d / 'test' / 'TEST_00003.jpg').unlink()
+def twice(d): (d / 'test.csv').write_text((d / 'test.csv').read_text() + 'TEST_00000,./test/TEST_00001.jpg\n')
+def fine(d): pass
+
+
+def one_photo(d):
+    for p in sorted(d.glob('train/Etc/*'))[1:]: p.unlink()
+
+
+CASES = {
+    'no data folder': (no_folder, {}, 'no data folder'),
+    'an empty class folder': (empty_class, {}, 'Quartz holds no photograph'),
+    'one class only': (one_class, {}, 'one class only (Basalt)'),
+    'fewer images than folds': (fine, dict(folds=20), 'fewer than the 20'),
+    'one image of a class': (one_photo, {}, 'class Etc has 1 photographs'),
+    'an unreadable image': (unreadable, {}, 'TRAIN_00000.jpg cannot be read'),
+    'an image cut short': (cut_short, {}, 'TRAIN_00000.jpg cannot be read'),
+    'test.csv names a missing file': (missing_test, {}, 'names ./test/TEST_00003.jpg, which is not there'),
+    'duplicate ids': (twice, {}, "has the id 'TEST_00000' twice"),
+    'unknown recipe': (fine, dict(version='v9'), "unknown recipe 'v9'"),
+    'unknown arch': (fine, dict(arch='resnet1o1'), "timm has no architecture 'resnet1o1'"),
+    'unknown field': (fine, dict(archh='x'), "unknown recipe field 'archh' (did you mean 'arch'?)"),
+    'unknown augmentation': (fine, dict(augment='v7'), "unknown augment 'v7'"),
+    'negative lr': (fine, dict(lr=-1e-3), 'lr -0.001 is wrong'),
+    'no epoch': (fine, dict(epochs=0), 'epochs 0 is wrong'),
+    'a batch of none': (fine, dict(batch_size=0), 'batch_size 0 is wrong'),
+    'half a pixel': (fine, dict(img_size=64.5), 'img_size 64.5 is wrong'),
+    'unknown device': (fine, dict(device='abacus'), "the device 'abacus' cannot be used"),
+    'negative workers': (fine, dict(workers=-1), 'workers -1'),
+    'unknown scale': (fine, dict(scale='huge'), "unknown scale 'huge'"),
+    'a fold that is not there': (fine, dict(folds=3, fold=5), "fold 5 doesn't exist"),
+    'a weight file that is not there': (fine, dict(pretrained='weights.pth'), 'there is no weight file'),
+    'an output folder that cannot be written': (fine, dict(out='/proc/runs'), "can't be made"),
+    'a run name that cannot be a folder': (fine, dict(run='a\0b'), 'run'),
+}
+
+
+@pytest.mark.parametrize('name', CASES)
+def test_one_sentence(name, photos, tmp_path):
+    damage, given, says = CASES[name]
+    damage(photos)
+    with pytest.raises(BadInput) as e: fit(**{**TINY, 'data': photos, 'out': tmp_path / 'runs', 'epochs': 1, **given})
+    assert says in str(e.value) and '\n' not in str(e.value)
+    assert not list(tmp_path.glob('runs/*/history.csv'))
+
+
+def test_class_names_of_a_finished_run_are_kept(photos, tmp_path):
+    run = fit(**TINY, data=photos, out=tmp_path, epochs=1)
+    first(photos).unlink()
+    with pytest.raises(BadInput, match='holds another run .*data:'): fit(**TINY, data=photos, out=tmp_path, epochs=1)
+    assert run.done
+
+
+def test_skip_is_recorded(photos, tmp_path):
+    unreadable(photos)
+    run = fit(**TINY, data=photos, out=tmp_path, epochs=1, on_error='skip')
+    skipped = pd.read_csv(run.skipped)
+    assert skipped.path.tolist() == ['train/Basalt/TRAIN_00000.jpg'] and len(skipped.error[0]) > 5
+    assert 'train/Basalt/TRAIN_00000.jpg' not in pd.read_csv(run.split).path.tolist()
+
+
+def test_real_photographs_never_get_a_silent_random_start(tmp_path, monkeypatch):
+    for c in ('A', 'B'):
+        (tmp_path / 'own' / c).mkdir(parents=True)
+        for i in range(4): Image.new('RGB', (8, 8), (i * 20, 9, 9)).save(tmp_path / 'own' / c / f'{i}.png')
+    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+    monkeypatch.setenv('HF_HUB_CACHE', str(tmp_path / 'cache'))
+    with pytest.raises(BadInput, match='no weights of resnet18 can be had here: .*a weight file.*package.*pretrained False'):
+        fit(data=tmp_path / 'own', arch='resnet18', out=tmp_path / 'runs')
+
+
+def test_shell_says_one_sentence_and_fails(tmp_path):
+    r = shell('python', '-m', 'rock_nb.train', '--data', 'nowhere', cwd=tmp_path)
+    assert r.returncode != 0 and r.stderr.strip().splitlines()[-1].startswith(f'BadInput: no data folder {tmp_path}/nowhere')
+    assert 'Traceback' not in r.stderr
+
+
+def test_papermill_says_it_too(sample, tmp_path):
+    r = shell('papermill', 'nbs/03_train.ipynb', tmp_path / 'o.ipynb', '-p', 'data', sample, '-p', 'lr', '-1', '-p', 'out', tmp_path / 'runs')
+    assert r.returncode != 0 and 'lr -1 is wrong' in r.stderr
+    assert ROOT.joinpath('nbs').is_dir() and not list(tmp_path.glob('runs/*/history.csv'))

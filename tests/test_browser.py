@@ -1,0 +1,88 @@
+"""JupyterLab in a headless browser: 03_train is opened, all is run, and the plot is seen to change between epochs."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from playwright.sync_api import sync_playwright
+
+from conftest import ROOT, TINY
+from rock_nb.core import Run
+
+BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+EPOCHS = 5
+CELLS = "[...document.querySelectorAll('.jp-CodeCell')].filter(c => c.innerText.includes('history = train(plan)'))"
+PLOTS = CELLS + ".flatMap(c => [...c.querySelectorAll('.jp-OutputArea img')]).map(i => i.src)"
+
+pytestmark = pytest.mark.skipif(BROWSER is None and not os.environ.get('CI'), reason='no Chromium or Chrome on this machine; CI has one')
+
+
+@pytest.fixture
+def lab(tmp_path, sample):
+    "A JupyterLab server on a free loopback port, over a folder that holds a copy of 03_train with small parameters."
+    nb = nbformat.read(ROOT / 'nbs' / '03_train.ipynb', 4)
+    for c in nb.cells: c.get('outputs', []).clear()
+    cell = next(c for c in nb.cells if 'parameters' in c.metadata.get('tags', []))
+    given = {**TINY, 'epochs': EPOCHS, 'data': str(sample), 'out': str(tmp_path / 'runs'), 'run': 'seen', 'workers': 0}
+    cell.source += ''.join(f'\n{k} = {v!r}' for k, v in given.items())
+    (tmp_path / 'lab').mkdir()
+    nbformat.write(nb, tmp_path / 'lab' / '03_train.ipynb')
+    options = ['--no-browser', '--ip=127.0.0.1', '--port=0', '--IdentityProvider.token=', '--ServerApp.allow_root=True', '--LabApp.news_url=None', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate']
+    log = open(tmp_path / 'lab.log', 'w+')
+    env = {**os.environ, 'JUPYTER_CONFIG_DIR': str(tmp_path / 'config'), 'JUPYTER_RUNTIME_DIR': str(tmp_path / 'runtime'), 'JUPYTER_PREFER_ENV_PATH': '1'}
+    server = subprocess.Popen([sys.executable, '-m', 'jupyterlab', *options], cwd=tmp_path / 'lab', stdout=log, stderr=log, start_new_session=True, env=env)
+    try: yield address(tmp_path / 'lab.log', server)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try: server.wait(20)
+        except subprocess.TimeoutExpired: os.killpg(server.pid, signal.SIGKILL)
+
+
+def address(log, server, seconds=90) -> str:
+    "The server's URL, once it answers."
+    end = time.time() + seconds
+    while time.time() < end and server.poll() is None:
+        urls = [w for w in log.read_text().split() if w.startswith('http://127.0.0.1')]
+        if urls:
+            base = urls[0].split('/lab')[0]
+            try: urllib.request.urlopen(f'{base}/api/status', timeout=5); return base
+            except OSError: pass
+        time.sleep(.3)
+    raise AssertionError(f'JupyterLab did not start: {log.read_text()[-2000:]}')
+
+
+def choose_kernel(page):
+    "JupyterLab may ask which kernel to use; the one it offers is right."
+    try: page.click('.jp-Dialog button.jp-mod-accept', timeout=5000)
+    except PlaywrightTimeout: pass
+
+
+def test_the_plot_is_seen_to_change(lab, tmp_path):
+    assert BROWSER, 'CI must have a browser: .ci/run installs chromium'
+    run, seen = Run(tmp_path / 'runs' / 'seen'), []
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=BROWSER, headless=True, args=FLAGS)
+        page = browser.new_page(viewport=dict(width=1300, height=1000))
+        page.goto(f'{lab}/lab/tree/03_train.ipynb', timeout=90_000)
+        page.wait_for_selector('.jp-Notebook', timeout=90_000)
+        choose_kernel(page)
+        page.wait_for_selector('.jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=90_000)
+        page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+        page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+        end = time.time() + 240
+        while time.time() < end and not run.done:
+            for src in page.evaluate(PLOTS):
+                if src not in seen: seen.append(src)
+            if not seen: page.evaluate(CELLS + '.forEach(c => c.scrollIntoView())')
+            time.sleep(.1)
+        if folder := os.environ.get('ROCK_NB_SCREENSHOTS'): page.screenshot(path=f'{folder}/lab.png')
+        browser.close()
+    assert run.done, (tmp_path / 'lab.log').read_text()[-3000:]
+    assert len(seen) >= 3, f'the plot was seen in {len(seen)} states over {EPOCHS} epochs'

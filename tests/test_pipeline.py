@@ -1,0 +1,66 @@
+"""A run or a pipeline that was killed goes on where it stopped; one that is complete ends in seconds."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+
+from conftest import TINY, flags, shell
+from rock_nb.core import Run
+from rock_nb.train import fit
+
+GIVEN = {**TINY, 'version': 'v3', 'epochs': 6, 'run': 'killed', 'workers': 1}
+
+
+def epochs_of(run: Run) -> int: return len(pd.read_csv(run.history)) if run.history.exists() else 0
+
+
+def kill_when(command, cwd, ready, seconds=240):
+    "Start a command in its own process group, SIGKILL all of it once `ready()`; whether it was still at work then."
+    p = subprocess.Popen([str(c) for c in command], cwd=cwd, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.time() + seconds
+    while not ready() and p.poll() is None and time.time() < end: time.sleep(.02)
+    alive = p.poll() is None
+    os.killpg(p.pid, signal.SIGKILL) if alive else None
+    p.wait()
+    return alive and ready()
+
+
+def test_killed_training_goes_on_to_the_same_bits(sample, tmp_path):
+    whole = fit(**GIVEN, data=sample, out=tmp_path / 'whole')
+    run = Run(tmp_path / 'torn' / 'killed')
+    command = [sys.executable, '-m', 'rock_nb.train', *flags({**GIVEN, 'data': sample, 'out': run.path.parent})]
+    assert kill_when(command, tmp_path, lambda: epochs_of(run) >= 2)
+    assert not run.done and 2 <= epochs_of(run) < 6
+    assert fit(**GIVEN, data=sample, out=run.path.parent).done
+    for file in ('history', 'best', 'valid', 'test'): assert getattr(run, file).read_bytes() == getattr(whole, file).read_bytes()
+
+
+def test_killed_pipeline_goes_on(sample, tmp_path):
+    given = dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke', arch='resnet18', pretrained=False)
+    command = [sys.executable, '-m', 'rock_nb.pipeline', *flags(given)]
+    eda = tmp_path / 'runs' / 'eda' / 'eda.ipynb'
+    assert kill_when(command, tmp_path, eda.exists)
+    looked = eda.stat().st_mtime_ns
+
+    r = shell(*command, cwd=tmp_path)
+    assert r.returncode == 0, r.stderr[-2000:]
+    assert eda.stat().st_mtime_ns == looked and '01_eda eda' in r.stdout.splitlines()[0] and 'complete' in r.stdout.splitlines()[0]
+    runs = tmp_path / 'runs'
+    assert all((runs / p).exists() for p in ('baseline/train.ipynb', 'baseline/confusion.ipynb', 'baseline/augment.ipynb', 'ensemble/submission.csv'))
+
+    stamps = {p: p.stat().st_mtime_ns for p in runs.rglob('*.ipynb')}
+    r = shell(*command, cwd=tmp_path)
+    assert r.returncode == 0 and r.stdout.count('complete') == len(stamps)
+    assert stamps == {p: p.stat().st_mtime_ns for p in runs.rglob('*.ipynb')}
+
+
+def test_failing_step_names_cell_error_and_way_on(sample, tmp_path):
+    (tmp_path / 'runs' / 'baseline').mkdir(parents=True)
+    (tmp_path / 'runs' / 'baseline' / 'recipe.json').write_text('{"recipe": {}}')      # another run's folder
+    r = shell('python', '-m', 'rock_nb.pipeline', *flags(dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke')))
+    assert r.returncode != 0
+    says = r.stderr.strip().splitlines()[-1]
+    assert '03_train baseline stopped in cell' in says and 'holds another run' in says and 'go on with: python -m rock_nb.pipeline' in says
