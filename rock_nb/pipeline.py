@@ -36,18 +36,19 @@ class Step:
     @property
     def name(self) -> str: return f'{self.notebook} {self.record.parent.name}'
 
-# %% ../nbs/06_pipeline.ipynb #2bcf2f2a
+# %% ../nbs/06_pipeline.ipynb #af9b0eae
 def steps(versions: list[str],     # recipes, in the order in which they are trained
           out: Path,               # folder of runs
           given: dict,             # parameters of the pipeline
          ) -> list[Step]:
     "The steps from photographs to submission."
     some = lambda *names, **more: {k: given[k] for k in names if k in given} | dict(out=str(out)) | more
-    every = ','.join(versions)
+    every, looks = ','.join(versions), {}
+    for v in versions: looks.setdefault(LADDER[v]().augment, v)    # one look at each augmentation set
     walk = [Step('01_eda', out/'eda'/'eda.ipynb', some('data', 'folds'))]
     for v in versions:
-        walk += [Step('02_augment', out/v/'augment.ipynb', some('data', 'scale', 'img_size', version=v)),
-                 Step('03_train', out/v/'train.ipynb', some(*(p for p in PARAMETERS if p != 'versions'), version=v, run=v), (Run(out/v).metrics,)),
+        if v in looks.values(): walk.append(Step('02_augment', out/v/'augment.ipynb', some('data', 'scale', 'img_size', version=v)))
+        walk += [Step('03_train', out/v/'train.ipynb', some(*(p for p in PARAMETERS if p != 'versions'), version=v, run=v), (Run(out/v).metrics,)),
                  Step('04_confusion', out/v/'confusion.ipynb', some(run=v, compare=v), (Run(out/v).metrics,))]
     metrics = tuple(Run(out/v).metrics for v in versions)
     return [*walk, Step('05_ensemble', out/'ensemble'/'ensemble.ipynb', some(runs=every), metrics),
@@ -62,7 +63,7 @@ def complete(step: Step) -> bool:
     if step.notebook == '03_train': return bool(ended and step.needs[0].exists())
     return bool(ended and all(n.exists() and n.stat().st_mtime_ns < step.record.stat().st_mtime_ns for n in step.needs))
 
-# %% ../nbs/06_pipeline.ipynb #4976e508
+# %% ../nbs/06_pipeline.ipynb #59ac341f
 class StepFailed(BadInput):
     "A step of the pipeline stopped; the message names cell, error and how to go on."
 
@@ -73,7 +74,8 @@ def execute(step: Step,
     source, hidden = core.root()/'nbs'/f'{step.notebook}.ipynb', step.record.with_name(f'.{step.record.name}')
     if not source.exists(): raise BadInput(f'there is no notebook {source}; run the pipeline in a checkout of the project, or set ROCK_NB_ROOT to one')
     hidden.parent.mkdir(parents=True, exist_ok=True)
-    try: papermill.execute_notebook(str(source), str(hidden), step.given, kernel_name='python3', cwd=str(core.root()), progress_bar=False)
+    try: papermill.execute_notebook(str(source), str(hidden), step.given, kernel_name='python3', cwd=str(core.root()), progress_bar=False,
+                                    extra_arguments=['--IPKernelApp.log_level=CRITICAL'])
     except PapermillExecutionError as e:
         os.replace(hidden, step.record)
         raise StepFailed(f'{step.name} stopped in cell {e.cell_index} of {step.record} with {e.ename}: {e.evalue}. Mend that, then go on with: {go_on}') from None

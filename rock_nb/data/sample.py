@@ -396,7 +396,7 @@ def make(root: str | Path,          # folder of the data set; a relative path co
         finally: shutil.rmtree(aside, ignore_errors=True)
     return root
 
-# %% ../../nbs/data/sample.ipynb #13e05493
+# %% ../../nbs/data/sample.ipynb #abb5cc76
 def find_data(data: str | Path | None = None,  # a data folder or CSV file; None: `data/`, else generated photographs
              ) -> Path:
     "Where the photographs are."
@@ -404,5 +404,5 @@ def find_data(data: str | Path | None = None,  # a data folder or CSV file; None
     if data is not None: return core.resolve(data)
     own = core.root()/'data'
     if not core.in_test() and any((own/n).exists() for n in ('train', 'train.csv')): return own
-    if not core.in_test(): return make(own/'sample')
+    if not core.in_test(): return make(own/'sample', n=240, n_test=80)
     return make(core.outputs()/'sample', n=84, n_test=21, size=(40, 60))

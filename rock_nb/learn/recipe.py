@@ -152,14 +152,14 @@ def override(r: Recipe, **given) -> Recipe:
     if 'lr' in given: r = with_lr(r, given.pop('lr'))
     return check_recipe(replace(r, **given))
 
-# %% ../../nbs/learn/recipe.ipynb #6ec8b2ce
-SCALES = dict(full=None, demo=dict(img_size=80, batch_size=16, epochs=.2), smoke=dict(img_size=32, batch_size=4, epochs=.04))
+# %% ../../nbs/learn/recipe.ipynb #c4aa1ebf
+SCALES = dict(full=None, demo=dict(img_size=64, batch_size=16, epochs=4), smoke=dict(img_size=32, batch_size=4, epochs=1))
 
 def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
-    "The recipe, made smaller: image and batch size, share of the epochs; precision by measuring."
+    "The recipe, made smaller: image and batch size, epochs (one a phase at least), precision by measuring."
     small = choose(scale, SCALES, 'scale')
     if not small: return r
-    epochs = min(10, max(len(r.phases), min(r.epochs, 4 if scale == 'demo' else 1), round(r.epochs*small['epochs'])))
+    epochs = max(len(r.phases), min(r.epochs, small['epochs']))
     return with_epochs(replace(r, img_size=small['img_size'], batch_size=small['batch_size'], amp='auto' if scale == 'demo' else 'none'), epochs)
 
 # %% ../../nbs/learn/recipe.ipynb #180927a3
