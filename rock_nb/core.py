@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PACKAGES', 'BadInput', 'choose', 'root', 'resolve', 'in_test', 'test_folder', 'outputs', 'seed_of', 'rng', 'py_rng',
-           'atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'Run', 'runs', 'find_run', 'lock',
-           'git_commit', 'environment', 'injected', 'parameters', 'in_notebook', 'progress']
+           'atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'Run', 'folder_name', 'runs', 'find_run',
+           'lock', 'git_commit', 'environment', 'injected', 'parameters', 'in_notebook', 'progress']
 
 # %% ../nbs/00_core.ipynb #18b25ef3
 import ast, atexit, contextlib, difflib, functools, hashlib, json, os, platform, random, shutil, subprocess, sys, tempfile, time
@@ -135,6 +135,13 @@ class Run:
     def name(self) -> str: return self.path.name
     @property
     def done(self) -> bool: return self.metrics.exists()
+
+# %% ../nbs/00_core.ipynb #8db92d99
+def folder_name(name: str) -> str:
+    "`name` if a run folder can be called so; else a `BadInput`."
+    fine = name and not name.startswith('.') and not any(c in name for c in '/\\\0')
+    if not fine or len(name) > 200: raise BadInput(f"the run name {name!r} can't be a folder's; give letters, digits and -_. without a dot in front")
+    return name
 
 # %% ../nbs/00_core.ipynb #9ac39754
 def runs(out: str | Path | None = None,   # the folder of runs (None: `outputs/`)

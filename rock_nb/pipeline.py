@@ -6,7 +6,7 @@
 __all__ = ['PARAMETERS', 'Step', 'steps', 'complete', 'StepFailed', 'execute', 'Watch', 'results', 'command', 'pipeline', 'do',
            'main']
 
-# %% ../nbs/06_pipeline.ipynb #5ad9fa1e
+# %% ../nbs/06_pipeline.ipynb #473df04d
 import argparse, json, os, sys, threading, time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 from . import core
 from .core import BadInput, Run, choose
 from .data.sample import find_data
+from .ensemble import solution_f1
 from .learn.liveplot import line
 from .learn.recipe import LADDER
 from .train import add_options, given_options
@@ -101,15 +102,16 @@ class Watch(threading.Thread):
     def __enter__(self): self.start(); return self
     def __exit__(self, *_): self.over.set(); self.join(); self.report()
 
-# %% ../nbs/06_pipeline.ipynb #4242d84d
+# %% ../nbs/06_pipeline.ipynb #6f319fab
 def results(versions: list[str], out: Path) -> pd.DataFrame:   # indexed by run; the ensemble last
     "Scores of the versions and their ensemble, from their run folders."
     rows = {}
     for name in [*versions, 'ensemble']:
         m, about = core.read_json(Run(out/name).metrics), core.read_json(Run(out/name).recipe)
-        made = about.get('recipe', {})
+        made, env = about.get('recipe', {}), core.read_json(Run(out/name).environment)
+        test = m['test']['f1'] if 'test' in m else solution_f1(Run(out/name), Path(env['data']), about['classes'])
         rows[name] = dict(arch=made.get('arch', f'{len(versions)} runs'), start=about.get('start', ''), epochs=m.get('epochs', ''), valid_f1=m['valid']['f1'] if 'valid' in m else None,
-                          test_f1=m['test']['f1'] if 'test' in m else m.get('solution_f1'), minutes=m['seconds']/60 if 'seconds' in m else None)
+                          test_f1=test, minutes=m['seconds']/60 if 'seconds' in m else None)
     return pd.DataFrame(rows).T.rename_axis('run')
 
 # %% ../nbs/06_pipeline.ipynb #b70e9733

@@ -90,7 +90,7 @@ class Plan:
     job: Job | None = None
     workers: int | None = None
 
-# %% ../nbs/03_train.ipynb #6540ecc9
+# %% ../nbs/03_train.ipynb #cf7c3ca7
 def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5
             data=None,          # folder of photographs, or a CSV file (None: data/, else generated photographs)
             out=None,           # folder for runs (None: outputs/)
@@ -109,7 +109,7 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5
     where, device = find_data(data), pick_device(device)
     scale = pick_scale(scale, is_sample(where))
     recipe = get_recipe(version, scale, **given)
-    folder = Run(core.outputs(out)/(run or run_name(version, given | dict(fold=fold, test_fold=test_fold))))
+    folder = Run(core.outputs(out)/core.folder_name(run or run_name(version, given | dict(fold=fold, test_fold=test_fold))))
     weights = settle_weights(find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
     found, parts, skipped = split_data(where, folds, fold, test_fold, recipe.valid, recipe.seed, on_error, label, level, out)
     claim(folder, dict(recipe=to_dict(recipe), scale=scale, classes=list(found.classes), data=fingerprint(found), start='random' if weights.kind == 'random' else 'pretrained',

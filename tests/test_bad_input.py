@@ -57,7 +57,7 @@ CASES = {
     'a fold that is not there': (fine, dict(folds=3, fold=5), "fold 5 doesn't exist"),
     'a weight file that is not there': (fine, dict(pretrained='weights.pth'), 'there is no weight file'),
     'an output folder that cannot be written': (fine, dict(out='/proc/runs'), "can't be made"),
-    'a run name that cannot be a folder': (fine, dict(run='a\0b'), 'run'),
+    'a run name that cannot be a folder': (fine, dict(run='../v1'), "run name '../v1'"),
 }
 
 

@@ -67,11 +67,11 @@ def audit(data: Data,
     facts = known.loc[list(zip(frame.path, frame.stamp))].reset_index('stamp')
     return facts.assign(bytes=facts.stamp.str.split('-').str[0].astype(int)).drop(columns='stamp')
 
-# %% ../../nbs/data/audit.ipynb #6b88c020
+# %% ../../nbs/data/audit.ipynb #eca6fe5d
 def tidy(frame: pd.DataFrame) -> pd.DataFrame:
     "Facts with their right types, indexed by path and stamp."
     text = [c for c, t in FACTS.items() if t is str]
-    return frame.assign(**frame[text].fillna('')).astype(FACTS).drop_duplicates(['path', 'stamp'], keep='last').set_index(['path', 'stamp'])
+    return frame.assign(**frame[text].astype(object).fillna('')).astype(FACTS).drop_duplicates(['path', 'stamp'], keep='last').set_index(['path', 'stamp'])
 
 def remembered(file: Path) -> pd.DataFrame:
     "Facts of earlier audits; none if there is no such file."

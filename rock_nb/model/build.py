@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PACKAGES', 'STATS', 'check_arch', 'Weights', 'from_package', 'from_cache', 'from_hub', 'find_weights',
-           'settle_weights', 'read_state', 'by_order', 'load_weights', 'build', 'statistics']
+           'settle_weights', 'read_state', 'by_order', 'load_weights', 'near_zero', 'build', 'statistics']
 
-# %% ../../nbs/model/build.ipynb #4e39c0ca
+# %% ../../nbs/model/build.ipynb #943f6883
 import difflib, importlib.util, os, socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from ..core import BadInput, choose, resolve
+from .freeze import head_names
 
 # %% ../../nbs/model/build.ipynb #bb6bd257
 def check_arch(arch: str) -> str:
@@ -103,21 +104,29 @@ def by_order(state: dict, model: nn.Module) -> dict:
     alike = len(state) == len(own) and all(a.shape == b.shape for a, b in zip(state.values(), own.values()))
     return dict(zip(own, state.values())) if alike and set(state) != set(own) else state
 
-# %% ../../nbs/model/build.ipynb #f4fe299a
-def load_weights(model: nn.Module, file: str) -> nn.Module:
+# %% ../../nbs/model/build.ipynb #fb173066
+def load_weights(model: nn.Module, file: str) -> bool:   # whether the head was filled too
     "Fill a network from a weight file; the head may differ (another number of classes), nothing else."
     cfg = model.pretrained_cfg
     whole = timm.create_model(cfg['architecture'], pretrained=False)
     state = by_order(read_state(file), whole)
-    heads = [cfg['classifier']] if isinstance(cfg['classifier'], str) else cfg['classifier']
-    own = model.state_dict()
+    heads, own = head_names(model), model.state_dict()
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
-    lacking = [k for k in own if k not in fits and not k.startswith(tuple(heads))]
+    lacking = [k for k in own if k not in fits and not k.startswith(heads)]
     if lacking: raise BadInput(f'{file} does not fit {cfg["architecture"]}: {len(lacking)} tensors are missing or of another shape, first {lacking[0]}')
     model.load_state_dict(fits, strict=False)
+    return len(fits) == len(own)
+
+# %% ../../nbs/model/build.ipynb #061b7ed8
+def near_zero(model: nn.Module, std: float = .01) -> nn.Module:
+    "Begin the head anew: weights normal with a small `std`, no bias."
+    for name in head_names(model):
+        head = model.get_submodule(name)
+        nn.init.normal_(head.weight, std=std)
+        if head.bias is not None: nn.init.zeros_(head.bias)
     return model
 
-# %% ../../nbs/model/build.ipynb #c935a93e
+# %% ../../nbs/model/build.ipynb #7b844fd9
 def build(arch: str,                # a timm name
           n_classes: int,
           weights: Weights = Weights('random', 'random start'),
@@ -130,7 +139,8 @@ def build(arch: str,                # a timm name
         torch.manual_seed(seed)
         try: model = timm.create_model(arch, pretrained=weights.kind == 'hub', num_classes=n_classes, **kwargs)
         except (TypeError, RuntimeError, OSError) as e: raise BadInput(f'timm cannot build {arch} with {kwargs or "its defaults"}: {e}') from None
-    if weights.file: load_weights(model, weights.file)
+        whole = load_weights(model, weights.file) if weights.file else weights.kind == 'random'
+        if not whole: near_zero(model)
     return model.to(memory_format=torch.channels_last)
 
 # %% ../../nbs/model/build.ipynb #538f8abe
