@@ -145,7 +145,7 @@ def do(step: Step, title: str, go_on: str):
     with Watch(Run(step.record.parent)): execute(step, go_on)
     print(f'{title} {time.perf_counter() - start:.0f} s', flush=True)
 
-# %% ../nbs/06_pipeline.ipynb #1c9feaaf
+# %% ../nbs/06_pipeline.ipynb #bb6e7963
 def main(argv=None):
     "`python -m rock_nb.pipeline`; paths count from the working directory."
     p = argparse.ArgumentParser('python -m rock_nb.pipeline', description='From photographs to submission, through the notebooks. What is complete is skipped.')
@@ -153,7 +153,7 @@ def main(argv=None):
     given = given_options(add_options(p, [n for n in PARAMETERS if n != 'versions']), argv)
     try: table = pipeline(**given)
     except BadInput as e: sys.exit(f'{type(e).__name__}: {e}')
-    print('\n' + table.to_string(float_format='{:.4f}'.format), f"\n\nrecords and submission: {core.outputs(given.get('out'))}")
+    print('\n' + table.to_string(float_format='{:.4f}'.format), f"\n\nrecords and figures: {core.outputs(given.get('out'))}/<run>/*.ipynb")
 
 # %% ../nbs/06_pipeline.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()
