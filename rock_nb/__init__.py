@@ -3,6 +3,6 @@ __version__ = "0.1.0"
 
 import os
 
-# Threads that wait by spinning take the cores from the processes that load the photographs: on two cores a training
-# step beside two loader processes was six times slower. It must be said before torch is loaded for the first time.
+# Threads that wait by spinning take the cores from the processes that load the photographs, which on few cores slows
+# training down a lot. It must be said before torch is loaded for the first time.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
