@@ -8,7 +8,7 @@ __all__ = ['PARAMETERS', 'Step', 'steps', 'complete', 'StepFailed', 'execute', '
 
 # %% ../nbs/06_pipeline.ipynb #473df04d
 import argparse, json, os, sys, threading, time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -85,9 +85,9 @@ def execute(step: Step,
 # %% ../nbs/06_pipeline.ipynb #1706e245
 class Watch(threading.Thread):
     "Print the last epoch of a run whenever its history grows, until stopped."
-    def __init__(self, run: Run, epochs='?', seconds: float = 1):
+    def __init__(self, run: Run, seconds: float = 1):
         super().__init__(daemon=True)
-        self.run_folder, self.epochs, self.seconds, self.seen, self.over = run, epochs, seconds, self.rows(run), threading.Event()
+        self.run_folder, self.seconds, self.seen, self.over = run, seconds, self.rows(run), threading.Event()
     @staticmethod
     def rows(run):
         try: return len(pd.read_csv(run.history))

@@ -49,10 +49,8 @@ class Tally:
     labels: list = field(default_factory=list)
     wait: float = 0.
     def add(self, loss, logits, y): self.loss.append(loss.detach().float()*len(y)); self.preds.append(logits.detach().argmax(1)); self.labels.append(y)
-    @property
-    def y(self): return torch.cat(self.labels).cpu().numpy()
     def result(self, n_classes):
-        y, p = self.y, torch.cat(self.preds).cpu().numpy()
+        y, p = (torch.cat(x).cpu().numpy() for x in (self.labels, self.preds))
         return float(torch.stack(self.loss).sum())/len(y), macro_f1(y, p, n_classes)
 
 # %% ../../nbs/learn/engine.ipynb #21ddf884
@@ -149,7 +147,7 @@ def run_epoch(job: Job, stage: Stage, epoch: int, bar) -> tuple[dict, pd.DataFra
     valid_loss, valid_f1, table = validate(job, bar)
     stage.schedule.step(valid_f1)
     row = dict(epoch=epoch + 1, phase=stage.index, lr=lr, train_loss=loss, valid_loss=valid_loss, train_f1=f1, valid_f1=valid_f1)
-    timing = dict(epoch=epoch + 1, seconds=time.perf_counter() - start, images_per_s=len(tally.y)/took, wait=tally.wait/took)
+    timing = dict(epoch=epoch + 1, seconds=time.perf_counter() - start, images_per_s=len(job.train.dataset)/took, wait=tally.wait/took)
     return row | {f'f1_{c}': float(v) for c, v in table.f1.items()}, table, timing
 
 # %% ../../nbs/learn/engine.ipynb #f13a0b62
@@ -165,9 +163,9 @@ def learn(job: Job,
           show=None,             # called after each epoch with the history and the table of classes
          ) -> pd.DataFrame:      # the history, a line an epoch
     "Train by the recipe, from wherever the run stands; afterwards the network holds the best weights."
-    history, stage = load_checkpoint(job)
-    left = job.recipe.epochs - len(history)
-    with lock(job.run.path), progress(label='training', total=left*(len(job.train.dataset) + len(job.valid.dataset))) as bar:
+    with lock(job.run.path), progress(label='training') as bar:
+        history, stage = load_checkpoint(job)
+        bar.total = (job.recipe.epochs - len(history))*(len(job.train.dataset) + len(job.valid.dataset))
         for epoch in range(len(history), job.recipe.epochs):
             stage = enter(job, stage, epoch)
             row, table, timing = run_epoch(job, stage, epoch, bar)
