@@ -6,7 +6,7 @@
 __all__ = ['PARAMETERS', 'Step', 'steps', 'complete', 'StepFailed', 'execute', 'Watch', 'results', 'command', 'pipeline', 'do',
            'main']
 
-# %% ../nbs/06_pipeline.ipynb #473df04d
+# %% ../nbs/06_pipeline.ipynb #161922c8
 import argparse, json, os, sys, threading, time
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ def execute(step: Step,
         raise StepFailed(f'{step.name} stopped in cell {e.cell_index} of {step.record} with {e.ename}: {e.evalue}. Mend that, then go on with: {go_on}') from None
     os.replace(hidden, step.record)
 
-# %% ../nbs/06_pipeline.ipynb #1706e245
+# %% ../nbs/06_pipeline.ipynb #f476b3e2
 class Watch(threading.Thread):
     "Print the last epoch of a run whenever its history grows, until stopped."
     def __init__(self, run: Run, seconds: float = 1):

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FACTS', 'look', 'memory_file', 'stamps', 'audit', 'tidy', 'remembered', 'readable']
 
-# %% ../../nbs/data/audit.ipynb #8a755ca9
-import hashlib, os
+# %% ../../nbs/data/audit.ipynb #94076a7f
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from ..core import BadInput, choose, outputs, progress, write_csv
+from ..core import BadInput, choose, outputs, progress, short_hash, write_csv
 from .loader import to_rgb
 from .table import Data
 
@@ -37,10 +37,10 @@ def look(path: str | os.PathLike) -> dict:
     red, green, blue = a.mean((0, 1)).tolist()
     return facts | dict(width=w, height=h, red=red, green=green, blue=blue, brightness=float(grey.mean()), contrast=float(grey.std()), error='')
 
-# %% ../../nbs/data/audit.ipynb #97acbeee
+# %% ../../nbs/data/audit.ipynb #becb94a1
 def memory_file(data: Data, out=None) -> Path:
     "Where the audit of a data folder is remembered."
-    return outputs(out)/'.cache'/f'audit-{hashlib.blake2b(str(data.root).encode(), digest_size=6).hexdigest()}.csv'
+    return outputs(out)/'.cache'/f'audit-{short_hash(data.root)}.csv'
 
 def stamps(files: list[str]) -> list[str]:
     "Size and time of change of each file, as one text each."

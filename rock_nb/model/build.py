@@ -4,20 +4,24 @@
 
 # %% auto #0
 __all__ = ['PACKAGES', 'STATS', 'check_arch', 'Weights', 'from_package', 'from_cache', 'from_hub', 'find_weights',
-           'settle_weights', 'read_state', 'by_order', 'load_weights', 'near_zero', 'build', 'statistics']
+           'settle_weights', 'read_state', 'by_order', 'from_oblong', 'at_size', 'load_weights', 'near_zero', 'create',
+           'refusal', 'build', 'resize', 'statistics']
 
-# %% ../../nbs/model/build.ipynb #943f6883
-import difflib, importlib.util, os, socket
+# %% ../../nbs/model/build.ipynb #c7313664
+import difflib, importlib.util, math, os, socket, sys
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
+import pandas as pd
 import timm
 import torch
+from timm.layers import resample_abs_pos_embed
 from torch import nn
 
 from ..core import BadInput, choose, resolve
 from .freeze import head_names
+from .head import output_layers, replace_classifier
 
 # %% ../../nbs/model/build.ipynb #bb6bd257
 def check_arch(arch: str) -> str:
@@ -104,12 +108,32 @@ def by_order(state: dict, model: nn.Module) -> dict:
     alike = len(state) == len(own) and all(a.shape == b.shape for a, b in zip(state.values(), own.values()))
     return dict(zip(own, state.values())) if alike and set(state) != set(own) else state
 
-# %% ../../nbs/model/build.ipynb #fb173066
+# %% ../../nbs/model/build.ipynb #939266eb
+def from_oblong(state: dict, model: nn.Module) -> dict:
+    "`state`, with position embeddings of an oblong grid interpolated to the model's grid of the same proportions."
+    old, grid = state.get('pos_embed'), getattr(getattr(model, 'patch_embed', None), 'grid_size', None)
+    if old is None or old.ndim != 3 or grid is None or old.shape == model.pos_embed.shape: return state
+    prefix = model.pos_embed.shape[1] - math.prod(grid)   # class tokens
+    n = old.shape[1] - prefix
+    if math.isqrt(n)**2 == n: return state
+    before = [round(side*math.sqrt(n/math.prod(grid))) for side in grid]
+    if math.prod(before) != n: raise BadInput(f'their {n} places are no square, and no grid of the proportions {grid[0]}:{grid[1]}')
+    return state | dict(pos_embed=resample_abs_pos_embed(old, list(grid), before, num_prefix_tokens=prefix))
+
+# %% ../../nbs/model/build.ipynb #b2d88b80
+def at_size(state: dict, model: nn.Module, what: str = 'the weights') -> dict:
+    "The tensors at the model's input size, by timm's own conversion for its family."
+    convert = getattr(sys.modules[type(model).__module__], 'checkpoint_filter_fn', None)
+    if convert is None: return state
+    try: return convert(from_oblong(state, model), model)
+    except (RuntimeError, AssertionError, ValueError) as e: raise BadInput(f'{what} cannot be brought to the input size of this network: {e}') from None
+
+# %% ../../nbs/model/build.ipynb #2b3bc9fe
 def load_weights(model: nn.Module, file: str) -> bool:   # whether the head was filled too
-    "Fill a network from a weight file; the head may differ (another number of classes), nothing else."
+    "Fill a network from a weight file; the head may differ (another number of classes) and the input size, nothing else."
     cfg = model.pretrained_cfg
-    whole = timm.create_model(cfg['architecture'], pretrained=False)
-    state = by_order(read_state(file), whole)
+    with torch.device('meta'): whole = timm.create_model(cfg['architecture'], pretrained=False)
+    state = at_size(by_order(read_state(file), whole), model, file)
     heads, own = head_names(model), model.state_dict()
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     lacking = [k for k in own if k not in fits and not k.startswith(heads)]
@@ -117,31 +141,59 @@ def load_weights(model: nn.Module, file: str) -> bool:   # whether the head was 
     model.load_state_dict(fits, strict=False)
     return len(fits) == len(own)
 
-# %% ../../nbs/model/build.ipynb #061b7ed8
+# %% ../../nbs/model/build.ipynb #f44a899d
 def near_zero(model: nn.Module, std: float = .01) -> nn.Module:
-    "Begin the head anew: weights normal with a small `std`, no bias."
-    for name in head_names(model):
-        head = model.get_submodule(name)
-        nn.init.normal_(head.weight, std=std)
-        if head.bias is not None: nn.init.zeros_(head.bias)
+    "Begin the head's last layer anew: weights normal with a small `std`, no bias."
+    for last in output_layers(model):
+        nn.init.normal_(last.weight, std=std)
+        if last.bias is not None: nn.init.zeros_(last.bias)
     return model
 
-# %% ../../nbs/model/build.ipynb #7b844fd9
+# %% ../../nbs/model/build.ipynb #9c6e0ecd
+def create(arch: str, img_size=None, **kwargs) -> nn.Module:
+    "timm's network; the size of images (pixels, or height and width) goes to those that are made for one."
+    size = {} if img_size is None else dict(img_size=img_size if isinstance(img_size, int) else tuple(img_size))
+    try: return timm.create_model(arch, **size, **kwargs)
+    except TypeError as e:
+        if "'img_size'" not in str(e) or not size: raise
+    return timm.create_model(arch, **kwargs)
+
+def refusal(arch: str, e: Exception, given: dict) -> str:
+    "Why timm could not build a network, in a sentence."
+    name = next((k for k in given if f"'{k}'" in str(e)), None)
+    if isinstance(e, TypeError) and name: return f'{arch} takes no {name} (there it was {given[name]}); leave it out'
+    return f'timm cannot build {arch} with {given or "its defaults"}: {e or type(e).__name__}'
+
+# %% ../../nbs/model/build.ipynb #7a555a6d
 def build(arch: str,                # a timm name
           n_classes: int,
           weights: Weights = Weights('random', 'random start'),
           seed: int = 41,           # of whatever starts at random: the head, or all of it
-          **kwargs,                 # for timm: drop_rate, drop_path_rate, img_size…
+          head: str = 'linear',     # of `rock_nb.model.head`: 'linear', 'shallow'
+          codes: pd.DataFrame | None = None,   # for heads of attributes: a row a class, a column an attribute
+          img_size=None,            # pixels, or height and width: for networks that are made for one size
+          **kwargs,                 # for timm: drop_rate, drop_path_rate…
          ) -> nn.Module:            # channels-last
     "A timm network with a new head of `n_classes`, filled with `weights`."
     check_arch(arch)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try: model = timm.create_model(arch, pretrained=weights.kind == 'hub', num_classes=n_classes, **kwargs)
-        except (TypeError, RuntimeError, OSError) as e: raise BadInput(f'timm cannot build {arch} with {kwargs or "its defaults"}: {e}') from None
+        try: model = create(arch, img_size, pretrained=weights.kind == 'hub', num_classes=n_classes, **kwargs)
+        except (TypeError, RuntimeError, OSError, AssertionError, ValueError) as e: raise BadInput(refusal(arch, e, kwargs | ({} if img_size is None else dict(img_size=img_size)))) from None
+        replace_classifier(model, head, codes, kwargs.get('drop_rate') or 0.)
         whole = load_weights(model, weights.file) if weights.file else weights.kind == 'random'
         if not whole: near_zero(model)
     return model.to(memory_format=torch.channels_last)
+
+# %% ../../nbs/model/build.ipynb #bb175bd1
+def resize(model: nn.Module,
+           img_size,             # pixels, or height and width
+          ) -> nn.Module:        # the same network; position embeddings are new parameters of another shape
+    "Make a network ready for images of another size."
+    size = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
+    if hasattr(model, 'set_input_size'): model.set_input_size(img_size=size)
+    elif model.pretrained_cfg.get('fixed_input_size'): raise BadInput(f"{model.pretrained_cfg['architecture']} cannot change its input size while it trains; give all phases the same img_size")
+    return model
 
 # %% ../../nbs/model/build.ipynb #538f8abe
 STATS = dict(half=((.5,)*3, (.5,)*3), imagenet=((.485, .456, .406), (.229, .224, .225)))
