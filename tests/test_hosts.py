@@ -5,12 +5,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, flags
 from hosts import Machine, machines
-from rock_nb.core import Run
+from rock_nb.core import Run, read_json
+from rock_nb.judge.predict import load_predictions
+from rock_nb.train import fit
 
 LAUNCH = '''
 import sys
@@ -108,3 +111,58 @@ def test_without_the_first_machine_all_end(hosts, run):
     for p in started[1:]:
         code, out = ends(p, 90)
         assert code == 1 and 'the first machine no longer answers at 10.77.0.1:29500' in out.splitlines()[-1], out
+
+
+TOY = dict(version='v1', arch='test_vit', pretrained=False, scale='smoke', img_size=32, epochs=3, workers=0, every=0., run='four')   # a network without batch normalisation
+CURVES = ['train_loss', 'valid_loss', 'valid_f1']
+
+
+def train(hosts: list[Machine], **given) -> list:
+    "The command that trains with all machines."
+    return [sys.executable, '-m', 'rock_nb.train', *flags({**TOY, 'nnodes': 4, 'rdzv': rdzv(hosts), **given})]
+
+
+@pytest.fixture(scope='module')
+def alone(sample, tmp_path_factory) -> Run:
+    "One process with the batch of four."
+    return fit(**TOY, batch_size=16, data=sample, out=tmp_path_factory.mktemp('alone'))
+
+
+def check_four(run: Run, alone: Run, sample):
+    "The same curve as one process with the same global batch; every photograph judged once."
+    ours, theirs = pd.read_csv(run.history), pd.read_csv(alone.history)
+    np.testing.assert_allclose(ours[CURVES], theirs[CURVES], rtol=1e-4)
+    assert ours.steps.tolist() == theirs.steps.tolist() and ours.lr.tolist() == theirs.lr.tolist()
+    for part, path in dict(valid=run.valid, test=run.test).items():
+        mine, one = load_predictions(path), load_predictions(getattr(alone, part))
+        assert mine.ids.tolist() == one.ids.tolist() and len(set(mine.ids)) == len(mine.ids)
+        np.testing.assert_allclose(mine.logits, one.logits, atol=1e-3)
+    assert len(load_predictions(run.valid)) % 4    # the count does not divide
+
+
+def test_four_machines_train_as_one_process(hosts, alone, sample, tmp_path):
+    command = train(hosts, batch_size=4, data=sample, out=tmp_path)
+    for p in everywhere(hosts, *command):
+        code, out = ends(p, 300)
+        assert code == 0, out[-3000:]
+    run = Run(tmp_path / 'four')
+    check_four(run, alone, sample)
+    assert read_json(run.environment)['processes'] == 4
+
+
+def test_machine_lost_in_mid_epoch(hosts, alone, sample, tmp_path):
+    command, run = train(hosts, batch_size=4, data=sample, out=tmp_path), Run(tmp_path / 'four')
+    started = everywhere(hosts, *command)
+    end = time.time() + 200
+    while not run.last.exists():       # written after each step: we are in the midst of the first epoch
+        assert time.time() < end, [p.read_text()[-2000:] for p in run.path.glob('logs/*/agent.log')]
+        time.sleep(.01)
+    assert hosts[2].kill() and not run.done
+    assert ends(started[2])[0] != 0
+    time.sleep(2)
+    started[2] = hosts[2].start(*command)
+    for p in started:
+        code, out = ends(p, 300)
+        assert code == 0, out[-3000:]
+    check_four(run, alone, sample)
+    assert any('starting again' in p.read_text() or 'attempt_1' in str(p) for p in run.path.rglob('logs/**/*') if p.is_file()), 'no process was started again'

@@ -95,7 +95,7 @@ def d(size, square):
     "Mirrored; contrast and noise, which helped there; no hue, no grey, which hurt (system D's findings)."
     return [*square, A.HorizontalFlip(p=.5), A.RandomBrightnessContrast((0, 0), .3, p=.5), A.GaussNoise(**NOISE, p=.5)]
 
-# %% ../../nbs/data/augments.ipynb #8ba7f81c
+# %% ../../nbs/data/augments.ipynb #a83fb851
 def bars(square: list) -> list:
     "Of the steps to a square only the bars, if there are any."
     return [s for s in square if isinstance(s, PadSquare)]
@@ -108,16 +108,16 @@ def winner(size, square):
     h, w = size
     turn = [A.RandomRotate90(p=.5)]
     move = A.Affine(scale=(.9, 1.1), translate_percent=(-.05, .05), shear=(-5, 5), p=.5)
-    cut = [*bars(square), A.RandomResizedCrop(size, scale=(.3, 1), ratio=(.9*w/h, 1.1*w/h)), move]
+    cut = [*bars(square), A.RandomResizedCrop(size, scale=(.3, 1), ratio=(.9*w/h, 1.1*w/h), area_for_downscale='image'), move]
     return [*(cut + turn if h == w else turn + cut), A.HorizontalFlip(p=.5), A.RandomBrightnessContrast(p=.5),   # a turn would swap height and width
             A.GridDropout(ratio=.2, fill=IMAGENET_GREY, p=.5)]
 
-# %% ../../nbs/data/augments.ipynb #60efea1e
+# %% ../../nbs/data/augments.ipynb #3e206812
 @augmentation
 def convnext(size, square):
     "Crops down to 3 %, flips, turns of 15°, colour (the ConvNeXt-L of .9217)."
     h, w = size
-    cut = A.RandomResizedCrop(size, scale=(.03, 1), ratio=(.75*w/h, w/h/.75))
+    cut = A.RandomResizedCrop(size, scale=(.03, 1), ratio=(.75*w/h, w/h/.75), area_for_downscale='image')
     return [*bars(square), cut, A.HorizontalFlip(p=.5), A.VerticalFlip(p=.5), A.Rotate((-15, 15), p=1), A.ColorJitter((.8, 1.2), (.8, 1.2), (.8, 1.2), (0, 0), p=1)]
 
 # %% ../../nbs/data/augments.ipynb #93b8b14f

@@ -15,7 +15,7 @@ import torch
 
 from ..core import BadInput, atomic, choose
 
-# %% ../../nbs/judge/predict.ipynb #9d89e16c
+# %% ../../nbs/judge/predict.ipynb #8f27084b
 def view(name: str):
     "A function on images (N, C, H, W) by name: `r0`…`r3` quarter turns, with `f` mirrored first."
     k = int(name[1])
@@ -25,7 +25,7 @@ def view(name: str):
     return apply
 
 VIEWS = {f'r{k}{f}': view(f'r{k}{f}') for f in ('', 'f') for k in range(4)}
-TTA = dict(none=('r0',), hflip=('r0', 'r0f'), d4=tuple(VIEWS))
+TTA = dict(none=('r0',), hflip=('r0', 'r0f'), d7=tuple(VIEWS)[:-1], d4=tuple(VIEWS))   # d7: the contest winner's seven
 
 # %% ../../nbs/judge/predict.ipynb #6e6e44a4
 @dataclass

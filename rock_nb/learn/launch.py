@@ -256,15 +256,14 @@ def failed(f: Failure) -> RankFailed:
     "A failure as an error: one sentence, then the traceback."
     return RankFailed('\n\n'.join(filter(None, [str(f), f.trace.rstrip()])))
 
-# %% ../../nbs/learn/launch.ipynb #987cab7f
+# %% ../../nbs/learn/launch.ipynb #6167f284
 class Watch:
     "Follows the agent's log and the errors of the ranks; says when the ranks are started again."
     def __init__(self, log: Path, logs: Path, host: str):
         self.log, self.logs, self.host, self.since = open(log, errors='replace'), logs, host, time.time()
         self.dead, self.numbers, self.before, self.rows = None, (), None, 0
         self.log.seek(0, os.SEEK_END)    # it may hold an earlier launch
-    def cause(self) -> Failure | None:
-        "The first failure since the ranks were last started."
+    def cause(self) -> Failure | None:    # the first since the ranks were last started
         found = failures(self.logs, self.since)
         if self.dead and self.dead.rank not in [f.rank for f in found]: found.append(self.dead)
         return min(found, key=lambda f: (f.lost, f.time), default=None)
@@ -272,8 +271,7 @@ class Watch:
     def died(self, code, local):
         folder = max(self.logs.rglob(f'attempt_*/{local}'), key=lambda p: p.stat().st_mtime, default=self.logs)
         self.dead = ended(code, dict(enumerate(self.numbers)).get(local, local), self.host, tail(folder/'stderr.log'))
-    def hopeless(self, again: bool = False) -> Failure | None:
-        "Raise what starting again can't mend; else the cause."
+    def hopeless(self, again: bool = False) -> Failure | None:    # the cause, raised if starting again can't mend it
         cause = self.cause()
         if cause and cause.kind == 'BadInput': raise BadInput(cause.text)
         if again and cause and cause.trace and not cause.lost and (cause.text, self.rows) == self.before: raise failed(cause)

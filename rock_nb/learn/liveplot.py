@@ -40,14 +40,14 @@ def png(fig: Figure):
     buffer = io.BytesIO(); fig.savefig(buffer, format='png')
     return Image(data=buffer.getvalue(), alt='training curves')
 
-# %% ../../nbs/learn/liveplot.ipynb #d9d8ec53
+# %% ../../nbs/learn/liveplot.ipynb #37216b46
 class LivePlot:
     "Call it with the history and the table of classes after each epoch."
     def __init__(self, epochs: int, title: str = ''): self.epochs, self.title, self.handles = epochs, title, {}
-    def __call__(self, history: pd.DataFrame, classes: pd.DataFrame):
+    def __call__(self, history: pd.DataFrame, classes: pd.DataFrame | None):
         if not in_notebook(): return print(line(history, self.epochs), flush=True)
         self.show('curves', png(plot_history(history, self.epochs, self.title)))
-        self.show('classes', classes.round(3))
+        if classes is not None: self.show('classes', classes.round(3))
     def show(self, name, what):
         from IPython.display import display
         if name in self.handles: self.handles[name].update(what)

@@ -7,12 +7,12 @@ __all__ = ['UNTIL', 'START', 'CHOICES', 'RANGES', 'TYPES', 'FIELDS', 'OVERRIDES'
            'check_size', 'check_phase', 'check_recipe', 'with_epochs', 'with_lr', 'as_size', 'override', 'shrunk',
            'at_scale', 'pick_scale', 'to_dict', 'from_dict', 'differences']
 
-# %% ../../nbs/learn/recipe.ipynb #936d8086
+# %% ../../nbs/learn/recipe.ipynb #aef0d33b
 from dataclasses import asdict, dataclass, fields, replace
 from typing import get_type_hints
 
 from ..core import BadInput, choose, in_test
-from ..data.augments import AUGMENTS, training
+from ..data.augments import check_augment, training
 from ..data.mix import MIXES
 from ..data.transform import SQUARES, hw
 from ..judge.predict import AMP, TTA
@@ -171,7 +171,7 @@ def as_size(value):
     if isinstance(value, str): value = [int(s) if s.strip().isdigit() else s for s in value.replace('x', ',').split(',')]
     return tuple(value) if isinstance(value, (list, tuple)) and len(value) > 1 else value[0] if isinstance(value, (list, tuple)) and value else value
 
-# %% ../../nbs/learn/recipe.ipynb #48d0c4c3
+# %% ../../nbs/learn/recipe.ipynb #40b25a0c
 FIELDS = tuple(f.name for f in fields(Recipe) if f.name not in ('name', 'phases'))
 OVERRIDES = (*FIELDS, 'epochs', 'lr')
 
@@ -183,6 +183,7 @@ def override(r: Recipe, **given) -> Recipe:
     if 'img_size' in given:   # wins over the sizes of the phases
         given['img_size'] = as_size(given['img_size'])
         r = replace(r, phases=tuple(replace(p, img_size=None) for p in r.phases))
+    if 'augment' in given: given['augment'] = check_augment(given['augment'])    # a file's contents, not its name: the file may change
     return check_recipe(replace(r, **given))
 
 # %% ../../nbs/learn/recipe.ipynb #3a6758ba

