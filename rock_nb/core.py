@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['PACKAGES', 'BadInput', 'choose', 'root', 'resolve', 'in_test', 'test_folder', 'outputs', 'short_hash', 'seed_of',
            'rng', 'py_rng', 'atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'Run', 'folder_name',
-           'runs', 'find_run', 'lock', 'git_commit', 'environment', 'injected', 'parameters', 'in_notebook', 'progress']
+           'runs', 'find_run', 'lock', 'git_commit', 'environment', 'injected', 'parameters', 'listed', 'in_notebook',
+           'progress']
 
 # %% ../nbs/00_core.ipynb #18b25ef3
 import ast, atexit, contextlib, difflib, functools, hashlib, json, os, platform, random, shutil, subprocess, sys, tempfile, time
@@ -90,19 +91,22 @@ def py_rng(*address: int) -> random.Random:
     "The standard library's generator for an address."
     return random.Random(seed_of(*address))
 
-# %% ../nbs/00_core.ipynb #67c0ef3a
+# %% ../nbs/00_core.ipynb #f73a4d39
 @contextlib.contextmanager
 def atomic(path: str | Path,    # the file to appear
           ):
     "Yields a temporary path beside `path`; on success it takes the place of `path` in one step."
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield tmp
         with open(tmp, 'rb') as f: os.fsync(f.fileno())
         os.replace(tmp, path)
-    finally: tmp.unlink(missing_ok=True)
+    except OSError as e:
+        raise BadInput(f'{path} cannot be written ({e.strerror or e}); make room or give another folder with `out`, then start the same again: what is there stays') from None
+    finally:
+        with contextlib.suppress(OSError): tmp.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #72e986da
 def write_text(path, text: str):
@@ -213,6 +217,16 @@ def parameters(ns: dict,       # the notebook's `globals()`
     "The notebook's parameters that were set (are not None); an unknown injected one is a `BadInput` that lists the right ones."
     for n in injected(ns): choose(n, names, 'parameter')
     return {n: ns[n] for n in names if ns.get(n) is not None}
+
+# %% ../nbs/00_core.ipynb #5945bbef
+def listed(value,             # text with commas, one value, or several
+           what: str = 'run', # the noun for the message
+          ) -> list:
+    "The values that were given, one by one; an empty one is a `BadInput`."
+    values = value.split(',') if isinstance(value, str) else list(value) if np.iterable(value) else [value]
+    values = [v.strip() if isinstance(v, str) else v for v in values]
+    if not values or '' in values: raise BadInput(f'{what} {value!r} has an empty place; give names divided by commas')
+    return values
 
 # %% ../nbs/00_core.ipynb #67224b94
 def in_notebook() -> bool:

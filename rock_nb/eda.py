@@ -7,7 +7,7 @@ __all__ = ['PARAMETERS', 'TEST', 'ODD', 'ORDERS', 'gather', 'tall', 'small', 'pl
            'plot_sizes', 'liars', 'formats', 'strip', 'thin', 'plot_light', 'choose_some', 'caption', 'group_sheet',
            'oddities', 'twins', 'plot_split', 'leaks', 'oddness', 'page', 'browse']
 
-# %% ../nbs/01_eda.ipynb #53c62d68
+# %% ../nbs/01_eda.ipynb #54ba85c8
 import os
 
 import numpy as np
@@ -24,7 +24,7 @@ from .data.sample import find_data
 from .data.sheet import live, sheet
 from .data.split import folds_of, split
 from .data.table import Data, read_data
-from .learn.recipe import get_recipe
+from .learn.ladder import get_recipe
 
 # %% ../nbs/01_eda.ipynb #334d3a59
 PARAMETERS = ('data', 'out', 'folds', 'fold', 'test_fold', 'valid', 'seed', 'n_sheet', 'n_odd')

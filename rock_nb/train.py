@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OPTIONS', 'PARAMETERS', 'run_name', 'claim', 'pick_device', 'Plan', 'survey', 'prepare', 'absolute',
-           'count_processes', 'with_job', 'train', 'judge', 'predict_parts', 'scores', 'effort', 'finish',
+           'count_processes', 'with_job', 'train', 'judge', 'predict_parts', 'scores', 'effort', 'suspects', 'finish',
            'read_metrics', 'fit', 'typed', 'add_options', 'given_options', 'main']
 
 # %% ../nbs/03_train.ipynb #1cb9bda1
@@ -40,9 +40,9 @@ from .learn.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
 from .learn.tracker import make_trackers
 from .model.build import Weights, find_weights, settle_weights
 
-# %% ../nbs/03_train.ipynb #a3e04b60
+# %% ../nbs/03_train.ipynb #5d2e9703
 OPTIONS = ('version', 'data', 'out', 'run', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level', 'shift', 'workers', 'device',
-           'nproc', 'nnodes', 'rdzv', 'every', 'track')
+           'nproc', 'nnodes', 'rdzv', 'every', 'track', 'deterministic')
 PARAMETERS = (*OPTIONS, *OVERRIDES)
 
 # %% ../nbs/03_train.ipynb #a6fae353
@@ -102,7 +102,7 @@ def survey(version, data, out, run, scale, folds, fold, test_fold, on_error, lab
                   split=core.short_hash(parts[['path', 'label', 'part']].to_csv()), processes=processes)
     return Plan(folder, recipe, found, parts, skipped, weights, codes, claim(folder, record)['processes'])
 
-# %% ../nbs/03_train.ipynb #2e76eb5f
+# %% ../nbs/03_train.ipynb #743f96c2
 def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any of `rock_nb.learn.ladder`
             data=None,          # folder of photographs, or a CSV file (None: data/, else generated photographs)
             out=None,           # folder for runs (None: outputs/)
@@ -122,17 +122,18 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any o
             rdzv=None,          # where they meet: host:port of one of them
             every=300.,         # seconds between checkpoints within an epoch; 0: after each step
             track=None,         # tensorboard, mlflow, wandb (None: none)
+            deterministic=False,   # the same bits on a GPU each time, slower; on a CPU they are the same anyway
             **given) -> Plan:   # fields of the recipe
     "Check everything that was given, then build what will train."
     options = dict(version=version, data=data, out=out, run=run, scale=scale, folds=folds, fold=fold, test_fold=test_fold, on_error=on_error, label=label, level=level,
-                   shift=shift, workers=workers, device=device, every=every, track=track, **given)
+                   shift=shift, workers=workers, device=device, every=every, track=track, deterministic=deterministic, **given)
     starts = {k: v for k, v in dict(nproc=nproc, nnodes=nnodes, rdzv=rdzv).items() if v is not None}
     many = bool(starts) and world() == 1
     plan = agree(survey, version, data, out, run, scale, folds, fold, test_fold, on_error, label, level, shift, count_processes(**starts) if many else world(), given)
     plan.workers, plan.track = workers, track
     if plan.run.done: return plan
     if many: plan.together = dict(starts=starts, options=options | dict(run=plan.run.name, out=core.outputs(out)) | absolute(dict(data=data, folds=folds, **given)))
-    return plan if many else with_job(plan, pick_device(device), out, every)
+    return plan if many else with_job(plan, pick_device(device), out, every, deterministic)
 
 # %% ../nbs/03_train.ipynb #5504b11e
 def absolute(given: dict) -> dict:
@@ -146,12 +147,12 @@ def count_processes(nproc=1, nnodes=1, rdzv=None) -> int:
     check_launch(nproc, nnodes, rdzv, restarts=0, wait=60)
     return nproc*int(str(nnodes).split(':')[-1])
 
-# %% ../nbs/03_train.ipynb #500de4be
-def with_job(plan: Plan, device: torch.device, out=None, every: float = 300.) -> Plan:
+# %% ../nbs/03_train.ipynb #97ebc0fb
+def with_job(plan: Plan, device: torch.device, out=None, every: float = 300., deterministic: bool = False) -> Plan:
     "The plan with its job; the run folder gets its split and its environment."
     if not plan.data.root.exists(): plan.data = replace(plan.data, root=find_data(None))
     weights = plan.weights if first() else Weights('random', 'sent by the first process')
-    plan.job, speeds = make_job(plan.recipe, plan.run, plan.data, plan.parts, weights, device, plan.codes, plan.workers, out, plan.processes, every)
+    plan.job, speeds = make_job(plan.recipe, plan.run, plan.data, plan.parts, weights, device, plan.codes, plan.workers, out, plan.processes, every, deterministic)
     if not first(): return plan
     core.write_csv(plan.run.split, plan.parts)
     if len(plan.skipped): core.write_csv(plan.run.skipped, plan.skipped)
@@ -207,7 +208,13 @@ def effort(plan: Plan) -> dict:
                 images_per_s=float(timing.images_per_s.median()), wait=float(timing.wait.median()), parameters=sum(p.numel() for p in plan.job.model.parameters()))
     return took | (dict(hard=memory.report()) if memory else {})
 
-# %% ../nbs/03_train.ipynb #223de080
+# %% ../nbs/03_train.ipynb #55d6ef21
+def suspects(plan: Plan) -> pd.DataFrame:   # path, label, index, times, loss
+    "Training photographs that the memory of hard ones takes for mislabelled."
+    rows, found = plan.parts[plan.parts.part == 'train'], plan.job.memory.suspects
+    return pd.concat([rows[['path', 'label']].iloc[found['index'] % len(rows)].reset_index(drop=True), found.reset_index(drop=True)], axis=1)
+
+# %% ../nbs/03_train.ipynb #5c6b1dd8
 def finish(plan: Plan) -> dict:
     "Predict with the best weights; write logits, submission and, last, `metrics.json`; a complete run is left as it is."
     if plan.job is None: return read_metrics(plan.run)
@@ -216,6 +223,7 @@ def finish(plan: Plan) -> dict:
     if not first(): return metrics
     if 'test' in done and 'test' not in metrics:
         write_submission(plan.run.submission, done['test'].ids, np.array(plan.data.classes)[done['test'].preds], plan.data)
+    if plan.job.memory and len(doubtful := suspects(plan)): core.write_csv(plan.run.suspects, doubtful)
     metrics |= effort(plan)
     make_trackers(plan.track, plan.run, to_dict(plan.recipe)).finish(metrics)
     core.write_json(plan.run.metrics, metrics)

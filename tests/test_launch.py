@@ -12,7 +12,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, TINY, flags
 from rock_nb.core import BadInput, Run
 from rock_nb.learn.launch import RankFailed, as_arguments, launch
 
@@ -70,6 +70,17 @@ def test_killed_papermill_leaves_nobody(run, mark, tmp_path):
     p.kill()
     p.wait()
     print(f'{until(lambda: not alive(mark), 15):.1f} s')
+
+
+def test_killed_papermill_of_03_train_leaves_nobody(sample, mark, tmp_path):
+    run = Run(tmp_path / 'runs' / 'mine')
+    given = flags({**TINY, 'arch': 'test_vit', 'epochs': 1000, 'data': sample, 'out': run.path.parent, 'run': run.name, 'nproc': 2, 'workers': 1}, papermill=True)
+    p = subprocess.Popen([Path(sys.executable).parent / 'papermill', ROOT / 'nbs' / '03_train.ipynb', tmp_path / 'out.ipynb', *given], stderr=subprocess.DEVNULL)
+    until(lambda: rows(run) > 1 or p.poll() is not None)
+    assert len(alive(mark)) >= 5
+    p.kill()
+    p.wait()
+    until(lambda: not alive(mark), 15)
 
 
 def test_interrupted_cell_leaves_nobody(run, mark):

@@ -38,6 +38,18 @@ def test_with_output_path_from_another_folder(sample, tmp_path):
     assert any('img/s' in json.dumps(o) for o in cell.outputs)   # the progress line's last state
 
 
+def test_two_processes(sample, tmp_path):
+    "`-p nproc 2`: the notebook draws what two processes do."
+    given = flags({**TINY, 'arch': 'test_vit', 'epochs': 3, 'data': sample, 'out': tmp_path / 'runs', 'run': 'two', 'nproc': 2, 'workers': 0}, papermill=True)
+    r = shell('papermill', ROOT / 'nbs' / '03_train.ipynb', 'record.ipynb', *given, cwd=tmp_path)
+    assert r.returncode == 0, r.stderr[-2000:]
+    run = Run(tmp_path / 'runs' / 'two')
+    check(run, 'test_vit')
+    assert json.loads(run.environment.read_text())['processes'] == 2
+    cell = next(c for c in nbformat.read(tmp_path / 'record.ipynb', 4).cells if c.source.startswith('history = train(plan)'))
+    assert [list(o.get('data', {})) for o in cell.outputs if 'image/png' in o.get('data', {})]
+
+
 @pytest.mark.parametrize('name, says', [('archh', "unknown parameter 'archh' (did you mean 'arch'?)"), ('epoch', "unknown parameter 'epoch'")])
 def test_unknown_parameter_fails_at_once(name, says, tmp_path):
     r = shell('papermill', 'nbs/03_train.ipynb', tmp_path / 'o.ipynb', '-p', name, 'x', '-p', 'out', tmp_path / 'runs')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['files_of', 'photos_for', 'make_memory', 'Loaders', 'network', 'make_job']
 
-# %% ../../nbs/learn/job.ipynb #eaab27c4
+# %% ../../nbs/learn/job.ipynb #15493f66
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..data.table import Data
 from ..data.transform import evaluation
 from .distributed import agree, rank, world
 from .loss import make_loss
-from .precision import choose_amp
+from .precision import choose_amp, settle
 from .recipe import Phase, Recipe
 from .sampler import Batches, HardMemory, prefetch_limit
 from .stage import Job
@@ -80,10 +80,11 @@ def network(recipe: Recipe, n_classes: int, weights: Weights, codes: pd.DataFram
     if not torch.cuda.is_available(): raise BadInput('`sync_bn` needs GPUs: torch has no synchronised batch normalisation for processors; give sync_bn False')
     return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
-# %% ../../nbs/learn/job.ipynb #8c5d61b2
+# %% ../../nbs/learn/job.ipynb #0024d944
 def make_job(recipe: Recipe, run: Run, data: Data, parts: pd.DataFrame, weights: Weights, device, codes: pd.DataFrame | None = None,
-             workers=None, out=None, processes: int = 1, every: float = 300.) -> tuple[Job, dict]:
+             workers=None, out=None, processes: int = 1, every: float = 300., deterministic: bool = False) -> tuple[Job, dict]:
     "The job of a recipe on a split data set, and the speeds by which its precision was chosen; `codes`: the attributes of the classes, for a head each."
+    settle(deterministic)
     model = network(recipe, len(data.classes), weights, codes).to(device)
     amp, speeds = agree(choose_amp, recipe.amp, model, recipe.size(), recipe.batch_size, recipe.phases[-1].train, out)
     if recipe.sam and amp == 'fp16': raise BadInput('`sam` does not go with amp fp16, whose scaled gradients have no common length; give amp bf16 or none')
