@@ -6,14 +6,13 @@
 __all__ = ['PARAMETERS', 'read_grid', 'grid_cells', 'check_cells', 'cell_name', 'sweep_steps', 'sweep_runs', 'label_of',
            'sweep_table', 'plot_sweep', 'sweep', 'write_sweep', 'main']
 
-# %% ../nbs/06_sweep.ipynb #c1a097a3
+# %% ../nbs/06_sweep.ipynb #2b7692f0
 import argparse, itertools, json, re, shlex, sys
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
