@@ -7,7 +7,7 @@ __all__ = ['OPTIONS', 'PARAMETERS', 'run_name', 'claim', 'pick_device', 'Plan', 
            'count_processes', 'with_job', 'train', 'judge', 'predict_parts', 'scores', 'effort', 'suspects', 'finish',
            'read_metrics', 'fit', 'typed', 'add_options', 'given_options', 'main']
 
-# %% ../nbs/03_train.ipynb #1cb9bda1
+# %% ../nbs/03_train.ipynb #5850c78a
 import argparse, ast, os, sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +37,7 @@ from .learn.launch import as_arguments, launch
 from .learn.launch import check as check_launch
 from .learn.liveplot import LivePlot
 from .learn.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
-from .learn.tracker import make_trackers
+from .learn.tracker import Tracker, make_trackers
 from .model.build import Weights, find_weights, settle_weights
 
 # %% ../nbs/03_train.ipynb #5d2e9703
@@ -70,7 +70,7 @@ def pick_device(device: str | None = None) -> torch.device:
     try: return torch.empty(0, device=device or ('cuda' if torch.cuda.is_available() else 'cpu')).device
     except (RuntimeError, AssertionError) as e: raise BadInput(f'the device {device!r} cannot be used: {str(e).splitlines()[0]}') from None
 
-# %% ../nbs/03_train.ipynb #89144a9f
+# %% ../nbs/03_train.ipynb #cbd9d1a5
 @dataclass
 class Plan:
     "What will be done."
@@ -83,7 +83,7 @@ class Plan:
     codes: pd.DataFrame | None = None   # the attributes of the classes, where each has a head of its own
     processes: int = 1                  # with which the run began
     workers: int | None = None
-    track: str | None = None
+    tracker: Tracker | None = None      # where there is a job
     job: Job | None = None           # None where the run is complete, or others do the work
     together: dict | None = None     # how to start the processes that do it
 
@@ -102,7 +102,7 @@ def survey(version, data, out, run, scale, folds, fold, test_fold, on_error, lab
                   split=core.short_hash(parts[['path', 'label', 'part']].to_csv()), processes=processes)
     return Plan(folder, recipe, found, parts, skipped, weights, codes, claim(folder, record)['processes'])
 
-# %% ../nbs/03_train.ipynb #743f96c2
+# %% ../nbs/03_train.ipynb #d548b2ad
 def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any of `rock_nb.learn.ladder`
             data=None,          # folder of photographs, or a CSV file (None: data/, else generated photographs)
             out=None,           # folder for runs (None: outputs/)
@@ -130,10 +130,10 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any o
     starts = {k: v for k, v in dict(nproc=nproc, nnodes=nnodes, rdzv=rdzv).items() if v is not None}
     many = bool(starts) and world() == 1
     plan = agree(survey, version, data, out, run, scale, folds, fold, test_fold, on_error, label, level, shift, count_processes(**starts) if many else world(), given)
-    plan.workers, plan.track = workers, track
+    plan.workers = workers
     if plan.run.done: return plan
     if many: plan.together = dict(starts=starts, options=options | dict(run=plan.run.name, out=core.outputs(out)) | absolute(dict(data=data, folds=folds, **given)))
-    return plan if many else with_job(plan, pick_device(device), out, every, deterministic)
+    return plan if many else with_job(plan, pick_device(device), out, every, deterministic, track)
 
 # %% ../nbs/03_train.ipynb #5504b11e
 def absolute(given: dict) -> dict:
@@ -147,11 +147,12 @@ def count_processes(nproc=1, nnodes=1, rdzv=None) -> int:
     check_launch(nproc, nnodes, rdzv, restarts=0, wait=60)
     return nproc*int(str(nnodes).split(':')[-1])
 
-# %% ../nbs/03_train.ipynb #97ebc0fb
-def with_job(plan: Plan, device: torch.device, out=None, every: float = 300., deterministic: bool = False) -> Plan:
+# %% ../nbs/03_train.ipynb #c1acfc3b
+def with_job(plan: Plan, device: torch.device, out=None, every: float = 300., deterministic: bool = False, track=None) -> Plan:
     "The plan with its job; the run folder gets its split and its environment."
     if not plan.data.root.exists(): plan.data = replace(plan.data, root=find_data(None))
     weights = plan.weights if first() else Weights('random', 'sent by the first process')
+    plan.tracker = make_trackers(track or '' if first() else '', plan.run, to_dict(plan.recipe))
     plan.job, speeds = make_job(plan.recipe, plan.run, plan.data, plan.parts, weights, device, plan.codes, plan.workers, out, plan.processes, every, deterministic)
     if not first(): return plan
     core.write_csv(plan.run.split, plan.parts)
@@ -159,7 +160,7 @@ def with_job(plan: Plan, device: torch.device, out=None, every: float = 300., de
     core.write_json(plan.run.environment, core.environment() | dict(data=str(plan.data.root), weights=plan.weights.note, device=str(device), processes=world(), precision=plan.job.amp, precision_speeds=speeds))
     return plan
 
-# %% ../nbs/03_train.ipynb #3e47d867
+# %% ../nbs/03_train.ipynb #020e2ddb
 def train(plan: Plan,
           show=None,         # called after each epoch with history and table of classes (None: a live plot, or a line)
          ) -> pd.DataFrame:  # the history, a line an epoch
@@ -167,8 +168,7 @@ def train(plan: Plan,
     show = show or LivePlot(plan.recipe.epochs, plan.run.name)
     if plan.together: launch(as_arguments(plan.together['options']), **plan.together['starts'], run=plan.run, show=show)
     if plan.job is None: return pd.read_csv(plan.run.history)
-    tracker = make_trackers(plan.track if first() else '', plan.run, to_dict(plan.recipe))
-    def epoch(history, classes): tracker.epoch(history.iloc[-1].to_dict()); show(history, classes)
+    def epoch(history, classes): plan.tracker.epoch(history.iloc[-1].to_dict()); show(history, classes)
     return learn(plan.job, epoch)
 
 # %% ../nbs/03_train.ipynb #0cdaa412
@@ -214,7 +214,7 @@ def suspects(plan: Plan) -> pd.DataFrame:   # path, label, index, times, loss
     rows, found = plan.parts[plan.parts.part == 'train'], plan.job.memory.suspects
     return pd.concat([rows[['path', 'label']].iloc[found['index'] % len(rows)].reset_index(drop=True), found.reset_index(drop=True)], axis=1)
 
-# %% ../nbs/03_train.ipynb #5c6b1dd8
+# %% ../nbs/03_train.ipynb #26b4d79e
 def finish(plan: Plan) -> dict:
     "Predict with the best weights; write logits, submission and, last, `metrics.json`; a complete run is left as it is."
     if plan.job is None: return read_metrics(plan.run)
@@ -225,7 +225,7 @@ def finish(plan: Plan) -> dict:
         write_submission(plan.run.submission, done['test'].ids, np.array(plan.data.classes)[done['test'].preds], plan.data)
     if plan.job.memory and len(doubtful := suspects(plan)): core.write_csv(plan.run.suspects, doubtful)
     metrics |= effort(plan)
-    make_trackers(plan.track, plan.run, to_dict(plan.recipe)).finish(metrics)
+    plan.tracker.finish(metrics)
     core.write_json(plan.run.metrics, metrics)
     return metrics
 
