@@ -6,9 +6,9 @@
 __all__ = ['METRICS', 'PARTS', 'SAID', 'counts_f1', 'counts_accuracy', 'counts_balanced', 'class_numbers', 'check_answers',
            'Kinds', 'group_kinds', 'kinds', 'scores_of', 'redraw', 'in_pieces', 'resampled', 'Interval', 'middle',
            'check_level', 'interval', 'exchanged', 'mcnemar', 'Verdict', 'judge_pair', 'check_part', 'compare',
-           'read_part', 'split_groups', 'photographs_of', 'about', 'board_row', 'leaderboard', 'beside_best',
-           'plot_leaderboard', 'Repeats', 'over_seeds', 'read_answers', 'shared_key', 'match_answers', 'score_files',
-           'main']
+           'read_part', 'split_groups', 'photographs_of', 'about', 'board_row', 'read_parts', 'beside_best',
+           'leaderboard', 'plot_leaderboard', 'Repeats', 'over_seeds', 'read_answers', 'shared_key', 'match_answers',
+           'score_files', 'main']
 
 # %% ../../nbs/judge/compare.ipynb #57a495dc
 import argparse, sys, textwrap
@@ -45,7 +45,7 @@ def counts_balanced(cm: np.ndarray) -> np.ndarray:
 
 METRICS = dict(f1=counts_f1, accuracy=counts_accuracy, balanced_accuracy=counts_balanced)
 
-# %% ../../nbs/judge/compare.ipynb #7dfec909
+# %% ../../nbs/judge/compare.ipynb #c104c518
 def class_numbers(values, n_classes: int,
                   what: str,          # the noun for the message
                  ) -> np.ndarray:     # (n,) whole numbers
@@ -53,20 +53,20 @@ def class_numbers(values, n_classes: int,
     a = np.asarray(values)
     if a.ndim != 1 or not len(a): raise BadInput(f'the {what} have the shape {a.shape}; give one class number a photograph, and at least one photograph')
     f = pd.to_numeric(pd.Series(a), errors='coerce').to_numpy(float)
-    bad = ~((f >= 0) & (f < n_classes) & (f % 1 == 0))
+    bad = ~((f >= 0) & (f < n_classes) & (np.floor(f) == f))
     if bad.any(): raise BadInput(f'the {what} hold {str(a[bad][0])!r} at place {bad.argmax()}; expected whole numbers from 0 to {n_classes - 1}')
     return f.astype(np.int64)
 
 def check_answers(labels, preds: list, n_classes: int, groups=None) -> tuple[np.ndarray, list[np.ndarray], np.ndarray | None]:   # numbers; groups numbered
     "Labels, predictions and groups as whole numbers of one length, or a `BadInput`."
     labels, preds = class_numbers(labels, n_classes, 'labels'), [class_numbers(p, n_classes, 'predictions') for p in preds]
-    if groups is not None: groups = pd.factorize(np.asarray(groups))[0]
+    if groups is not None: groups = pd.factorize(pd.Series(list(groups), dtype=object))[0]
     for what, a in [*(('predictions', p) for p in preds), *([('groups', groups)] if groups is not None else [])]:
         if len(a) != len(labels): raise BadInput(f'there are {len(labels)} labels and {len(a)} {what}; give one for each photograph')
     if groups is not None and groups.min() < 0: raise BadInput(f'photograph {groups.argmin()} has no group; give each one, of its own if it is like no other')
     return labels, preds, groups
 
-# %% ../../nbs/judge/compare.ipynb #f29024d4
+# %% ../../nbs/judge/compare.ipynb #f5323fcb
 class Kinds(NamedTuple):
     "Kinds of photographs, or of groups of them: what is alike in true class and in every voter's answer."
     count: np.ndarray      # (kinds,) how many there are
@@ -81,7 +81,7 @@ def group_kinds(cell: np.ndarray,    # (n,) the kind of each photograph
     made = sparse.csr_array((np.ones(len(cell), dtype=np.int64), (groups, cell)))
     made.sum_duplicates()
     keys = [made.indices[a:b].tobytes() + made.data[a:b].tobytes() for a, b in pairwise(made.indptr)]
-    _, first, count = np.unique(pd.factorize(np.array(keys, dtype=object))[0], return_index=True, return_counts=True)
+    _, first, count = np.unique(np.array(keys, dtype=object), return_index=True, return_counts=True)
     return made[first], count
 
 def kinds(labels, preds: list, n_classes: int,
@@ -163,7 +163,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     "Exact p-value of McNemar's test (1947), from the photographs that only one of two got right."
     return float(stats.binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.
 
-# %% ../../nbs/judge/compare.ipynb #e079c909
+# %% ../../nbs/judge/compare.ipynb #dd03bf86
 class Verdict(NamedTuple):
     "Whether a first voter is better than a second, with the numbers."
     verdict: str         # 'better', 'worse' or "can't tell"
@@ -188,10 +188,11 @@ def judge_pair(labels, first, second,   # (n,) class numbers
               ) -> Verdict:
     "Whether the first of two voters on the same photographs is better."
     check_level(level, n)
-    score, of = choose(metric, METRICS, 'metric'), kinds(labels, [first, second], n_classes, groups)
+    labels, voters, groups = check_answers(labels, [first, second], n_classes, groups)
+    score, of = choose(metric, METRICS, 'metric'), kinds(labels, voters, n_classes, groups)
     a, b = scores_of(of, of.count[None], score)[0].tolist()
     low, high = middle(np.subtract(*resampled(of, score, n, rng(seed, 0)).T), level)
-    p, right = exchanged(of, score, n, rng(seed, 1)), [np.asarray(v) == np.asarray(labels) for v in (first, second)]
+    p, right = exchanged(of, score, n, rng(seed, 1)), [v == labels for v in voters]
     only = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     word = "can't tell" if low <= 0 <= high or p > 1 - level else 'better' if a > b else 'worse'
     return Verdict(word, a, b, a - b, low, high, p, *only, mcnemar(*only), len(right[0]))
@@ -239,7 +240,7 @@ def photographs_of(p: Predictions) -> str:
     "Eight digits that stand for photographs, their classes and which is right, in whatever order they come."
     return short_hash(*sorted(p.classes), *sorted(map(str, p.ids)), *(p.classes[k] for k in p.labels[np.argsort(p.ids.astype(str))]))[:8]
 
-# %% ../../nbs/judge/compare.ipynb #beb2c02f
+# %% ../../nbs/judge/compare.ipynb #932e4927
 def about(run: Run) -> dict:   # recipe, arch, epochs, minutes
     "What a run is and what it took; an ensemble or a folder of folds has members instead of a network."
     record, m = (read_json(f) if f.exists() else {} for f in (run.recipe, run.metrics))
@@ -247,38 +248,46 @@ def about(run: Run) -> dict:   # recipe, arch, epochs, minutes
     return dict(recipe=r.get('name', f"{len(record['members'])} runs" if 'members' in record else ''), arch=r.get('arch', ''),
                 epochs=m.get('epochs'), minutes=m['seconds']/60 if 'seconds' in m else np.nan)
 
-def board_row(run: Run, p: Predictions, groups: dict | None, level: float, n: int, seed: int) -> dict:
+def board_row(p: Predictions, groups: dict | None, level: float, n: int, seed: int) -> dict:
     "A run's line of the leaderboard."
     f1 = interval(p.labels, p.preds, len(p.classes), 'f1', level, n, seed, None if groups is None else [groups[i] for i in p.ids])
     scores = summary(p.labels, p.probs, p.classes)
     return dict(f1=f1.value, low=f1.low, high=f1.high) | {k: scores[k] for k in ('accuracy', 'log_loss')}
 
+def read_parts(out, part: str) -> tuple[dict, dict]:   # run -> (predictions, groups); run -> why it can't be judged
+    "What the complete runs in a folder have predicted for a part."
+    parts, notes = {}, {}
+    for r in runs(out):
+        try: p = read_part(r, part)
+        except BadInput as e: notes[r] = str(e)
+        else: parts[r] = p, split_groups(r, p.ids)
+    if not parts: raise BadInput(f"no complete run in {out or 'outputs/'} can be judged on its {part} part{'; '.join(['', *notes.values()][:2])}; train one, or give another `part`")
+    return parts, notes
+
+# %% ../../nbs/judge/compare.ipynb #bbb39871
+def beside_best(board: pd.DataFrame, parts: dict, **how) -> list[str]:   # a word for each run of the board
+    "The verdict on each run beside the best of those on the same photographs."
+    known, judged = {r.name: pg for r, pg in parts.items()}, board[board.photographs != '']
+    best = judged.groupby('photographs').f1.idxmax()
+    word = lambda run, top: 'best' if run == top else compare(known[run][0], known[top][0], groups=known[top][1], **how).verdict
+    return [word(run, best[of]) if of else '' for run, of in board.photographs.items()]
+
 def leaderboard(out=None,              # the folder of runs (None: outputs/)
                 part: str = 'valid',   # 'valid', 'test', or 'oof' for folders of folds
                 level: float = .95, n: int = 2000, seed: int = 41,   # as in `interval`
-               ) -> pd.DataFrame:      # indexed by run; runs judged on the same photographs together, the best first
-    "Scores of all complete runs, with intervals; those on the same photographs are compared with the best of them (`beside_best`)."
+               ) -> pd.DataFrame:      # indexed by run: those on the same photographs together, the best first; those that can't be judged last, with a note
+    "Scores of all complete runs, with intervals."
     choose(part, PARTS, 'part')
-    rows, parts = {}, {}
-    for r in runs(out):
-        try: parts[r.name] = p, split_groups(r, p.ids) if (p := read_part(r, part)) else None
-        except BadInput as e: rows[r.name] = dict(photographs='', note=str(e)) | about(r); continue
-        rows[r.name] = dict(photographs=photographs_of(p), note='') | about(r) | board_row(r, *parts[r.name], level, n, seed)
-    if not parts: raise BadInput(f"no complete run in {out or 'outputs/'} can be judged on its {part} part{': ' if rows else ''}{next((x['note'] for x in rows.values()), '')}; train one, or give another `part`")
-    board = pd.DataFrame.from_dict(rows, orient='index').rename_axis('run')
-    board['runs'] = board.groupby('photographs').f1.transform('size')
-    board = board.sort_values(['photographs', 'f1'], ascending=False, kind='stable').sort_values('runs', ascending=False, kind='stable')
-    return beside_best(board, parts, level, n, seed)
-
-def beside_best(board: pd.DataFrame, parts: dict, level: float, n: int, seed: int) -> pd.DataFrame:
-    "The leaderboard with a verdict on each run beside the best of those on the same photographs."
-    best = board[board.photographs != ''].groupby('photographs').f1.idxmax()
-    word = lambda name, top: 'best' if name == top else compare(parts[name][0], parts[top][0], 'f1', level, n, seed, parts[top][1]).verdict
-    board['beside_best'] = [word(name, best[of]) if of else '' for name, of in board.photographs.items()]
+    parts, notes = read_parts(out, part)
+    rows = [dict(run=r.name, photographs=photographs_of(p), note='') | about(r) | board_row(p, groups, level, n, seed) for r, (p, groups) in parts.items()]
+    board = pd.DataFrame(rows + [dict(run=r.name, photographs='', note=why) | about(r) for r, why in notes.items()]).set_index('run').astype(dict(epochs='Int64'))
+    board['runs'] = board.groupby('photographs').f1.transform('count')
+    board = board.sort_values(['runs', 'photographs', 'f1'], ascending=False, kind='stable')
+    board['beside_best'] = beside_best(board, parts, level=level, n=n, seed=seed)
     columns = ['photographs', 'recipe', 'arch', 'epochs', 'f1', 'low', 'high', 'beside_best', 'accuracy', 'log_loss', 'minutes', 'note']
-    return pd.concat([board[board.photographs != ''], board[board.photographs == '']])[columns[:-1] if (board.note == '').all() else columns]
+    return board[columns if notes else columns[:-1]]
 
-# %% ../../nbs/judge/compare.ipynb #60887aec
+# %% ../../nbs/judge/compare.ipynb #78b93093
 def plot_leaderboard(board: pd.DataFrame,  # of `leaderboard`
                      title: str = '') -> Figure:
     "A point and its interval for each run, a colour for each set of photographs."
@@ -290,7 +299,7 @@ def plot_leaderboard(board: pd.DataFrame,  # of `leaderboard`
     for k, (of, rows) in enumerate(shown.groupby('photographs', sort=False)):
         at = y[number == k]
         ax.hlines(at, rows.low, rows.high, f'C{k % 10}', lw=2); ax.plot(rows.f1, at, f'C{k % 10}o', ms=7, label=of)
-        ax.axvline(rows.f1.max(), .02, .98, color=f'C{k % 10}', lw=.7, ls=':')
+        ax.vlines(rows.f1.max(), at[0] - .4, at[-1] + .4, f'C{k % 10}', lw=.7, ls=':')
         for yy, r in zip(at, rows.itertuples()): ax.annotate(f'{r.f1:.3f}', (r.f1, yy), (0, 6), textcoords='offset points', ha='center', fontsize=7)
     ax.set_yticks(y, names, fontsize=8); ax.set_ylim(y[-1] + .6, -.8)
     ax.set(xlabel='macro F1', title=title); ax.grid(axis='x', alpha=.25); ax.spines[['top', 'right']].set_visible(False)
