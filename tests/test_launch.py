@@ -9,12 +9,14 @@ from pathlib import Path
 
 import jupyter_client
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
 from conftest import ROOT, TINY, flags
-from rock_nb.core import BadInput, Run
+from rock_nb.core import BadInput, Run, read_json
 from rock_nb.learn.launch import RankFailed, as_arguments, launch
+from rock_nb.train import fit
 
 DUMMY = dict(module='dummy_ranks', nproc=2, env=dict(PYTHONPATH=str(ROOT / 'tests')))
 
@@ -148,3 +150,15 @@ def test_without_restarts_a_killed_rank_is_an_error(run, mark):
     kill = lambda history, classes: os.kill(int((run.path / '0.pid').read_text()), signal.SIGKILL)
     with pytest.raises(RankFailed, match='rank 0 on .* was killed: SIGKILL'): launch(as_arguments(dict(run=run.path, epochs=100)), run=run, show=kill, restarts=0, **DUMMY)
     until(lambda: not alive(mark), 5)
+
+
+def test_two_processes_do_what_one_does(sample, tmp_path):
+    "Two phases, a memory of hard photographs, accumulation, EMA, clipping: the same curve, cut into other pieces."
+    given = dict(version='v3', arch='test_vit', pretrained=False, scale='smoke', img_size=32, epochs=4, data=sample, workers=0, sampler='balanced', hard_memory=20, hard_ratio=.25,
+                 hard_lag=3, ema=.9, clip=1., class_weights='balanced')
+    one = fit(**given, batch_size=8, accumulate=2, out=tmp_path, run='one')
+    two = fit(**given, batch_size=4, accumulate=2, out=tmp_path, run='two', nproc=2)
+    curves = [pd.read_csv(r.history)[['phase', 'lr', 'steps', 'train_loss', 'valid_loss', 'valid_f1']] for r in (one, two)]
+    np.testing.assert_allclose(*curves, rtol=1e-3)
+    filled = [read_json(r.metrics)['hard']['filled'] for r in (one, two)]
+    assert filled[0] == filled[1] > 0

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['SPACES', 'BLOCK', 'METRICS', 'COMBINERS', 'line_up', 'checked', 'logs', 'blend', 'logit_vote', 'blend_loss',
            'fit_weights', 'f1_of', 'accuracy_of', 'sum_score', 'pick', 'greedy', 'greedy_cost', 'features',
-           'fit_stacker', 'stack', 'nested_probs', 'nested_score', 'best_model', 'in_logits', 'league', 'vote_files',
-           'shapes_of', 'check_soup', 'stirred', 'soup']
+           'fit_stacker', 'stack', 'models_first', 'nested_probs', 'nested_score', 'best_model', 'in_logits', 'league',
+           'vote_files', 'shapes_of', 'check_soup', 'stirred', 'soup']
 
-# %% ../../nbs/judge/combine.ipynb #88171218
-import resource, time
+# %% ../../nbs/judge/combine.ipynb #1317a579
+import os, resource, time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from ..core import BadInput, Run, choose, read_json, rng, seed_of
 from ..data.table import Data
+from .decide import nested
 from .metric import macro_f1
 from .predict import Predictions, softmax
 from .submission import check_submission
@@ -51,12 +53,12 @@ def checked(probs, labels) -> tuple[np.ndarray, np.ndarray]:   # (models, n, cla
         if not (p.min() >= 0 and p.max() <= 1.001): raise BadInput(f'model {i + 1} has values from {p.min():.3g} to {p.max():.3g}; give probabilities, not logits')
     return probs, labels
 
-# %% ../../nbs/judge/combine.ipynb #119722a4
+# %% ../../nbs/judge/combine.ipynb #56bc194c
 SPACES = ('probs', 'logits')
 
 def logs(probs: np.ndarray) -> np.ndarray:
-    "Logarithms of probabilities in float64, of 1e-12 for less."
-    return np.log(np.clip(probs, 1e-12, None, dtype=np.float64))
+    "Logarithms of probabilities in float64, of 1e-30 for less."
+    return np.log(np.clip(probs, 1e-30, None, dtype=np.float64))
 
 def blend(probs,              # (models, n, classes)
           weights=None,       # one number a model, not negative (None: equal)
@@ -125,16 +127,17 @@ def sum_score(total: np.ndarray, more: np.ndarray,   # (n, classes) float32: a r
         cm = cm + np.bincount(labels[b]*k + (total[b] + more[b]).argmax(1), minlength=k*k)
     return METRICS[metric](cm.reshape(k, k))
 
-# %% ../../nbs/judge/combine.ipynb #b223af19
+# %% ../../nbs/judge/combine.ipynb #ccb8dad9
 def pick(probs, labels,      # as in `greedy`; float32, int64
          members,            # models to choose among
          rounds: int, metric: str) -> tuple[list[int], list[float]]:   # the model taken in each round, the score after it
     "Take models one by one, each time the one that helps most (of equals the first)."
     total, taken, scores = np.zeros(probs.shape[1:], np.float32), [], []
-    for _ in range(rounds):
-        tried = [sum_score(total, probs[m], labels, metric) for m in members]
-        taken.append(int(members[np.argmax(tried)])); scores.append(max(tried))
-        total += probs[taken[-1]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in range(rounds):
+            tried = list(pool.map(lambda m: sum_score(total, probs[m], labels, metric), members))
+            taken.append(int(members[np.argmax(tried)])); scores.append(max(tried))
+            total += probs[taken[-1]]
     return taken, scores
 
 def greedy(probs,              # (models, n, classes), out of fold
@@ -167,14 +170,14 @@ def greedy_cost(n: int,           # photographs
     greedy(probs, labels, rounds)
     return dict(seconds=time.perf_counter() - start, gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/2**20)
 
-# %% ../../nbs/judge/combine.ipynb #ead1f063
+# %% ../../nbs/judge/combine.ipynb #eb9f5fd1
 def features(probs: np.ndarray) -> np.ndarray:   # (n, models*classes)
     "Log probabilities (of 1e-7 for less) of all models side by side."
     return np.concatenate([np.log(np.clip(p, 1e-7, None, dtype=np.float64)) for p in probs], 1)
 
 def fit_stacker(probs,                             # (models, n, classes), out of fold
                 labels,                            # (n,) class numbers
-                Cs=(.0001, .001, .01, .1, 1, 10),  # strengths to try: small ones hold back most
+                Cs=(.0001, .001, .01, .1, 1),     # strengths to try: small ones hold back most
                 inner: int = 5,                    # folds
                 seed: int = 41) -> LogisticRegression:
     "Stacked generalisation (Wolpert 1992) by multinomial regression; C with the smallest log-loss on inner folds."
@@ -182,14 +185,16 @@ def fit_stacker(probs,                             # (models, n, classes), out o
     counts = np.bincount(labels, minlength=probs.shape[2])
     if counts.min() < 2: raise BadInput(f'class {counts.argmin()} has {counts.min()} photographs to fit on; stacking needs at least 2 of each class')
     folds = StratifiedKFold(min(inner, int(counts.min())), shuffle=True, random_state=seed_of(seed) % 2**32)
-    search = GridSearchCV(LogisticRegression(max_iter=2000), dict(C=list(Cs)), scoring='neg_log_loss', cv=folds)
+    search = GridSearchCV(LogisticRegression(solver='newton-cholesky', tol=1e-6), dict(C=list(Cs)), scoring='neg_log_loss', cv=folds)
     return search.fit(features(probs), labels).best_estimator_
 
 def stack(probs, stacker: LogisticRegression) -> np.ndarray:   # (n, classes)
     "What a fitted stacker says."
     return stacker.predict_proba(features(probs))
 
-# %% ../../nbs/judge/combine.ipynb #9dbafd1b
+# %% ../../nbs/judge/combine.ipynb #c0428b47
+def models_first(x: np.ndarray) -> np.ndarray: return np.ascontiguousarray(x.swapaxes(0, 1))
+
 def nested_probs(fit,         # probabilities (models, n, classes), labels (n,) -> something, e.g. weights
                  combine,     # probabilities, that something -> (n, classes)
                  probs, labels,
@@ -197,14 +202,7 @@ def nested_probs(fit,         # probabilities (models, n, classes), labels (n,) 
                 ) -> np.ndarray:   # (n, classes), in the order given
     "Probabilities by ensembles that were fitted without the photograph's fold."
     probs, labels = checked(probs, labels)
-    folds, out = np.asarray(folds), np.empty(probs.shape[1:])
-    if folds.shape != labels.shape: raise BadInput(f'{folds.size} fold numbers for {len(labels)} photographs; give one each')
-    if len(np.unique(folds)) < 2: raise BadInput('nested scores need at least 2 folds')
-    for k in np.unique(folds):
-        rest = folds != k
-        if lacking := sorted(set(labels) - set(labels[rest])): raise BadInput(f'every photograph of class {lacking[0]} is in fold {k}; without that fold nothing can be fitted, so spread them')
-        out[~rest] = combine(probs[:, ~rest], fit(probs[:, rest], labels[rest]))
-    return out
+    return nested(lambda x, y: fit(models_first(x), y), lambda what, x: combine(models_first(x), what), probs.swapaxes(0, 1), labels, folds)
 
 def nested_score(fit, combine, probs, labels, folds) -> float:   # as in `nested_probs`
     "Macro F1 of `nested_probs`."

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['CALIBRATIONS', 'CRITERIA', 'logits_of', 'probs_of', 'labels_of', 'loss_and_slope', 'fit_temperature', 'Saved',
-           'Scaling', 'fit_vector', 'prior_of', 'correct_prior', 'f1_parts', 'fit_tau', 'Rule', 'fit_rule',
-           'confidence', 'coverage', 'fit_abstention', 'plot_coverage', 'nested', 'Decision', 'fit_decision']
+           'Scaling', 'fit_vector', 'prior_of', 'correct_prior', 'weighed', 'f1_parts', 'fit_tau', 'Rule', 'fit_rule',
+           'confidence', 'coverage', 'fit_abstention', 'plot_coverage', 'nested', 'f1_gain', 'Decision', 'fit_decision']
 
-# %% ../../nbs/judge/decide.ipynb #c0eae69c
+# %% ../../nbs/judge/decide.ipynb #0ace7880
 from dataclasses import asdict, dataclass, fields, replace
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 
-from ..core import BadInput, choose
+from ..core import BadInput, choose, rng
 from .predict import Predictions, softmax
 
 # %% ../../nbs/judge/decide.ipynb #32e2cf3b
@@ -115,7 +115,7 @@ CALIBRATIONS = dict(none=lambda logits, labels: Scaling((1.,)),
                     temperature=lambda logits, labels: Scaling((1/fit_temperature(logits, labels),)),
                     vector=fit_vector)
 
-# %% ../../nbs/judge/decide.ipynb #bbf1355b
+# %% ../../nbs/judge/decide.ipynb #26273494
 def prior_of(prior, n_classes: int) -> np.ndarray:   # (classes,), sum 1
     "Shares of the classes, from shares or counts in the order of class numbers; else a `BadInput`."
     q = np.asarray(prior, dtype=np.float64)
@@ -130,10 +130,13 @@ def correct_prior(probs,            # (n, classes)
     "Probabilities with τ·log prior added to their logarithm ([Saerens et al. 2002](https://doi.org/10.1162/089976602753284446))."
     if not np.isfinite(tau): raise BadInput(f'tau {tau} is no number; give 0 (leave it) to 1 (all of the prior)')
     p = probs_of(probs)
-    p = p*prior_of(prior, p.shape[1])**tau
+    return weighed(p, prior_of(prior, p.shape[1])**tau)
+
+def weighed(p: np.ndarray, w: np.ndarray) -> np.ndarray:   # (n, classes) times (classes,), rows sum to 1
+    p = p*w
     return p/p.sum(1, keepdims=True)
 
-# %% ../../nbs/judge/decide.ipynb #6ed0770f
+# %% ../../nbs/judge/decide.ipynb #941a30a5
 def f1_parts(labels, preds, n_classes: int) -> np.ndarray:   # (3, classes): F1, share of the labels, share of the predictions
     "What macro F1 is made of, fast."
     hits, true, said = (np.bincount(x, minlength=n_classes) for x in (labels[labels == preds], labels, preds))
@@ -151,7 +154,7 @@ def fit_tau(probs,                  # (n, classes), of photographs that were not
     cost, p = choose(by, CRITERIA, 'criterion'), probs_of(probs)
     y, q = labels_of(labels, p), prior_of(prior, p.shape[1])
     taus = np.arange(41)/20
-    return float(min(taus, key=lambda tau: cost(correct_prior(p, q, tau), y)))
+    return float(min(taus, key=lambda tau: cost(weighed(p, q**tau), y)))
 
 # %% ../../nbs/judge/decide.ipynb #7da02801
 @dataclass(frozen=True)
@@ -226,7 +229,7 @@ def plot_coverage(curve: pd.DataFrame,          # of `coverage`
     plt.close(fig)
     return fig
 
-# %% ../../nbs/judge/decide.ipynb #aac11511
+# %% ../../nbs/judge/decide.ipynb #053672f0
 def nested(fit,      # (x, labels) -> what was fitted
            apply,    # (what was fitted, x) -> one answer a photograph: class numbers, or probabilities
            x,        # logits or probabilities, (n, …, classes)
@@ -236,13 +239,26 @@ def nested(fit,      # (x, labels) -> what was fitted
     "Answers for every fold by what was fitted on the others (cross-fitting)."
     x = np.asarray(x); y, folds = labels_of(labels, x), np.asarray(folds)
     if folds.shape != y.shape: raise BadInput(f'there are {folds.size} fold numbers for {len(y)} photographs; give one each')
-    known, parts = np.unique(folds), []
+    known = np.unique(folds)
     if len(known) < 2: raise BadInput('all photographs are in one fold; nested fitting needs two or more')
     for f in known:
-        rest = folds != f
-        if lone := sorted(set(y) - set(y[rest])): raise BadInput(f'class number {lone[0]} is in fold {f} alone, so the other folds teach nothing of it; give folds that have every class')
-        parts.append(np.asarray(apply(fit(x[rest], y[rest]), x[~rest])))
+        if lone := sorted(set(y) - set(y[folds != f])): raise BadInput(f'class number {lone[0]} is in fold {f} alone, so the other folds teach nothing of it; give folds that have every class')
+    parts = [np.asarray(apply(fit(x[folds != f], y[folds != f]), x[folds == f])) for f in known]
     return np.concatenate(parts)[np.argsort(np.concatenate([np.flatnonzero(folds == f) for f in known]))]
+
+# %% ../../nbs/judge/decide.ipynb #d6fef8a8
+def f1_gain(labels, before, after,   # (n,) class numbers each
+            n_classes: int,
+            draws: int = 1000,       # bootstrap samples
+            seed: int = 41,
+           ) -> pd.Series:           # gain, low, high
+    "Macro F1 of `after` less that of `before`, with the 95 % interval of a paired bootstrap."
+    cases, n = np.unique(np.stack([labels, before, after], 1), axis=0, return_counts=True)
+    drawn = np.vstack([n, rng(seed).multinomial(n.sum(), n/n.sum(), draws)])    # how often each case was drawn, first as it is
+    true, *said = (np.eye(n_classes)[c] for c in cases.T)
+    f1 = lambda s: (2*(drawn@(true*s))/np.maximum(drawn@(true + s), 1)).mean(1)
+    gains = f1(said[1]) - f1(said[0])
+    return pd.Series(dict(gain=gains[0], low=np.quantile(gains[1:], .025), high=np.quantile(gains[1:], .975)))
 
 # %% ../../nbs/judge/decide.ipynb #8ffbb6da
 @dataclass(frozen=True)
@@ -269,11 +285,11 @@ class Decision(Saved):
         d = super().from_dict(d)
         return cls(**{**vars(d), 'scaling': Scaling.from_dict(d.scaling), 'rule': Rule.from_dict(d.rule)})
 
-# %% ../../nbs/judge/decide.ipynb #7aba94dd
+# %% ../../nbs/judge/decide.ipynb #2617fd7f
 def fit_decision(logits,                           # (n, classes) or (n, views, classes), out of fold
                  labels,                           # (n,) class numbers, each class there
                  classes,                          # names, in the order of the numbers
-                 calibration: str = 'temperature', # one of `CALIBRATIONS`
+                 calibration: str = 'vector',      # one of `CALIBRATIONS`; why this one, the last section says
                  prior=None,                       # (classes,) shares or counts, where sampler or loss were balanced
                  by_rule: bool = True,             # decide for macro F1, not for accuracy
                  precision: float | None = None,   # of the decided photographs (None: decide all)

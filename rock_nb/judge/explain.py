@@ -6,8 +6,8 @@
 __all__ = ['HOW', 'last_maps', 'as_maps', 'heat_maps', 'overlay', 'heat_sheet', 'features', 'embed', 'silhouettes', 'plot_map',
            'reliability', 'plot_reliability', 'label_issues', 'f1_present', 'f1_by', 'plot_f1_by', 'per_value']
 
-# %% ../../nbs/judge/explain.ipynb #6db89364
-import math, warnings
+# %% ../../nbs/judge/explain.ipynb #e1ea74c9
+import inspect, math, warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -87,13 +87,14 @@ def heat_sheet(model, normalise,
     titles = [t for y, k in zip(true, predicted) for t in (f'is {classes[y]}', f'for {classes[k]}', f'for {classes[y]}')]
     return sheet(cells, titles, cols=6, title=title)
 
-# %% ../../nbs/judge/explain.ipynb #f7204390
+# %% ../../nbs/judge/explain.ipynb #81439e79
 @torch.inference_mode()
 def features(model: nn.Module,   # of timm
              loader,             # of (uint8 images, labels, indices)
              normalise,          # uint8 images -> floats, on the device
              device='cpu', amp: str = 'none') -> tuple[np.ndarray, np.ndarray]:   # float32 (n, features), indices (n,)
     "Pooled features, what the last layer sees, in the loader's order."
+    if 'pre_logits' not in inspect.signature(getattr(model, 'forward_head', id)).parameters: raise BadInput(f'{type(model).__name__} does not give its pooled features')
     model.eval()
     rows, indices = [], []
     for x, _, i in loader:
@@ -150,14 +151,15 @@ def reliability(sure,              # (n,) probability of the answer
     n = np.bincount(np.searchsorted(bin_edges(sure, n_bins, 'width')[1:-1], sure))
     return pd.DataFrame(dict(probability=claimed, right=share, photographs=n[n > 0]))
 
-# %% ../../nbs/judge/explain.ipynb #409f7e1f
+# %% ../../nbs/judge/explain.ipynb #aca3c8f7
 def plot_reliability(curve: pd.DataFrame,   # of `reliability`
                      ax) -> None:
     "A calibration curve; dots are as large as there are photographs."
     error = np.average((curve.right - curve.probability).abs(), weights=curve.photographs)
     ax.plot([0, 1], [0, 1], color='.6', lw=1, ls=':'); ax.plot(curve.probability, curve.right, color='C0', lw=1)
     ax.scatter(curve.probability, curve.right, s=10 + 200*curve.photographs/curve.photographs.sum(), color='C0')
-    ax.set(xlabel='probability of the answer', title=f'share of right answers; calibration error {error:.3f}', xlim=(0, 1.02), ylim=(-.02, 1.04)); ax.grid(alpha=.25)
+    ax.set_title(f'share of right answers; calibration error {error:.3f}', fontsize=10)
+    ax.set(xlabel='probability of the answer', xlim=(0, 1.02), ylim=(-.02, 1.04)); ax.grid(alpha=.25)
 
 # %% ../../nbs/judge/explain.ipynb #cf4dfea0
 HOW = ('prune_by_noise_rate', 'prune_by_class', 'both', 'confident_learning')   # cleanlab's ways, of which the last names fewest
