@@ -7,13 +7,12 @@ __all__ = ['ASK', 'PARAMETERS', 'UNREADABLE', 'TAKES', 'GIVES', 'HELP', 'about',
            'load_run', 'member', 'load_voters', 'find_images', 'without_background', 'Given', 'check_images',
            'pick_views', 'check_turns', 'inference_speeds', 'at_precision', 'compiled', 'SideBySide', 'sights', 'show',
            'prepared', 'say', 'validation', 'weigh', 'try_images', 'predict_images', 'answers_of', 'Graph',
-           'check_graph', 'facts_of', 'samples', 'onnx_difference', 'export_onnx', 'write_onnx', 'json_lines',
+           'check_graph', 'facts_of', 'samples', 'onnx_difference', 'write_onnx', 'export_onnx', 'json_lines',
            'write_answers', 'options', 'nearby', 'tell', 'main']
 
-# %% ../nbs/04_predict.ipynb #e0911708
+# %% ../nbs/04_predict.ipynb #8ac2b8b0
 import argparse, io, json, os, sys, time
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
@@ -24,7 +23,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from .confusion import files_of, find_files, is_ensemble
+from .confusion import find_files, is_ensemble
 from .core import BadInput, Run, choose, find_run, listed
 from .data.background import remove_background
 from .data.loader import Normalise, Photos, make_loader, read_image, to_rgb
@@ -38,7 +37,7 @@ from .learn.job import network
 from .learn.precision import candidates, fastest
 from .learn.recipe import Recipe, from_dict
 from .model.build import Weights, statistics
-from .train import fit, given_options, pick_device, typed
+from .train import given_options, pick_device, typed
 
 # %% ../nbs/04_predict.ipynb #52039664
 ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')
@@ -237,7 +236,7 @@ class SideBySide(nn.Module):
         with autocast(n.device, n.amp): return n.model(n.normalise(x)).float()
     def forward(self, x): return torch.cat([self.one(n, x) for n in self.networks], 1)
 
-# %% ../nbs/04_predict.ipynb #6959158d
+# %% ../nbs/04_predict.ipynb #5e7431ac
 def sights(networks: list[Network], tta, batch_size: int | None) -> list[tuple]:
     "What each network wants to be shown: square, size, background, views, batch."
     return [(n.recipe.square, n.size, n.bare, pick_views(tta, n.views), batch_size or n.recipe.batch_size) for n in networks]
@@ -248,7 +247,7 @@ def show(networks: list[Network], sight: tuple, images: list, workers=None, toge
     photos = Given(images, square, size, bare)
     together = together or (len(views) if device.type == 'cuda' else 1)
     try:
-        with core.progress(label='predicting', total=len(images)) as bar:
+        with core.progress(label='predicting', total=len(images), delay=1) as bar:
             logits, labels, _ = predict(SideBySide(networks), make_loader(photos, batch_size, workers), nn.Identity(), views, device, bar=bar, together=together)
     except (MemoryError, torch.OutOfMemoryError): raise BadInput(f'out of memory with batch_size {batch_size} at {size[0]}×{size[1]} pixels; give a smaller batch_size') from None
     ends = np.cumsum([len(n.classes) for n in networks])[:-1]
@@ -366,7 +365,7 @@ def facts_of(networks: list[Network], views, takes: str, gives: str) -> dict[str
     return dict(classes=json.dumps(list(n.classes), ensure_ascii=False), runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives, views=','.join(views), height=str(n.size[0]), width=str(n.size[1]),
                 square=n.recipe.square, background=n.recipe.background, scale=json.dumps(n.normalise.scale.flatten().tolist()), shift=json.dumps(n.normalise.shift.flatten().tolist()))
 
-# %% ../nbs/04_predict.ipynb #8a374749
+# %% ../nbs/04_predict.ipynb #5a91f088
 def samples(networks: list[Network], takes: str, n: int) -> torch.Tensor:
     "Made-up images as a graph wants them."
     x = torch.from_numpy(core.rng(41, n).integers(0, 256, (n, 3, *networks[0].size), dtype=np.uint8))
@@ -378,6 +377,17 @@ def onnx_difference(path, graph: Graph, batches: list[torch.Tensor]) -> float:
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     with torch.inference_mode(): return max(float(np.abs(session.run(None, {'image': x.numpy()})[0] - graph(x).numpy()).max()) for x in batches)
 
+def write_onnx(graph: nn.Module, x: torch.Tensor, path, facts: dict[str, str], dynamic: bool = True):
+    "Export a module; where that can't be, a `BadInput`."
+    try: import onnx, onnxscript, onnxruntime
+    except ImportError as e: raise BadInput(f'{e.name} is needed for ONNX files; pip install onnx onnxscript onnxruntime') from None
+    shapes = ({0: torch.export.Dim('n')},) if dynamic else None
+    try: program = torch.onnx.export(graph, (x,), input_names=['image'], output_names=[graph.gives], dynamic_shapes=shapes, dynamo=True, verbose=False)
+    except Exception as e: raise BadInput(f'torch cannot write this network as ONNX ({type(e).__name__}: {str(e).strip().splitlines()[0]}){"; a fixed number of images at once, `batch`, may help" if dynamic else ""}') from None
+    program.model.metadata_props.update(facts)
+    program.save(str(path), external_data=False)
+
+# %% ../nbs/04_predict.ipynb #e58fb646
 def export_onnx(run,                  # as in `try_images`
                 path,                 # the file to write
                 check: bool = True,   # compare it with torch in onnxruntime
@@ -398,16 +408,6 @@ def export_onnx(run,                  # as in `try_images`
         found = onnx_difference(tmp, graph, [samples(networks, takes, n) for n in ([batch] if batch else [1, 3])]) if check else None
         if check and not found <= tolerance: raise BadInput(f'onnxruntime and torch differ by {found:.2g}, more than {tolerance:g}, so {path} was not written; try another architecture, or a greater tolerance')
     return found
-
-def write_onnx(graph: nn.Module, x: torch.Tensor, path, facts: dict[str, str], dynamic: bool = True):
-    "Export a module; where that can't be, a `BadInput`."
-    try: import onnx, onnxscript, onnxruntime
-    except ImportError as e: raise BadInput(f'{e.name} is needed for ONNX files; pip install onnx onnxscript onnxruntime') from None
-    shapes = ({0: torch.export.Dim('n')},) if dynamic else None
-    try: program = torch.onnx.export(graph, (x,), input_names=['image'], output_names=[graph.gives], dynamic_shapes=shapes, dynamo=True, verbose=False)
-    except Exception as e: raise BadInput(f'torch cannot write this network as ONNX ({type(e).__name__}: {str(e).strip().splitlines()[0]}){"; a fixed number of images at once, `batch`, may help" if dynamic else ""}') from None
-    program.model.metadata_props.update(facts)
-    program.save(str(path), external_data=False)
 
 # %% ../nbs/04_predict.ipynb #985e0f85
 def json_lines(p: Predictions) -> str:

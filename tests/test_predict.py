@@ -160,6 +160,15 @@ def test_onnx(out, mixed, monkeypatch, capsys):
     np.testing.assert_allclose(session.run(None, dict(image=images))[0], predict_images(n, list(images), workers=0).probs, atol=1e-4)
 
 
+def test_what_cannot_be_a_graph_is_a_sentence(out, tmp_path):
+    class Odd(torch.nn.Module):
+        def forward(self, x): return x.mean((2, 3)) if x.sum() > 0 else x.amax((2, 3))      # decides by what it sees
+    n = load_run('flips', out, 'cpu')
+    n.model = Odd()
+    with pytest.raises(BadInput, match='torch cannot write this network as ONNX') as e: export_onnx([n], tmp_path / 'no.onnx')
+    assert '\n' not in str(e.value) and not list(tmp_path.iterdir())
+
+
 def test_compiled_says_the_same(out):
     n = load_run('flips', out)
     n.model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(4, 7)).eval().requires_grad_(False)
@@ -183,7 +192,7 @@ def test_grey_clear_and_turned(out, tmp_path):
     exif[0x0112] = 6
     Image.fromarray(np.rot90(image).copy()).save(tmp_path / 'turned.png', exif=exif)
     files = [tmp_path / 'grey.png', tmp_path / 'turned.png']
-    said = predict_images('flips', [*map(str, files), ], out=out, workers=0).logits
+    said = predict_images('flips', [*map(str, files)], out=out, workers=0).logits
     plain = predict_images('flips', [np.dstack([image]*3), image, Image.fromarray(image)], out=out, workers=0).logits
     for z in (*said, *plain): np.testing.assert_allclose(z, plain[0], atol=1e-4)
 

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['CALIBRATIONS', 'CRITERIA', 'logits_of', 'probs_of', 'labels_of', 'loss_and_slope', 'fit_temperature', 'Saved',
            'Scaling', 'fit_vector', 'prior_of', 'correct_prior', 'weighed', 'f1_parts', 'fit_tau', 'Rule', 'fit_rule',
-           'confidence', 'coverage', 'fit_abstention', 'plot_coverage', 'nested', 'f1_gain', 'Decision', 'fit_decision']
+           'confidence', 'coverage', 'fit_abstention', 'plot_coverage', 'nested', 'Decision', 'fit_decision']
 
-# %% ../../nbs/judge/decide.ipynb #0ace7880
+# %% ../../nbs/judge/decide.ipynb #c0eae69c
 from dataclasses import asdict, dataclass, fields, replace
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 
-from ..core import BadInput, choose, rng
+from ..core import BadInput, choose
 from .predict import Predictions, softmax
 
 # %% ../../nbs/judge/decide.ipynb #32e2cf3b
@@ -245,20 +245,6 @@ def nested(fit,      # (x, labels) -> what was fitted
         if lone := sorted(set(y) - set(y[folds != f])): raise BadInput(f'class number {lone[0]} is in fold {f} alone, so the other folds teach nothing of it; give folds that have every class')
     parts = [np.asarray(apply(fit(x[folds != f], y[folds != f]), x[folds == f])) for f in known]
     return np.concatenate(parts)[np.argsort(np.concatenate([np.flatnonzero(folds == f) for f in known]))]
-
-# %% ../../nbs/judge/decide.ipynb #d6fef8a8
-def f1_gain(labels, before, after,   # (n,) class numbers each
-            n_classes: int,
-            draws: int = 1000,       # bootstrap samples
-            seed: int = 41,
-           ) -> pd.Series:           # gain, low, high
-    "Macro F1 of `after` less that of `before`, with the 95 % interval of a paired bootstrap."
-    cases, n = np.unique(np.stack([labels, before, after], 1), axis=0, return_counts=True)
-    drawn = np.vstack([n, rng(seed).multinomial(n.sum(), n/n.sum(), draws)])    # how often each case was drawn, first as it is
-    true, *said = (np.eye(n_classes)[c] for c in cases.T)
-    f1 = lambda s: (2*(drawn@(true*s))/np.maximum(drawn@(true + s), 1)).mean(1)
-    gains = f1(said[1]) - f1(said[0])
-    return pd.Series(dict(gain=gains[0], low=np.quantile(gains[1:], .025), high=np.quantile(gains[1:], .975)))
 
 # %% ../../nbs/judge/decide.ipynb #8ffbb6da
 @dataclass(frozen=True)

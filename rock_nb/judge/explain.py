@@ -126,18 +126,17 @@ def silhouettes(rows: np.ndarray,   # (n, features)
     table.loc['all'] = line(each.silhouette)
     return table.astype(dict(photographs=int)).rename_axis('class')
 
-# %% ../../nbs/judge/explain.ipynb #84bc6bcd
+# %% ../../nbs/judge/explain.ipynb #107f7e13
 def plot_map(xy: np.ndarray,    # (n, 2)
              labels, preds,     # (n,) class numbers
              classes, title: str = '') -> Figure:
-    "A map of photographs: colour is the true class; a black ring with the colour of the answer in it is a mistake."
-    labels, preds, colour = np.asarray(labels), np.asarray(preds), np.array(sns.color_palette('husl', len(classes)))
+    "A map of photographs: the colour is the true class, a black ring a mistake."
+    labels, bad, colour = np.asarray(labels), np.asarray(labels) != np.asarray(preds), sns.color_palette('tab10' if len(classes) <= 10 else 'husl', len(classes))
     fig, ax = plt.subplots(figsize=(7, 4.6), dpi=80, layout='constrained')
     plt.close(fig)
-    for k, c in enumerate(classes): ax.scatter(*xy[labels == k].T, s=16, color=colour[k], lw=0, label=c, alpha=.75)
-    bad = labels != preds
-    ax.scatter(*xy[bad].T, s=34, c=colour[preds[bad]], edgecolors='k', linewidths=1.1, label='taken for')
-    ax.set(xticks=[], yticks=[], title=title); ax.spines[:].set_visible(False)
+    for k, c in enumerate(classes): ax.scatter(*xy[labels == k].T, s=20, color=colour[k], lw=0, label=c, alpha=.8)
+    ax.scatter(*xy[bad].T, s=34, facecolors='none', edgecolors='k', linewidths=1, label='mistake')
+    ax.set(xticks=[], yticks=[]); ax.set_title(title, fontsize=10); ax.spines[:].set_visible(False)
     ax.legend(frameon=False, loc='center left', bbox_to_anchor=(1, .5), fontsize=8)
     return fig
 
@@ -161,7 +160,7 @@ def plot_reliability(curve: pd.DataFrame,   # of `reliability`
     ax.set_title(f'share of right answers; calibration error {error:.3f}', fontsize=10)
     ax.set(xlabel='probability of the answer', xlim=(0, 1.02), ylim=(-.02, 1.04)); ax.grid(alpha=.25)
 
-# %% ../../nbs/judge/explain.ipynb #cf4dfea0
+# %% ../../nbs/judge/explain.ipynb #a71856d9
 HOW = ('prune_by_noise_rate', 'prune_by_class', 'both', 'confident_learning')   # cleanlab's ways, of which the last names fewest
 
 def label_issues(p: Predictions,                    # with labels, of photographs not learned from
@@ -175,9 +174,8 @@ def label_issues(p: Predictions,                    # with labels, of photograph
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'May not flag all label issues')   # classes with hardly a photograph
         worst = find_label_issues(labels, probs, return_indices_ranked_by='self_confidence', filter_by=choose(how, HOW, 'way to find label issues'), n_jobs=1)
-    quality, rivals, names = get_label_quality_scores(labels, probs), probs.copy(), np.array(p.classes)[used]
-    rivals[np.arange(len(p)), labels] = -1
-    table = pd.DataFrame(dict(id=p.ids, given=names[labels], suggested=names[rivals.argmax(1)], quality=quality))
+    quality, names = get_label_quality_scores(labels, probs), np.array(p.classes)[used]
+    table = pd.DataFrame(dict(id=p.ids, given=names[labels], suggested=names[probs.argmax(1)], quality=quality))
     return table.iloc[worst].reset_index(drop=True)
 
 # %% ../../nbs/judge/explain.ipynb #85462144
@@ -209,7 +207,7 @@ def f1_by(values: pd.Series,   # (n,) a fact of each photograph; not known: NaN
         return {'from': v[at].min(), 'to': v[at].max(), 'photographs': at.sum(), 'classes': len(np.unique(labels[at])), 'f1': f.value, 'low': f.low, 'high': f.high}
     return pd.DataFrame([line(k) for k in np.unique(place[np.isfinite(place)])])
 
-# %% ../../nbs/judge/explain.ipynb #44f0afbb
+# %% ../../nbs/judge/explain.ipynb #1c05ac5f
 def plot_f1_by(tables: dict[str, pd.DataFrame],   # fact -> table of `f1_by`
                overall: float) -> Figure:         # macro F1 of all
     "Macro F1 of each part, with intervals, a panel a fact."
@@ -219,7 +217,7 @@ def plot_f1_by(tables: dict[str, pd.DataFrame],   # fact -> table of `f1_by`
         ax.errorbar(range(len(t)), t.f1, [t.f1 - t.low, t.high - t.f1], fmt='o', capsize=4)
         ax.axhline(overall, color='.4', lw=1, ls=':'); ax.grid(axis='y', alpha=.25); ax.spines[['top', 'right']].set_visible(False)
         ax.set_xticks(range(len(t)), [f'{a:,.0f}…{b:,.0f}\n({k})' for a, b, k in zip(t['from'], t.to, t.photographs)], fontsize=8)
-        ax.set(xlim=(-.5, len(t) - .5), title=f'macro F1 by {fact}')
+        ax.set_xlim(-.5, len(t) - .5); ax.set_title(f'macro F1 by {fact}', fontsize=10)
     return fig
 
 # %% ../../nbs/judge/explain.ipynb #9c46f103
