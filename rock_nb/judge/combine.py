@@ -6,9 +6,9 @@
 __all__ = ['SPACES', 'BLOCK', 'METRICS', 'COMBINERS', 'line_up', 'checked', 'logs', 'blend', 'logit_vote', 'blend_loss',
            'fit_weights', 'f1_of', 'accuracy_of', 'sum_score', 'pick', 'greedy', 'greedy_cost', 'features',
            'fit_stacker', 'stack', 'models_first', 'nested_probs', 'nested_score', 'best_model', 'in_logits', 'league',
-           'vote_files', 'shapes_of', 'check_soup', 'stirred', 'soup']
+           'shapes_of', 'check_soup', 'stirred', 'soup']
 
-# %% ../../nbs/judge/combine.ipynb #1317a579
+# %% ../../nbs/judge/combine.ipynb #3085945e
 import os, resource, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,12 +22,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from ..core import BadInput, Run, choose, read_json, rng, seed_of
-from ..data.table import Data
 from .decide import nested
 from .metric import macro_f1
 from .predict import Predictions, softmax
-from .submission import check_submission
-from .vote import aligned, check_votes, counts_of, from_probs, majority, read_votes, votes
+from .vote import aligned, check_votes, from_probs, votes
 from ..model.build import read_state
 
 # %% ../../nbs/judge/combine.ipynb #8eaaaeb7
@@ -227,21 +225,6 @@ def league(probs, labels, folds, names=tuple(COMBINERS)) -> pd.DataFrame:   # in
         q, own = nested_probs(fit, combine, probs, labels, folds), combine(probs, fit(probs, labels))
         rows[name] = dict(nested_f1=macro_f1(labels, q.argmax(1), q.shape[1]), fitted_f1=macro_f1(labels, own.argmax(1), q.shape[1]), nested_log_loss=-logs(q)[np.arange(len(q)), labels].mean())
     return pd.DataFrame(rows).T.rename_axis('combiner').sort_values('nested_f1', ascending=False)
-
-# %% ../../nbs/judge/combine.ipynb #c0b14442
-def vote_files(files: list[str | Path],   # submissions: id, class
-               data: Data,                # its training photographs say which class is rarest
-               weights=None,              # one number a file (None: equal)
-              ) -> pd.DataFrame:          # id, class, in the order and with the columns of the first file
-    "The class with the greatest weight of submission files behind it; of several the rarest in the training set."
-    said, classes = read_votes(files), np.array(data.classes)
-    share = votes(weights, list(said))
-    for f in said:
-        if odd := sorted(set(said[f]) - set(classes)): raise BadInput(f"{f} has the class {odd[0]!r}; the classes are {', '.join(classes)}")
-    behind = np.stack([(said == c).to_numpy() @ share for c in classes], 1)
-    ahead = behind >= behind.max(1, keepdims=True) - 1e-9            # .1 + .2 is as much as .3
-    columns = pd.read_csv(files[0], nrows=0).columns
-    return check_submission(pd.DataFrame({columns[0]: said.index, columns[1]: classes[majority(ahead, counts_of(data.counts, classes))]}), data)
 
 # %% ../../nbs/judge/combine.ipynb #888080d5
 def shapes_of(run: Run) -> dict[str, tuple]:

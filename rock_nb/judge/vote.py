@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['mismatch', 'aligned', 'check_votes', 'votes', 'soft_vote', 'from_probs', 'right_answers', 'majority', 'counts_of',
-           'hard_vote', 'read_votes', 'hard_vote_files']
+           'hard_vote', 'read_votes', 'vote_files']
 
 # %% ../../nbs/judge/vote.ipynb #0f54b800
 from pathlib import Path
@@ -108,7 +108,7 @@ def hard_vote(predictions: list[Predictions],   # of the same photographs, in an
     shares[np.arange(len(first)), majority(named, counts_of(counts, first.classes))] += 1e-3     # so that it shows who won a tie
     return from_probs(predictions, shares)
 
-# %% ../../nbs/judge/vote.ipynb #73b669b3
+# %% ../../nbs/judge/vote.ipynb #f9e9bdf3
 def read_votes(files) -> pd.DataFrame:   # ids down, files across, in the order of the first file
     "The answers of submission files, matched by id."
     if not len(files): raise BadInput('nobody votes: give at least one CSV file')
@@ -124,12 +124,16 @@ def read_votes(files) -> pd.DataFrame:   # ids down, files across, in the order 
         if said[f].index.has_duplicates: raise BadInput(f'{f} has the id {said[f].index[said[f].index.duplicated()][0]!r} twice')
     return pd.DataFrame({f: s.reindex(first.index) for f, s in said.items()})
 
-def hard_vote_files(files: list[str | Path],   # submissions: id, class
-                    data: Data,                # its training photographs say which class is rarest
-                   ) -> pd.DataFrame:          # id, class, in the order and with the columns of the first file
-    "The class that most submission files name; of several the rarest in the training set."
-    said, classes = read_votes(files), list(data.classes)
-    if odd := sorted(set(said.values.ravel()) - set(classes)): raise BadInput(f"{[f for f in said if odd[0] in set(said[f])][0]} has the class {odd[0]!r}; the classes are {', '.join(classes)}")
-    named = np.stack([(said == c).sum(axis=1) for c in classes], 1)
+def vote_files(files: list[str | Path],   # submissions: id, class
+               data: Data,                # its training photographs say which class is rarest
+               weights=None,              # one number a file (None: equal)
+              ) -> pd.DataFrame:          # id, class, in the order and with the columns of the first file
+    "The class with the greatest weight of submission files behind it; of several the rarest in the training set."
+    said, classes = read_votes(files), np.array(data.classes)
+    share = votes(weights, list(said))
+    for f in said:
+        if odd := sorted(set(said[f]) - set(classes)): raise BadInput(f"{f} has the class {odd[0]!r}; the classes are {', '.join(classes)}")
+    behind = np.stack([(said == c).to_numpy() @ share for c in classes], 1)
+    ahead = behind >= behind.max(1, keepdims=True) - 1e-9            # .1 + .2 is as much as .3
     columns = pd.read_csv(files[0], nrows=0).columns
-    return check_submission(pd.DataFrame({columns[0]: said.index, columns[1]: np.array(classes)[majority(named, counts_of(data.counts, classes))]}), data)
+    return check_submission(pd.DataFrame({columns[0]: said.index, columns[1]: classes[majority(ahead, counts_of(data.counts, classes))]}), data)
