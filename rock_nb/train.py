@@ -160,13 +160,13 @@ def with_job(plan: Plan, device: torch.device, out=None, every: float = 300., de
     core.write_json(plan.run.environment, core.environment() | dict(data=str(plan.data.root), weights=plan.weights.note, device=str(device), processes=world(), precision=plan.job.amp, precision_speeds=speeds))
     return plan
 
-# %% ../nbs/03_train.ipynb #020e2ddb
+# %% ../nbs/03_train.ipynb #d3a2c4ef
 def train(plan: Plan,
           show=None,         # called after each epoch with history and table of classes (None: a live plot, or a line)
          ) -> pd.DataFrame:  # the history, a line an epoch
     "Train from wherever the run stands, here or in processes of its own; a complete run is left as it is."
     show = show or LivePlot(plan.recipe.epochs, plan.run.name)
-    if plan.together: launch(as_arguments(plan.together['options']), **plan.together['starts'], run=plan.run, show=show)
+    if plan.together: return launch(as_arguments(plan.together['options']), **plan.together['starts'], run=plan.run, show=show)
     if plan.job is None: return pd.read_csv(plan.run.history)
     def epoch(history, classes): plan.tracker.epoch(history.iloc[-1].to_dict()); show(history, classes)
     return learn(plan.job, epoch)
