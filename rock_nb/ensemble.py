@@ -74,7 +74,7 @@ def vote_parts(members: list[Run],
     names = [r.name for r in members]
     return {part: soft_vote([load_predictions(getattr(r, part)) for r in members], weights, names) for part in ('valid', 'test') if part not in notes}, notes
 
-# %% ../nbs/05_ensemble.ipynb #324434e6
+# %% ../nbs/05_ensemble.ipynb #04631f3b
 def record_of(members: list[Run], share: np.ndarray, out=None) -> dict:
     "What an ensemble is, for its recipe.json."
     first = core.read_json(members[0].recipe) if members[0].recipe.exists() else {}
@@ -82,7 +82,6 @@ def record_of(members: list[Run], share: np.ndarray, out=None) -> dict:
 
 def own_folder(name: str, out=None) -> Run:
     "The folder of an ensemble; one that holds something else, or can't be one, is a `BadInput`."
-    if not name or Path(name).name != name or name.startswith('.'): raise BadInput(f'{name!r} is no name for a folder of runs; give one without / and not beginning with a dot')
     run = Run(core.outputs(out)/core.folder_name(name))
     if run.path.is_dir() and any(run.path.glob('[!.]*')) and not is_ensemble(run): raise BadInput(f'{run.path} holds something else than an ensemble; give another `name`')
     return run
