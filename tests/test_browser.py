@@ -35,8 +35,11 @@ def lab(tmp_path, sample):
     (tmp_path / 'lab').mkdir()
     nbformat.write(nb, tmp_path / 'lab' / '03_train.ipynb')
     options = ['--no-browser', '--ip=127.0.0.1', '--port=0', '--IdentityProvider.token=', '--ServerApp.allow_root=True', '--LabApp.news_url=None', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate']
+    settings = tmp_path / 'settings' / '@jupyterlab' / 'notebook-extension' / 'tracker.jupyterlab-settings'    # all cells are in the page, not only those in view
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"windowingMode": "none"}')
     log = open(tmp_path / 'lab.log', 'w+')
-    env = {**os.environ, 'JUPYTER_CONFIG_DIR': str(tmp_path / 'config'), 'JUPYTER_RUNTIME_DIR': str(tmp_path / 'runtime'), 'JUPYTER_PREFER_ENV_PATH': '1'}
+    env = {**os.environ, 'JUPYTERLAB_SETTINGS_DIR': str(tmp_path / 'settings'), 'JUPYTER_CONFIG_DIR': str(tmp_path / 'config'), 'JUPYTER_RUNTIME_DIR': str(tmp_path / 'runtime'), 'JUPYTER_PREFER_ENV_PATH': '1'}
     server = subprocess.Popen([sys.executable, '-m', 'jupyterlab', *options], cwd=tmp_path / 'lab', stdout=log, stderr=log, start_new_session=True, env=env)
     try: yield address(tmp_path / 'lab.log', server)
     finally:
