@@ -6,13 +6,17 @@
 __all__ = ['RECIPES', 'LADDER', 'C_BACKBONES', 'recipe', 'baseline', 'v1', 'v2', 'v3', 'v4', 'v5', 'b_baseline', 'b_davit',
            'b_mambaout', 'b_internimage', 'winner_tinyvit', 'winner_effnetv2_s', 'winner_regnety', 'winner_effnetv2_m',
            'convnext_l', 'c_resnet50', 'another', 'c_eva02', 'd_small', 'd_convnext', 'd_melting', 'd_cutmix', 'e_vgg',
-           'get_recipe']
+           'cost', 'get_recipe']
 
-# %% ../../nbs/learn/ladder.ipynb #766593b4
+# %% ../../nbs/learn/ladder.ipynb #4521f50e
 from dataclasses import replace
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from ..core import choose
 from .recipe import Phase, Recipe, at_scale, override
+from ..model.build import create
 
 # %% ../../nbs/learn/ladder.ipynb #99f81098
 RECIPES = {}
@@ -172,6 +176,17 @@ def e_vgg():
     "VGG-13-BN, 1e-4 until training and validation part, then 1e-7 from there; GrabCut copies, one-class CutMix on 5 of 9. Published: .8415 (validation top-1)."
     return Recipe(arch='vgg13_bn', img_size=256, batch_size=32, phases=(Phase(30, 1e-4, until='gap'), Phase(10, 1e-7)), drop_rate=.5, schedule='none',
                   background='extra', mix='one_class', mix_prob=5/9, mix_alpha=1., square='stretch', stats='imagenet', valid=.2)
+
+# %% ../../nbs/learn/ladder.ipynb #0dfa9874
+def cost(r: Recipe,
+         photographs: int = 304_016,   # that it learns from; here four fifths of the contest's
+         n_classes: int = 7) -> dict:
+    "Millions of parameters, GFLOP of a photograph, EFLOP of the training (3 passes for each photograph and epoch), by torch's counter of matrix products and convolutions."
+    with torch.device('meta'):
+        model, x = create(r.arch, r.size(), num_classes=n_classes).eval(), torch.empty(1, 3, *r.size())
+        with FlopCounterMode(display=False) as count: model(x)
+    flop = count.get_total_flops()
+    return dict(parameters=sum(p.numel() for p in model.parameters())/1e6, gflop=flop/1e9, training_eflop=3*flop*photographs*r.epochs/1e18)
 
 # %% ../../nbs/learn/ladder.ipynb #f009697c
 def get_recipe(version: str = 'baseline',  # a name in `RECIPES`
