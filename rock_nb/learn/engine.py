@@ -7,7 +7,7 @@ __all__ = ['Tally', 'totals', 'timed', 'Point', 'save', 'check_state', 'resume',
            'mass_of', 'train_epoch', 'validate', 'run_epoch', 'over', 'turn', 'take_best', 'learn', 'left',
            'note_timing']
 
-# %% ../../nbs/learn/engine.ipynb #f73af462
+# %% ../../nbs/learn/engine.ipynb #1b0bc4a2
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,13 +20,13 @@ from ..core import BadInput, Run, lock, progress, write_csv
 from ..judge.metric import macro_f1, per_class
 from ..judge.predict import predict
 from .checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights, sweep
-from .distributed import agree, first, gather, gather_rows, same_buffers, told, world
+from .distributed import agree, first, gather, gather_rows, gather_table, same_buffers, told, world
 from .recipe import Recipe
 from .sampler import Batches
 from .stage import Job, Seen, Stage, step
 from ..model.freeze import learning_mode
 
-# %% ../../nbs/learn/engine.ipynb #92e476ce
+# %% ../../nbs/learn/engine.ipynb #d85b364a
 @dataclass
 class Tally:
     "Sums of an epoch, and how long the network waited for images."
@@ -35,8 +35,7 @@ class Tally:
     preds: list = field(default_factory=list)
     labels: list = field(default_factory=list)
     wait: float = 0.
-    start: float = field(default_factory=time.perf_counter)
-    images: int = 0                              # since the start
+    images: int = 0                              # in this sitting
     def add(self, seen: list[Seen], mass: float):
         self.loss.append(sum(s.losses.sum() for s in seen)); self.mass.append(mass)
         for s in seen: self.preds.append(s.preds); self.labels.append(s.labels); self.images += len(s.labels)
@@ -144,24 +143,24 @@ class Roomy:
             b, a = self.recipe.batch_size, self.recipe.accumulate
             raise BadInput(f'out of memory with batch_size {b} at {self.recipe.size()} px; the same step in smaller pieces: batch_size {max(1, b//2)}, accumulate {2*a}') from None
 
-# %% ../../nbs/learn/engine.ipynb #b4a94e4c
-def mass_of(job: Job, order: Batches, point: Point) -> float:
+# %% ../../nbs/learn/engine.ipynb #1cd577ce
+def mass_of(order: Batches, point: Point, weights: torch.Tensor) -> float:   # weights: of each class, on the host
     "What the photographs of the step ahead weigh in the loss, over all processes."
-    y = order.labels[order.rows(point.epoch, point.step)]
-    return float(job.loss.mass(torch.from_numpy(y).to(job.device)).sum())
+    return float(weights[order.labels[order.rows(point.epoch, point.step)]].sum())
 
-# %% ../../nbs/learn/engine.ipynb #58ce864c
+# %% ../../nbs/learn/engine.ipynb #79a077dc
 def train_epoch(job: Job, point: Point, bar):
     "The rest of an epoch's steps, with a checkpoint every so often."
     stage, order = point.stage, point.stage.train.batch_sampler
     order.epoch, order.start = point.epoch, point.step
     feed, saved = timed(stage.train, point.tally), time.monotonic()
     look = 1 if job.device.type == 'cpu' else 50
+    weights = job.loss.mass(torch.arange(len(job.classes), device=job.device)).cpu()    # once, so that no step waits for the device
     while point.step < order.steps:
         s = point.step
         stage.schedule.at(point.phase_epoch + s/order.steps)
         micros = [next(feed) for _ in range(job.recipe.accumulate)]
-        mass = mass_of(job, order, point)
+        mass = mass_of(order, point, weights)
         seen = step(stage, micros, mass, (job.recipe.seed, point.epoch, s))
         if job.memory is not None: remember(job, seen, point.epoch*order.steps + s)
         point.tally.add(seen, mass)
@@ -172,11 +171,10 @@ def train_epoch(job: Job, point: Point, bar):
             save(job, point)
             saved = time.monotonic()
 
-# %% ../../nbs/learn/engine.ipynb #fdfa78ef
+# %% ../../nbs/learn/engine.ipynb #961d9a86
 def validate(job: Job, stage: Stage, bar) -> tuple[float, float, pd.DataFrame]:   # loss, macro F1, one line a class
     "Judge the network on the validation photographs, one view each; every process takes its share, every photograph counts once."
-    rows = gather_rows(*predict(stage.judged, stage.valid, job.normalise, device=job.device, amp=job.amp, bar=bar))
-    logits, y, i = (a[np.argsort(rows[2])] for a in rows)
+    logits, y, i = gather_table(*predict(stage.judged, stage.valid, job.normalise, device=job.device, amp=job.amp, bar=bar))
     if len(np.unique(i)) != len(i): raise RuntimeError('a validation photograph was counted twice')
     loss = job.loss.mean(torch.from_numpy(logits[:, 0]).to(job.device), torch.from_numpy(y).to(job.device)).item()
     table = per_class(y, logits[:, 0].argmax(1), job.classes)
