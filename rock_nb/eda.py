@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['PARAMETERS', 'TEST', 'ODD', 'ORDERS', 'gather', 'tall', 'small', 'plot_counts', 'class_facts', 'plain_log',
            'plot_sizes', 'liars', 'formats', 'strip', 'thin', 'plot_light', 'choose_some', 'caption', 'group_sheet',
-           'oddities', 'twins', 'plot_split', 'leaks', 'oddness', 'page', 'browse']
+           'oddities', 'problems', 'problem_sheet', 'twins', 'twin_sheet', 'plot_split', 'leaks', 'oddness', 'page',
+           'browse']
 
-# %% ../nbs/01_eda.ipynb #54ba85c8
+# %% ../nbs/01_eda.ipynb #4d433964
 import os
 
 import numpy as np
@@ -19,10 +20,10 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from PIL import Image
 
 from . import core
-from .data.audit import audit
-from .data.sample import find_data
+from .data.audit import audit, group_duplicates
+from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
-from .data.split import folds_of, split
+from .data.split import folds_of, split_together
 from .data.table import Data, read_data
 from .learn.ladder import get_recipe
 
@@ -189,15 +190,40 @@ def oddities(photos: pd.DataFrame,
     bad = photos[photos.error != ''].head(n).assign(odd='unreadable')
     return pd.concat([bad, *(photos.dropna(subset=[c]).sort_values([c, 'path'], ascending=[up, True]).head(n).assign(odd=kind) for kind, (c, up) in ODD.items())])
 
-# %% ../nbs/01_eda.ipynb #bda57ab4
-def twins(photos: pd.DataFrame) -> pd.DataFrame:   # the rows, with `twin`, a number for each set
-    "Photographs that are exactly alike as far as the audit can tell, those with several classes first."
-    same = ['bytes', 'width', 'height', 'red', 'green', 'blue', 'contrast']
-    ok = photos[photos.error == '']
-    g = ok.groupby(same)
-    ok = ok.assign(twin=g.ngroup(), classes=g.label.transform('nunique'))[g.path.transform('size') > 1]
-    ok = ok.sort_values(['classes', 'twin', 'path'], ascending=[False, True, True])
-    return ok.assign(twin=pd.factorize(ok.twin)[0])
+# %% ../nbs/01_eda.ipynb #73727458
+def problems(photos: pd.DataFrame,   # of `gather`
+             tiny: int = 32,         # pixels: sides below that are too small
+             slim: float = 8,        # times: sides that differ by more are no photograph's
+            ) -> pd.DataFrame:       # the rows, one a problem, with `problem`
+    "Files that want a look before anything is trained."
+    long = photos.ratio.where(photos.ratio > 1, 1/photos.ratio)
+    checks = {'unreadable': photos.error != '', f'below {tiny} pixels': photos.side < tiny, f'beyond {slim:g} : 1': long > slim,
+              'ending lies': photos.index.isin(liars(photos).index), 'turned by EXIF': photos.orientation > 1}
+    return pd.concat([photos[rows].assign(problem=name) for name, rows in checks.items()])
+
+# %% ../nbs/01_eda.ipynb #cfd392fc
+def problem_sheet(data: Data, wrong: pd.DataFrame, n: int = 6) -> Figure:   # wrong: of `problems`
+    "The first few photographs of each problem; what can't be read is a grey cell with its error."
+    return group_sheet(data, wrong.groupby('problem', sort=False).head(n), 'problem', facts=True)
+
+# %% ../nbs/01_eda.ipynb #22ca79a5
+def twins(photos: pd.DataFrame,   # of `gather`
+          groups: pd.DataFrame,   # of `group_duplicates`
+         ) -> pd.DataFrame:       # the rows, with `same`, `alike` and `twins`: in several classes, in training and test, in one class
+    "Photographs that are not the only one of their picture, the worst first."
+    rows = photos.join(groups, on='path')
+    rows = rows[rows.alike.duplicated(keep=False)]
+    test = (rows.label == TEST).groupby(rows.alike).transform('any')
+    classes = rows.label.where(rows.label != TEST).groupby(rows.alike).transform('nunique')
+    kind = np.select([classes > 1, test & (classes > 0)], ['in several classes', 'in training and test'], 'in one class' if len(rows) else '')
+    return rows.assign(twins=pd.Categorical(kind, ['in several classes', 'in training and test', 'in one class'])).sort_values(['twins', 'alike', 'path'])
+
+# %% ../nbs/01_eda.ipynb #06334dc6
+def twin_sheet(data: Data, alike: pd.DataFrame, n: int = 12) -> Figure:   # alike: of `twins`
+    "The first two photographs of each set side by side, the worst sets first."
+    pairs = alike.groupby('alike', sort=False).head(2).head(2*n)
+    said = np.where(pairs.same.duplicated(keep=False), 'the same file', 'looks the same')
+    return sheet(data.files(pairs), [f'{r.twins}\n{s}\n{r.label}\n{caption(r)}' for r, s in zip(pairs.itertuples(), said)], cols=6, size=1.2)
 
 # %% ../nbs/01_eda.ipynb #7228b748
 def plot_split(parts: pd.DataFrame,   # of `split`
@@ -211,12 +237,16 @@ def plot_split(parts: pd.DataFrame,   # of `split`
     ax.set(xlabel=by, ylabel=''); ax.tick_params(axis='y', rotation=0, **small(len(counts)))
     return fig
 
-# %% ../nbs/01_eda.ipynb #8775d432
-def leaks(parts: pd.DataFrame, photos: pd.DataFrame) -> list[str]:
+# %% ../nbs/01_eda.ipynb #a0998527
+def leaks(parts: pd.DataFrame,    # of `split_together`
+          groups: pd.DataFrame,   # of `group_duplicates`
+         ) -> list[str]:
     "Sentences about what might be on both sides of a split."
-    both = twins(photos[photos.path.isin(parts.path)]).merge(parts[['path', 'part']], on='path').groupby('twin').part.nunique()
-    said = [f'{(both > 1).sum()} sets of twins are in more than one part.'] if (both > 1).any() else []
-    if 'group' not in parts: return ['No groups are known: near-duplicates may be in two parts; give `folds` a CSV file with path, fold and group.', *said]
+    alike = groups.alike.loc[parts.path].to_numpy()
+    test = groups.alike[~groups.index.isin(parts.path)]
+    said = [f'{(parts.part.groupby(alike).nunique() > 1).sum():,} of {(pd.Series(alike).value_counts() > 1).sum():,} sets of photographs that look alike are in more than one part.',
+            f'{np.isin(alike, test).sum():,} photographs look like one of the test set.']
+    if 'group' not in parts: return ['No groups are known: photographs of one stone may be in two parts; give `folds` a CSV file with path, fold and group.', *said]
     sizes = parts.group.value_counts()
     return [f'{len(sizes):,} groups, the largest of {sizes.max()}: {(parts.groupby("group").part.nunique() > 1).sum()} are in more than one part.', *said]
 

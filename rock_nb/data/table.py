@@ -7,8 +7,8 @@ __all__ = ['NOT_PHOTOS', 'ENDINGS', 'OWN', 'COLUMNS', 'list_images', 'Data', 'fi
            'class_folders', 'rename_columns', 'locate', 'read_csv', 'whole_numbers', 'read_test', 'read_train',
            'with_folds', 'read_data']
 
-# %% ../../nbs/data/table.ipynb #1d2ce5c7
-import hashlib, os
+# %% ../../nbs/data/table.ipynb #605ac666
+import hashlib, os, sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable
@@ -22,18 +22,18 @@ from ..core import BadInput, resolve
 NOT_PHOTOS = {'PDF', 'MPEG', 'EPS', 'WMF', 'HDF5', 'BUFR', 'GRIB', 'ICNS', 'CUR', 'ICO'}
 ENDINGS = frozenset(e for e, f in Image.registered_extensions().items() if f not in NOT_PHOTOS)
 
-# %% ../../nbs/data/table.ipynb #5e8a540f
+# %% ../../nbs/data/table.ipynb #9570e548
 def list_images(folder: str | Path,  # searched with all folders below it
                ) -> list[str]:
     "Paths of the photographs below a folder, relative to it, with `/`, sorted; hidden files and folders are left out."
     found = []
     for here, dirs, files in os.walk(folder, followlinks=True):
         dirs[:] = [d for d in dirs if not d.startswith(('.', '__'))]
-        rel = Path(here).relative_to(folder)
-        found += [(rel/f).as_posix() for f in files if not f.startswith('.') and os.path.splitext(f)[1].lower() in ENDINGS]
+        below = '' if here == str(folder) else f'{Path(here).relative_to(folder).as_posix()}/'
+        found += [below + f for f in files if not f.startswith('.') and os.path.splitext(f)[1].lower() in ENDINGS]
     return sorted(found)
 
-# %% ../../nbs/data/table.ipynb #7bcf23a9
+# %% ../../nbs/data/table.ipynb #c3b008cc
 @dataclass(frozen=True)
 class Data:
     "A data set: where it is, its tables, its classes in the order of their numbers."
@@ -41,30 +41,32 @@ class Data:
     train: pd.DataFrame                 # path, label, group?, fold?, attributes…; sorted by path
     test: pd.DataFrame | None = None    # id, path, label?; in the order of test.csv where there is one
     sample: Path | None = None          # sample_submission.csv
+    sizes: pd.Series | None = None      # bytes of each file, by path, where they have been looked at
     @property
     def classes(self) -> tuple[str, ...]: return tuple(sorted(self.train.label.unique()))
     @property
     def counts(self) -> pd.Series: return self.train.label.value_counts().reindex(list(self.classes))
-    def files(self, frame: pd.DataFrame) -> list[str]: return [str(self.root/p) for p in frame.path]
+    def files(self, frame: pd.DataFrame) -> list[str]: return [os.path.join(self.root, p) for p in frame.path]
 
-# %% ../../nbs/data/table.ipynb #1c93196f
+# %% ../../nbs/data/table.ipynb #fbbd5114
 def fingerprint(data: Data) -> str:
     "A short hash of what is in a data set: paths, labels, ids and file sizes."
     h = hashlib.blake2b(digest_size=8)
     for frame in (data.train, data.test):
         if frame is None: continue
         cols = [c for c in ('id', 'path', 'label') if c in frame]
-        for row, file in zip(frame[cols].itertuples(index=False), data.files(frame)): h.update(repr((*row, os.path.getsize(file))).encode())
+        sizes = map(os.path.getsize, data.files(frame)) if data.sizes is None else data.sizes.loc[frame.path].tolist()
+        for row in zip(*(frame[c] for c in cols), sizes): h.update(repr(row).encode())
     return h.hexdigest()
 
-# %% ../../nbs/data/table.ipynb #29fd5d3c
+# %% ../../nbs/data/table.ipynb #40942452
 def folder_label(level: int = 0,  # 0: the folder below the root, -1: the folder that holds the file
                 ) -> Callable[[str], str]:
     "A function from a relative path to its class folder's name."
     def label(path):
         parts = path.split('/')[:-1]
         if not parts: raise BadInput(f'{path} lies in no class folder; expected <class>/{path}')
-        return parts[min(level, len(parts) - 1)]
+        return sys.intern(parts[min(level, len(parts) - 1)])   # the name once, not once a photograph
     return label
 
 # %% ../../nbs/data/table.ipynb #02b6db34
@@ -83,13 +85,14 @@ def joint(frame: pd.DataFrame,   # a row a photograph
     if labels.nunique() < len(values.drop_duplicates()): raise BadInput(f"joined by '-', different values of {', '.join(names)} give the same label; write them without '-'")
     return labels
 
-# %% ../../nbs/data/table.ipynb #c248f905
+# %% ../../nbs/data/table.ipynb #d577e9ed
 def from_paths(paths: list[str],            # relative paths
                label: Callable[[str], object],   # path -> label, or a mapping with `label` and other columns
               ) -> pd.DataFrame:
     "The table of a list of paths."
     facts = [label(p) for p in paths]
-    facts = [f if isinstance(f, dict) else dict(label=f) for f in facts]
+    if any(isinstance(f, dict) for f in facts): facts = [f if isinstance(f, dict) else dict(label=f) for f in facts]
+    else: facts = dict(label=facts)
     frame = pd.DataFrame(facts, index=range(len(paths)))
     frame.insert(0, 'path', paths)
     frame['label'] = frame.label.astype(str) if 'label' in frame else joint(frame)
@@ -118,12 +121,13 @@ def rename_columns(frame: pd.DataFrame) -> pd.DataFrame:
     found = {name: next((lower[c] for c in known if c in lower), None) for name, known in COLUMNS.items()}
     return frame.rename(columns={old: new for new, old in found.items() if old})
 
-# %% ../../nbs/data/table.ipynb #5a2ca196
+# %% ../../nbs/data/table.ipynb #44b1597f
 def locate(path: str, root: Path, folders=('', 'train', 'test')) -> str | None:
     "The path relative to `root` under which a path of a CSV file exists, or None."
     for f in folders:
-        p = os.path.normpath(os.path.join(root, f, path))
-        if os.path.isfile(p): return Path(os.path.relpath(p, root)).as_posix() if not os.path.isabs(path) else path
+        p = os.path.normpath(os.path.join(f, path))
+        if not os.path.isfile(os.path.join(root, p)): continue
+        return path if os.path.isabs(path) else Path(os.path.relpath(os.path.join(root, p), root)).as_posix() if p.startswith('..') else p.replace(os.sep, '/')
 
 # %% ../../nbs/data/table.ipynb #18328a78
 def read_csv(file: Path,           # has a column of paths
