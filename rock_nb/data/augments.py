@@ -7,11 +7,11 @@ __all__ = ['AUGMENTS', 'OWN_SQUARE', 'NOISE', 'IMAGENET_GREY', 'SHAPES', 'DRAWS'
            'center_window', 'RandomCenterCrop', 'b', 'c', 'd', 'bars', 'winner', 'convnext', 'sentence', 'build_step',
            'try_step', 'build_pipeline', 'check_augment', 'square_of', 'training']
 
-# %% ../../nbs/data/augments.ipynb #12674f8b
+# %% ../../nbs/data/augments.ipynb #4e94f367
 import difflib, functools, json, warnings
 from pathlib import Path
 
-from .transform import SQUARES, PadSquare, Step, hw   # first: it keeps albumentations off the network
+from .transform import SQUARES, Affine, PadSquare, Step, hw   # first: it keeps albumentations off the network
 
 import albumentations as A
 import cv2
@@ -45,11 +45,11 @@ def v1(size, square):
     light = A.OneOf([A.RandomBrightnessContrast(.2, .4, p=1), A.Sharpen(p=1), A.CLAHE(4, p=1)], p=.9)
     return [A.RandomResizedCrop(size, scale=(.8, 1), p=.3), *square, light]
 
-# %% ../../nbs/data/augments.ipynb #46bde283
+# %% ../../nbs/data/augments.ipynb #361e37e9
 @augmentation
 def v2(size, square):
     "Flips, shifts and turns, blur, holes, colour (system A, v2 and later)."
-    move = A.Affine(translate_percent=dict(x=(-.2, .2), y=(-.1, .1)), scale=(.9, 1.1), rotate=(-90, 90), p=.5)
+    move = Affine(translate_percent=dict(x=(-.2, .2), y=(-.1, .1)), scale=(.9, 1.1), rotate=(-90, 90), p=.5)
     holes = A.CoarseDropout(num_holes_range=(10, 30), hole_height_range=(.02, .06), hole_width_range=(.02, .06), p=.2)
     colour = A.OneOf([A.ColorJitter((.8, 1.2), (.8, 1.2), (.8, 1.2), (-.2, .2), p=1), A.RandomBrightnessContrast(.3, .3, p=1)], p=.4)
     return [*square, A.HorizontalFlip(p=.5), move, A.Blur(p=.4), holes, colour, A.VerticalFlip(p=.2)]
@@ -82,11 +82,11 @@ def b(size, square):
     "A window of any shape, bent to the size; flips, contrast, noise (system B)."
     return [RandomCenterCrop(75, 200, p=.5), *square, A.HorizontalFlip(p=.5), A.VerticalFlip(p=.5), A.CLAHE(p=.5), A.GaussNoise(**NOISE, p=.5)]
 
-# %% ../../nbs/data/augments.ipynb #f3072dbd
+# %% ../../nbs/data/augments.ipynb #87cf87fc
 @augmentation
 def c(size, square):
     "For drawings, a guess: flip, small moves; the paper goes on beyond the edge (in the spirit of system C)."
-    move = A.Affine(scale=(.9, 1.1), translate_percent=(-.05, .05), rotate=(-15, 15), border_mode=cv2.BORDER_REPLICATE, p=.5)
+    move = Affine(scale=(.9, 1.1), translate_percent=(-.05, .05), rotate=(-15, 15), border_mode=cv2.BORDER_REPLICATE, p=.5)
     return [*square, A.HorizontalFlip(p=.5), move]
 
 # %% ../../nbs/data/augments.ipynb #a82fdea8
@@ -95,7 +95,7 @@ def d(size, square):
     "Mirrored; contrast and noise, which helped there; no hue, no grey, which hurt (system D's findings)."
     return [*square, A.HorizontalFlip(p=.5), A.RandomBrightnessContrast((0, 0), .3, p=.5), A.GaussNoise(**NOISE, p=.5)]
 
-# %% ../../nbs/data/augments.ipynb #a83fb851
+# %% ../../nbs/data/augments.ipynb #61f8446a
 def bars(square: list) -> list:
     "Of the steps to a square only the bars, if there are any."
     return [s for s in square if isinstance(s, PadSquare)]
@@ -107,7 +107,7 @@ def winner(size, square):
     "Crops of 30 % and more, small moves, quarter turns, light, a grid of grey holes (the contest's winner)."
     h, w = size
     turn = [A.RandomRotate90(p=.5)]
-    move = A.Affine(scale=(.9, 1.1), translate_percent=(-.05, .05), shear=(-5, 5), p=.5)
+    move = Affine(scale=(.9, 1.1), translate_percent=(-.05, .05), shear=(-5, 5), p=.5)
     cut = [*bars(square), A.RandomResizedCrop(size, scale=(.3, 1), ratio=(.9*w/h, 1.1*w/h), area_for_downscale='image'), move]
     return [*(cut + turn if h == w else turn + cut), A.HorizontalFlip(p=.5), A.RandomBrightnessContrast(p=.5),   # a turn would swap height and width
             A.GridDropout(ratio=.2, fill=IMAGENET_GREY, p=.5)]
