@@ -30,7 +30,8 @@ from ..core import BadInput, choose, rng, seed_of
 from ..data.sheet import sheet
 from .compare import Interval, check_level, kinds, middle, resampled, scores_of
 from .metric import bin_edges, calibration_error, per_class
-from .predict import Predictions, autocast
+from .predict import Predictions
+from ..model.inference import autocast
 from ..model.freeze import stage_ends
 
 # %% ../../nbs/judge/explain.ipynb #89695d75

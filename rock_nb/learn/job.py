@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['files_of', 'photos_for', 'make_memory', 'Loaders', 'network', 'make_job']
 
-# %% ../../nbs/learn/job.ipynb #15493f66
-from dataclasses import dataclass
+# %% ../../nbs/learn/job.ipynb #f8f8a3bc
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -18,15 +18,17 @@ from ..core import BadInput, Run
 from ..data.augments import training
 from ..data.background import background_free
 from ..data.loader import Normalise, Order, Photos, count_workers, make_loader, photos_of
+from ..data.pack import packed
 from ..data.table import Data
 from ..data.transform import evaluation
-from .distributed import agree, rank, world
+from .distributed import agree, first, rank, world
 from .loss import make_loss
 from .precision import choose_amp, settle
 from .recipe import Phase, Recipe
 from .sampler import Batches, HardMemory, prefetch_limit
 from .stage import Job
 from ..model.build import Weights, build, statistics
+from ..model.convolution import unwaiting
 
 # %% ../../nbs/learn/job.ipynb #2eb2cbc8
 def files_of(recipe: Recipe, data: Data, rows: pd.DataFrame, learning: bool, out=None) -> tuple[list[str], pd.DataFrame]:
@@ -51,7 +53,7 @@ def make_memory(recipe: Recipe) -> HardMemory | None:
     r = recipe
     return HardMemory(r.hard_memory, r.hard_ratio, r.hard_growth, r.hard_epochs, r.hard_lag, r.hard_guard) if r.hard_memory else None
 
-# %% ../../nbs/learn/job.ipynb #0c515f9a
+# %% ../../nbs/learn/job.ipynb #9540957f
 @dataclass
 class Loaders:
     "Call it with a phase: its loaders of training and of validation batches."
@@ -62,9 +64,17 @@ class Loaders:
     processes: int = 1              # with which the run began
     workers: int | None = None
     out: str | None = None
+    pack: str = 'auto'              # 'auto', 'none', or a form of `data.pack`
+    notes: dict = field(default_factory=dict)   # for each part: whether it is read from a pack, and why
+    def photos(self, part: str, size) -> Photos:
+        rows = self.parts[self.parts.part == part]
+        photos, note = packed(photos_for(self.recipe, self.data, rows, size, part == 'train', self.out), self.pack, self.recipe.epochs, self.out)
+        if first() and self.notes.get(part) != note: print(f'{part}: {note}')
+        self.notes[part] = note
+        return photos
     def __call__(self, phase: Phase) -> tuple[DataLoader, DataLoader]:
         r, size = self.recipe, self.recipe.size(phase)
-        learned, judged = (photos_for(r, self.data, self.parts[self.parts.part == p], size, p == 'train', self.out) for p in ('train', 'valid'))
+        learned, judged = (self.photos(p, size) for p in ('train', 'valid'))
         batches = Batches(learned.labels, len(self.data.classes), effective=r.batch_size*r.accumulate*self.processes, kind=r.sampler, balance=r.balance, seed=r.seed,
                           pieces=r.accumulate*world(), world=world(), rank=rank(), hard=self.memory)
         workers, prefetch = count_workers(self.workers), 4
@@ -80,17 +90,18 @@ def network(recipe: Recipe, n_classes: int, weights: Weights, codes: pd.DataFram
     if not torch.cuda.is_available(): raise BadInput('`sync_bn` needs GPUs: torch has no synchronised batch normalisation for processors; give sync_bn False')
     return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
-# %% ../../nbs/learn/job.ipynb #0024d944
+# %% ../../nbs/learn/job.ipynb #1fb642ef
 def make_job(recipe: Recipe, run: Run, data: Data, parts: pd.DataFrame, weights: Weights, device, codes: pd.DataFrame | None = None,
-             workers=None, out=None, processes: int = 1, every: float = 300., deterministic: bool = False) -> tuple[Job, dict]:
+             workers=None, out=None, processes: int = 1, every: float = 300., deterministic: bool = False, pack: str = 'auto') -> tuple[Job, dict]:
     "The job of a recipe on a split data set, and the speeds by which its precision was chosen; `codes`: the attributes of the classes, for a head each."
     settle(deterministic)
     model = network(recipe, len(data.classes), weights, codes).to(device)
+    if torch.device(device).type == 'cpu': unwaiting(model)
     amp, speeds = agree(choose_amp, recipe.amp, model, recipe.size(), recipe.batch_size, recipe.phases[-1].train, out)
     if recipe.sam and amp == 'fp16': raise BadInput('`sam` does not go with amp fp16, whose scaled gradients have no common length; give amp bf16 or none')
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values
     loss = make_loss(recipe.loss, counts, recipe.class_weights, recipe.smoothing, recipe.gamma, recipe.tau).to(device)
     normalise = Normalise(*statistics(recipe.stats, model)).to(device)
     memory = make_memory(recipe)
-    loaders = Loaders(recipe, data, parts, memory, processes, workers, out)
+    loaders = Loaders(recipe, data, parts, memory, processes, workers, out, pack)
     return Job(recipe, run, model, loaders, loss, data.classes, normalise, amp, device, memory, every), speeds

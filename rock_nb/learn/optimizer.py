@@ -71,8 +71,8 @@ def describe(groups: list[dict],   # of `param_groups`, or an optimizer's `param
     return pd.DataFrame([dict(first=g['names'][0], last=g['names'][-1], tensors=len(g['params']), weights=sum(p.numel() for p in g['params']),
                               lr_scale=g['lr_scale'], lr=g['lr'], weight_decay=g['weight_decay']) for g in groups])
 
-# %% ../../nbs/learn/optimizer.ipynb #e9e95d0a
-FUSED = ('adam', 'adamw', 'sgd')   # one kernel for all parameters on a GPU
+# %% ../../nbs/learn/optimizer.ipynb #cdbc4101
+FUSED = ('adam', 'adamw', 'sgd')   # one kernel for all parameters
 OPTIMIZERS = tuple(dict.fromkeys((*FUSED, 'nadam', 'adamp', *(f'lookahead_{n}' for n in FUSED), *list_optimizers(exclude_filters=['adahessian', 'kron*', 'bnb*', 'fused*']))))
 
 def make_optimizer(name: str,           # one of `OPTIMIZERS`
@@ -80,10 +80,10 @@ def make_optimizer(name: str,           # one of `OPTIMIZERS`
                    lr: float = 3e-4,    # where a group has none of its own
                    weight_decay: float = 0.,  # likewise; L2 for adam and sgd, decoupled for adamw
                   ) -> Optimizer:
-    "An optimizer by name; fused on a GPU, momentum .9 (Nesterov's for sgd)."
+    "An optimizer by name; fused where it can be, momentum .9 (Nesterov's for sgd)."
     choose(name, OPTIMIZERS, 'optimizer')
     params = [p for g in groups for p in (g['params'] if isinstance(g, dict) else [g])]
-    fused = dict(fused=True) if name.removeprefix('lookahead_') in FUSED and all(p.is_cuda for p in params) else {}
+    fused = dict(fused=True) if name.removeprefix('lookahead_') in FUSED and all(p.device.type in ('cpu', 'cuda') and p.is_floating_point() for p in params) else {}
     return create_optimizer_v2(groups, name, lr=lr, weight_decay=weight_decay, **fused)
 
 # %% ../../nbs/learn/optimizer.ipynb #2335df34

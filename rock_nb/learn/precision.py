@@ -13,8 +13,8 @@ from torch import nn
 
 from ..core import choose, outputs, read_json, write_json
 from ..data.transform import hw
-from ..judge.predict import AMP, autocast
 from ..model.freeze import freeze, learning_mode
+from ..model.inference import AMP, autocast
 
 # %% ../../nbs/learn/precision.ipynb #3931a92a
 def candidates(device: torch.device) -> list[str]:

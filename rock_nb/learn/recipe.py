@@ -15,13 +15,14 @@ from ..core import BadInput, choose, in_test
 from ..data.augments import check_augment, training
 from ..data.mix import MIXES
 from ..data.transform import SQUARES, hw
-from ..judge.predict import AMP, TTA
+from ..judge.predict import TTA
 from .loss import CLASS_WEIGHTS, LOSSES
 from .optimizer import OPTIMIZERS
 from .sampler import GROWTHS, SAMPLERS
 from .schedule import SCHEDULES
 from ..model.build import STATS, check_arch
 from ..model.head import HEADS
+from ..model.inference import AMP
 
 # %% ../../nbs/learn/recipe.ipynb #8b96428b
 @dataclass(frozen=True)
