@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PACKAGES', 'BadInput', 'choose', 'root', 'resolve', 'in_test', 'test_folder', 'outputs', 'short_hash', 'seed_of',
            'rng', 'py_rng', 'atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'Run', 'folder_name',
-           'runs', 'find_run', 'lock', 'git_commit', 'environment', 'injected', 'parameters', 'listed', 'in_notebook',
-           'progress']
+           'runs', 'find_run', 'is_ensemble', 'trained', 'lock', 'git_commit', 'environment', 'injected', 'parameters',
+           'listed', 'in_notebook', 'progress']
 
 # %% ../nbs/00_core.ipynb #18b25ef3
 import ast, atexit, contextlib, difflib, functools, hashlib, json, os, platform, random, shutil, subprocess, sys, tempfile, time
@@ -168,6 +168,15 @@ def find_run(name: str | Path | None = None,  # a run's name, its folder, or Non
     if name in known: return known[name]
     what = 'no complete run' if name is None else f'no complete run {str(name)!r}'
     raise BadInput(f"{what} in {here} (there are: {', '.join(known) or 'none'}); train one with `papermill nbs/03_train.ipynb out.ipynb`")
+
+# %% ../nbs/00_core.ipynb #813dc2fb
+def is_ensemble(run: Run) -> bool:
+    "Whether a run folder was voted together from others."
+    return run.recipe.exists() and 'members' in read_json(run.recipe)
+
+def trained(out=None) -> list[Run]:
+    "The complete runs in a folder that were trained, oldest first: all but ensembles."
+    return [r for r in runs(out) if not is_ensemble(r)]
 
 # %% ../nbs/00_core.ipynb #87a8fb3d
 @contextlib.contextmanager

@@ -6,7 +6,7 @@
 __all__ = ['PARAMETERS', 'which_folds', 'check_folds', 'out_of_fold', 'vote_on_test', 'judge_vote', 'members_of', 'fold_scores',
            'write_folds', 'plot_folds', 'FoldPlot', 'survey_folds', 'fit_folds', 'gather', 'main']
 
-# %% ../nbs/03_folds.ipynb #74ae7102
+# %% ../nbs/03_folds.ipynb #b7391e75
 import argparse, os, sys
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .core import BadInput, Run, choose, lock
-from .data.sample import find_data, is_sample
+from .data.sample import find_data
 from .data.split import folds_of, split, split_data
 from .data.table import Data, read_data
 from .data.target import at_target, named_function
@@ -27,11 +27,10 @@ from .judge.metric import per_class
 from .judge.predict import Predictions, load_predictions, save_predictions
 from .judge.submission import score_submission, write_submission
 from .judge.vote import hard_vote, soft_vote
-from .learn.ladder import get_recipe
 from .learn.liveplot import LivePlot, png
-from .learn.recipe import OVERRIDES, pick_scale
+from .learn.recipe import OVERRIDES
 from .train import PARAMETERS as OF_TRAIN
-from .train import Plan, add_options, fit, given_options, run_name, scores
+from .train import Plan, add_options, fit, given_options, look_up, run_name, scores
 
 # %% ../nbs/03_folds.ipynb #32497832
 PARAMETERS = tuple(p for p in OF_TRAIN if p != 'fold')
@@ -55,8 +54,8 @@ def check_folds(parts: pd.DataFrame, numbers: list[int], test_fold: int | None, 
     "A `BadInput` if any of the folds can't be trained, before the first is."
     for k in numbers: split(parts, fold=k, test_fold=test_fold, seed=seed)
 
-# %% ../nbs/03_folds.ipynb #cea29ed0
-def out_of_fold(runs: list[Run]) -> tuple[Predictions, pd.DataFrame]:   # in the order of paths; path, label, fold, predicted, probability
+# %% ../nbs/03_folds.ipynb #db5b324e
+def out_of_fold(runs: list[Run]) -> tuple[Predictions, pd.DataFrame]:   # in the order of paths; path, id?, group?, fold, label, predicted, probability
     "What was said of every photograph by the network that has not seen it."
     parts = [pd.read_csv(r.split, dtype=dict(path=str, id=str, label=str), keep_default_na=False) for r in runs]
     said = [load_predictions(r.valid) for r in runs]
@@ -71,7 +70,7 @@ def out_of_fold(runs: list[Run]) -> tuple[Predictions, pd.DataFrame]:   # in the
     labels, logits = (np.concatenate([getattr(p, a) for p in said])[order] for a in ('labels', 'logits'))
     oof = Predictions(rows[key].values, logits, said[0].classes, labels, said[0].views)
     names = np.array(oof.classes)
-    return oof, rows[['path', 'fold']].assign(label=names[labels], predicted=names[oof.preds], probability=oof.probs.max(1))[['path', 'label', 'fold', 'predicted', 'probability']]
+    return oof, rows[['path', *(c for c in ('id', 'group', 'fold') if c in rows)]].assign(label=names[labels], predicted=names[oof.preds], probability=oof.probs.max(1))
 
 # %% ../nbs/03_folds.ipynb #a23a9f07
 def vote_on_test(runs: list[Run], counts) -> dict[str, Predictions]:   # by file name; {} where there is no test set
@@ -136,12 +135,12 @@ class FoldPlot(LivePlot):
     def __init__(self, runs: list[Run], title: str = ''): super().__init__(0, title); self.runs = runs
     def __call__(self, history, classes): self.show('curves', png(plot_folds(self.runs, title=self.title)))
 
-# %% ../nbs/03_folds.ipynb #2fa6f2ec
+# %% ../nbs/03_folds.ipynb #2df65819
 def survey_folds(version, folds, data, out, run, scale, test_fold, on_error, label, level, shift, given) -> tuple[Plan, int | str, list[int]]:   # what to do, `folds` for 03_train, the folds to train
     "Check everything that was given, for all folds; parameters as in `fit_folds`."
     for k in given: choose(k, PARAMETERS, 'parameter')
-    where, fields = find_data(data), {k: v for k, v in given.items() if k in OVERRIDES}
-    recipe = get_recipe(version, pick_scale(scale, is_sample(where)), **fields)
+    fields = {k: v for k, v in given.items() if k in OVERRIDES}
+    where, scale, recipe = look_up(version, data, scale, fields)
     folds, numbers = which_folds(where, folds, test_fold, label, level)
     found, parts, skipped = split_data(where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error, label and named_function(label), level, out)
     check_folds(parts, numbers, test_fold, recipe.seed)
@@ -149,6 +148,7 @@ def survey_folds(version, folds, data, out, run, scale, test_fold, on_error, lab
     name = core.folder_name(str(run or run_name(version, fields | dict(test_fold=test_fold, shift=shift))))
     return Plan(Run(core.outputs(out)/core.folder_name(f'{name}-folds')), recipe, found, parts, skipped, None), folds, numbers
 
+# %% ../nbs/03_folds.ipynb #908832c7
 def fit_folds(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
               folds=None,                 # a number, or a CSV file with path, fold and perhaps group (None: those of the data set, else 5)
               data=None, out=None, run=None, scale=None, test_fold=None, on_error='raise', label=None, level=0, shift=None,   # as in 03_train; `run` begins the names of the folders
@@ -164,6 +164,7 @@ def fit_folds(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
         fit(version, show, data=str(find_data(data)), out=out, run=r.name, scale=scale, folds=folds, fold=k, test_fold=test_fold, on_error=on_error, label=label, level=level, shift=shift, **given)
     return gather(plan, runs, out)
 
+# %% ../nbs/03_folds.ipynb #679e7a34
 def gather(plan: Plan, runs: list[Run], out=None) -> Run:
     "The folder of complete folds, written unless it is there and of the same."
     run, about = plan.run, core.read_json(runs[0].recipe)

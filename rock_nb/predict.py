@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['ASK', 'PARAMETERS', 'UNREADABLE', 'TAKES', 'GIVES', 'HELP', 'about', 'codes_of', 'Network', 'judged_with', 'fill',
-           'load_run', 'member', 'load_voters', 'find_images', 'without_background', 'Given', 'check_images',
-           'pick_views', 'check_turns', 'inference_speeds', 'at_precision', 'compiled', 'SideBySide', 'sights', 'show',
-           'prepared', 'say', 'validation', 'weigh', 'try_images', 'predict_images', 'answers_of', 'Graph',
-           'check_graph', 'facts_of', 'samples', 'onnx_difference', 'write_onnx', 'export_onnx', 'json_lines',
-           'write_answers', 'options', 'nearby', 'tell', 'main']
+           'load_run', 'member', 'Answers', 'Voters', 'side_by_side', 'voters_of', 'load_voters', 'find_images',
+           'without_background', 'Given', 'check_images', 'pick_views', 'check_turns', 'inference_speeds',
+           'at_precision', 'compiled', 'SideBySide', 'sights', 'show', 'fast', 'prepared', 'say', 'validation', 'weigh',
+           'try_images', 'predict_images', 'answers_of', 'Graph', 'check_graph', 'facts_of', 'samples',
+           'onnx_difference', 'write_onnx', 'export_onnx', 'json_lines', 'write_answers', 'options', 'nearby', 'tell',
+           'main']
 
-# %% ../nbs/04_predict.ipynb #8ac2b8b0
+# %% ../nbs/04_predict.ipynb #4a32fa62
 import argparse, io, json, os, sys, time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,22 +22,27 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from scipy.linalg import block_diag
 from torch import nn
 
-from .confusion import find_files, is_ensemble
-from .core import BadInput, Run, choose, find_run, listed
+from .core import BadInput, Run, choose, find_run, is_ensemble, listed
 from .data.background import remove_background
 from .data.loader import Normalise, Photos, make_loader, read_image, to_rgb
 from .data.table import list_images
 from .data.target import codebook
 from .data.transform import augment, evaluation
-from .judge.predict import AMP, FITS, TTA, VIEWS, Predictions, autocast, fit_views, load_predictions, predict, save_predictions
-from .judge.vote import soft_vote, votes
+from .judge.combine import line_up
+from .judge.decide import Decision
+from .judge.evidence import find_files
+from .judge.jury import Jury, load_jury
+from .judge.predict import FITS, TTA, VIEWS, Predictions, fit_views, load_predictions, predict, save_predictions
+from .judge.vote import as_logits, votes
 from .learn.checkpoint import load_weights
 from .learn.job import network
 from .learn.precision import candidates, fastest
 from .learn.recipe import Recipe, from_dict
 from .model.build import Weights, statistics
+from .model.inference import AMP, autocast, inference, trial_images
 from .train import given_options, pick_device, typed
 
 # %% ../nbs/04_predict.ipynb #52039664
@@ -103,28 +109,71 @@ def load_run(run=None,      # a trained run's name or folder (None: the newest c
     normalise = Normalise(*statistics(recipe.stats, model)).to(device)
     return Network(run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]), judged_with(run, device))
 
-# %% ../nbs/04_predict.ipynb #07604743
+# %% ../nbs/04_predict.ipynb #5a974941
 def member(run: Run, m: dict) -> Run:
     "The folder of an ensemble's member, which lies where it lay when the ensemble was made, as seen from there."
     found = Run(run.path.parent/m['folder'])
     if not found.done: raise BadInput(f"{m['name']}, a member of {run.name}, is not in {found.path.resolve()}; put its folder there")
     return found
 
-def load_voters(run=None,      # a run, an ensemble, or several of them: names, folders, text with commas (None: the newest complete run)
+# %% ../nbs/04_predict.ipynb #d00f3aff
+@dataclass
+class Answers(Predictions):
+    "What was said together, decided as an ensemble has learned to."
+    decision: Decision | None = None   # on the classes in this order (None: the likeliest class)
+    @property
+    def probs(self) -> np.ndarray: return super().probs if self.decision is None else self.decision.probs(self.logits)
+    @property
+    def preds(self) -> np.ndarray: return super().preds if self.decision is None else self.decision.rule(self.probs)
+    @property
+    def decided(self) -> np.ndarray: return self.probs[np.arange(len(self)), self.preds] >= (self.decision.threshold if self.decision else 0)
+
+# %% ../nbs/04_predict.ipynb #946ffffc
+@dataclass
+class Voters:
+    "Networks, and how their answers become one."
+    networks: list[Network]
+    mix: np.ndarray          # (members, networks) the part of each network in each member's probabilities; rows sum to 1
+    jury: Jury = Jury()      # of the members
+    @property
+    def linear(self) -> bool: return self.jury.decision is None and self.jury.combine not in ('equal_logits', 'logits', 'stack')
+    @property
+    def share(self) -> np.ndarray:   # (networks,), sum 1
+        if not self.linear: raise BadInput(f"an ensemble that combines by {self.jury.combine}{' and decides by a rule' if self.jury.decision else ''} is no mean of probabilities; name it alone, and not for ONNX")
+        return votes(self.jury.found, ['']*len(self.mix)) @ self.mix
+    def __call__(self, said: list[Predictions]) -> Predictions:   # of each network, of the same photographs
+        if len(said) == 1 and self.linear or not len(said[0]): return said[0]
+        classes = self.networks[0].classes if self.jury.decision is None else self.jury.decision.classes
+        probs = line_up(said, [n.name for n in self.networks])[..., [said[0].classes.index(c) for c in classes]]
+        q = self.jury(np.tensordot(self.mix, probs, 1)).combined
+        return Answers(said[0].ids, as_logits(q), classes, decision=self.jury.decision)
+
+# %% ../nbs/04_predict.ipynb #8349be86
+def side_by_side(parts: list[Voters], jury: Jury = Jury()) -> Voters:
+    "Members that are means of networks, before a jury."
+    return Voters([n for v in parts for n in v.networks], block_diag(*[v.share[None] for v in parts]), jury)
+
+def voters_of(run: Run, device=None) -> Voters:
+    "The networks of a run, of a folder of folds or of an ensemble; members without weight are left out."
+    known = about(run)
+    if 'files' in known: raise BadInput(f'{run.name} was voted from submission files, for which no network can answer; name runs, or an ensemble of runs')
+    if 'members' not in known: return side_by_side([Voters([load_run(run, device=device)], np.ones((1, 1)))])
+    jury, members = load_jury(run), [member(run, m) for m in known['members']]
+    if isinstance(jury.found, list):
+        members = [r for r, w in zip(members, jury.found) if w]
+        jury = replace(jury, found=[w for w in jury.found if w])
+    return side_by_side([voters_of(r, device) for r in members], jury)
+
+def load_voters(run=None,      # a run, an ensemble, or several of them: names, folders, text with commas (None: the newest complete run); or `Network`s
                 out=None,      # the folder of runs
                 device=None,   # cpu, cuda … (None: the GPU if there is one)
-               ) -> tuple[list[Network], np.ndarray]:   # their shares, of which the sum is 1
+               ) -> Voters:
     "The networks that answer for a run, an ensemble, or several runs."
-    if isinstance(run, Network): return [run], np.ones(1)
+    given = [run] if isinstance(run, Network) else run
+    if isinstance(given, (list, tuple)) and given and all(isinstance(n, Network) for n in given): return Voters(list(given), np.eye(len(given)))
     names = [run] if run is None or isinstance(run, (Run, Path)) else listed(run)
-    found, share = [], []
-    for n in names:
-        one = n if isinstance(n, Run) else find_run(n, out)
-        known = about(one)
-        members = [member(one, m) for m in known.get('members', [])] or [one]
-        weights = known.get('weights') or [1/len(members)]*len(members)
-        found += [load_run(r, out, device) for r, w in zip(members, weights) if w]; share += [w/len(names) for w in weights if w]
-    return found, np.array(share)
+    several = [voters_of(n if isinstance(n, Run) else find_run(n, out), device) for n in names]
+    return several[0] if len(several) == 1 else side_by_side(several)
 
 # %% ../nbs/04_predict.ipynb #12cfd7ff
 def find_images(places,   # files and folders: one, several, or text with commas
@@ -254,11 +303,15 @@ def show(networks: list[Network], sight: tuple, images: list, workers=None, toge
     return np.split(logits, ends, axis=2), {int(i): photos.reason(i) for i in np.flatnonzero(labels == UNREADABLE)}
 
 # %% ../nbs/04_predict.ipynb #f1974a39
+def fast(n: Network) -> Network:
+    "The network in its fastest form for judging, as its run was judged."
+    return replace(n, model=inference(n.model, trial_images(n.size, n.device), n.amp))
+
 def prepared(networks: list[Network], tta=None, batch_size=None, amp=None, compile: bool = False) -> list[Network]:
     "The networks at a precision, compiled if asked for, once all that was given is known to make sense."
     if batch_size is not None and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1): raise BadInput(f'batch_size {batch_size!r} makes no sense; give a whole number, 1 or more')
     for n in networks: check_turns(n, pick_views(tta, n.views))
-    ready = [at_precision(n, amp, batch_size or n.recipe.batch_size) for n in networks]
+    ready = [fast(at_precision(n, amp, batch_size or n.recipe.batch_size)) for n in networks]
     return [compiled(n, batch_size or n.recipe.batch_size) for n in ready] if compile else ready
 
 def say(networks: list[Network], images: list, ids, tta=None, batch_size=None, workers=None, together=None) -> tuple[list[Predictions], dict[str, str]]:
@@ -291,7 +344,7 @@ def weigh(n: Network, view_weights, views: tuple[str, ...], workers=None) -> np.
     if isinstance(view_weights, str) and ',' not in view_weights: choose(view_weights, FITS, 'score to learn the weights of views by')
     return votes(view_weights, list(views))
 
-# %% ../nbs/04_predict.ipynb #cbd20163
+# %% ../nbs/04_predict.ipynb #c19553b6
 def try_images(run,                 # a run, an ensemble or several of them by name or folder, a `Network`, or a list of those (None: the newest complete run)
                images,              # files and folders, Pillow images, or uint8 arrays (height, width, 3)
                tta=None,            # none, hflip, d7, d4, or names of views (None: as in the recipe)
@@ -307,12 +360,12 @@ def try_images(run,                 # a run, an ensemble or several of them by n
     "What a run, or the vote of several, says of photographs."
     images, ids = check_images(images)
     if tta is not None: pick_views(tta)
-    many = isinstance(run, (list, tuple)) and run and all(isinstance(n, Network) for n in run)
-    networks, share = (list(run), votes(None, [n.name for n in run])) if many else load_voters(run, out, device)
+    voters = load_voters(run, out, device)
+    networks = voters.networks
     weights = [weigh(n, view_weights, pick_views(tta, n.views), workers) for n in networks]
     said, bad = say(prepared(networks, tta, batch_size, amp, compile), images, ids, tta, batch_size, workers, together)
     said = [replace(p, weights=w) for p, w in zip(said, weights)]
-    return (said[0] if len(said) == 1 else soft_vote(said, share, [n.name for n in networks])), bad
+    return voters(said), bad
 
 def predict_images(run, images, on_error: str = 'raise',   # or 'skip': leave out what can't be read
                    **how) -> Predictions:                  # parameters of `try_images`
@@ -322,15 +375,16 @@ def predict_images(run, images, on_error: str = 'raise',   # or 'skip': leave ou
     if bad and on_error == 'raise': raise BadInput(f"{next(iter(bad.values()))}; {len(bad)} in all: leave them out with on_error='skip'")
     return said
 
-# %% ../nbs/04_predict.ipynb #9eb5d7a2
+# %% ../nbs/04_predict.ipynb #7215c0df
 def answers_of(p: Predictions,
                each: bool = False,   # a column for the probability of each class as well
-              ) -> pd.DataFrame:     # file, class, probability, next, next_probability
-    "What was said of each photograph, and what it was taken for next to that."
-    probs, rows, names = p.probs, np.arange(len(p)), np.array(p.classes)
-    best, second = np.argsort(-probs, axis=1, kind='stable')[:, :2].T
+              ) -> pd.DataFrame:     # file, class, probability, next, next_probability; decided, where not all are
+    "What was said of each photograph, and the likeliest class beside that."
+    probs, best, rows, names = p.probs, p.preds, np.arange(len(p)), np.array(p.classes)
+    second = np.where(np.arange(len(names)) == best[:, None], -1, probs).argmax(1)
     frame = pd.DataFrame(dict(file=p.ids, probability=probs[rows, best], next=names[second], next_probability=probs[rows, second]))
     frame.insert(1, 'class', names[best])
+    if getattr(p, 'decision', None) and p.decision.threshold: frame['decided'] = p.decided
     return frame.assign(**{f'p_{c}': probs[:, k] for k, c in enumerate(p.classes)}) if each else frame
 
 # %% ../nbs/04_predict.ipynb #d3a05bab
@@ -387,7 +441,7 @@ def write_onnx(graph: nn.Module, x: torch.Tensor, path, facts: dict[str, str], d
     program.model.metadata_props.update(facts)
     program.save(str(path), external_data=False)
 
-# %% ../nbs/04_predict.ipynb #e58fb646
+# %% ../nbs/04_predict.ipynb #2c955f8a
 def export_onnx(run,                  # as in `try_images`
                 path,                 # the file to write
                 check: bool = True,   # compare it with torch in onnxruntime
@@ -398,7 +452,8 @@ def export_onnx(run,                  # as in `try_images`
                 tolerance: float = 1e-3,        # greatest difference allowed
                 out=None) -> float | None:      # the greatest difference found
     "Write networks as an ONNX file that holds weights, normalisation and, as metadata, the classes."
-    networks, share = (list(run), votes(None, [n.name for n in run])) if isinstance(run, (list, tuple)) else load_voters(run, out, 'cpu')
+    voters = load_voters(run, out, 'cpu')
+    networks, share = voters.networks, voters.share
     views = pick_views(tta)
     check_graph(networks, views, takes, gives)
     for n in networks: check_turns(n, views)

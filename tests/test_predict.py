@@ -11,11 +11,11 @@ from PIL import Image
 
 from conftest import TINY, shell
 from rock_nb import core
-from rock_nb.confusion import files_of
 from rock_nb.core import BadInput, Run
 from rock_nb.data.loader import read_image
 from rock_nb.data.table import list_images
 from rock_nb.ensemble import ensemble
+from rock_nb.judge.evidence import files_of
 from rock_nb.judge.predict import load_predictions
 from rock_nb.predict import compiled, export_onnx, load_run, main, predict_images
 from rock_nb.train import fit
@@ -85,6 +85,24 @@ def test_an_ensemble_votes_as_it_did(out, tmp_path):
     np.testing.assert_allclose(listed.probs, np.mean(parts, 0), atol=1e-6)
     shutil.rmtree(all_of_it / 'flips')
     with pytest.raises(BadInput, match='flips, a member of ensemble, is not in'): predict_images('ensemble', list(files.values()), out=all_of_it)
+
+
+def test_a_decided_ensemble_answers_as_it_submitted(sample, tmp_path):
+    "A rule, averaged logits, and submissions that vote."
+    for name, lr in dict(one=1e-3, two=3e-4).items(): fit(**QUICK, valid=.5, lr=lr, data=sample, out=tmp_path, run=name)
+    known = load_predictions(Run(tmp_path / 'one').test).ids
+    files = files_of(Run(tmp_path / 'one'), 'test')
+    made = {'decided': dict(decide='rule'), 'logged': dict(combine='logits'), 'best': dict(combine='best')}
+    for name, how in made.items():
+        e = ensemble('one,two', name=name, out=tmp_path, **how)
+        p = predict_images(name, [str(files[i]) for i in known], out=tmp_path, workers=0)
+        assert np.array(p.classes)[p.preds].tolist() == pd.read_csv(e.submission).iloc[:, 1].tolist()
+    assert (Run(tmp_path / 'decided').path / 'decision.json').exists() and not (Run(tmp_path / 'logged').path / 'decision.json').exists()
+    with pytest.raises(BadInput, match='not for ONNX'): export_onnx('logged', tmp_path / 'no.onnx', out=tmp_path)
+    e = ensemble('one,two', files=Run(tmp_path / 'best').submission, name='voted', out=tmp_path)
+    said = [pd.read_csv(Run(tmp_path / n).submission).iloc[:, 1] for n in ('one', 'two', 'best', 'voted')]
+    assert (said[3] == said[2])[(said[0] == said[2]) | (said[1] == said[2])].all()
+    with pytest.raises(BadInput, match='submission files'): predict_images('voted', list(files.values()), out=tmp_path)
 
 
 def test_shell(out, mixed):

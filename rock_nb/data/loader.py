@@ -40,7 +40,7 @@ def to_rgb(im: Image.Image) -> Image.Image:
 # %% ../../nbs/data/loader.ipynb #ffdb3946
 def read_jpeg(path, im: Image.Image) -> np.ndarray | None:
     "The pixels of an upright RGB JPEG that Pillow has opened, by torchvision; None if it is none, or is broken."
-    if not decode_jpeg or im.format != 'JPEG' or im.mode != 'RGB' or im.getexif().get(0x0112, 1) != 1: return
+    if not decode_jpeg or not isinstance(path, (str, os.PathLike)) or im.format != 'JPEG' or im.mode != 'RGB' or im.getexif().get(0x0112, 1) != 1: return
     try: a = decode_jpeg(torch.from_numpy(np.fromfile(path, np.uint8)), ImageReadMode.RGB).permute(1, 2, 0).numpy()
     except RuntimeError: return
     if a.shape[:2] == im.size[::-1]: return a

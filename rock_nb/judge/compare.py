@@ -220,7 +220,7 @@ def compare(first: Predictions, second: Predictions,   # of the same photographs
     return judge_pair(first.labels, first.preds, aligned(second, first.ids, first.classes).argmax(1), len(first.classes), metric, level, n, seed,
                       None if groups is None else [groups[i] for i in first.ids])
 
-# %% ../../nbs/judge/compare.ipynb #c10730ff
+# %% ../../nbs/judge/compare.ipynb #189d4d60
 PARTS = ('valid', 'test', 'oof')
 
 def read_part(run: Run, part: str) -> Predictions:   # checked
@@ -230,9 +230,10 @@ def read_part(run: Run, part: str) -> Predictions:   # checked
     return check_part(load_predictions(file), f'the run {run.name}')
 
 def split_groups(run: Run, ids) -> dict | None:   # id -> group
-    "The groups of a run's split; None unless each of the ids has one."
-    if not run.split.exists(): return None
-    rows = pd.read_csv(run.split, dtype=str, keep_default_na=False)
+    "The groups of a run's split, or of a folder's folds; None unless each of the ids has one."
+    table = next((f for f in (run.split, run.path/'oof.csv') if f.exists()), None)
+    if table is None: return None
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
     found = dict(zip(rows['id' if 'id' in rows else 'path'], rows.group)) if 'group' in rows else {}
     return {i: found[i] for i in ids} if all(i in found for i in ids) else None
 

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['CALIBRATIONS', 'CRITERIA', 'logits_of', 'probs_of', 'labels_of', 'loss_and_slope', 'fit_temperature', 'Saved',
            'Scaling', 'fit_vector', 'prior_of', 'correct_prior', 'weighed', 'f1_parts', 'fit_tau', 'Rule', 'fit_rule',
-           'confidence', 'coverage', 'fit_abstention', 'plot_coverage', 'nested', 'Decision', 'fit_decision']
+           'confidence', 'coverage', 'fit_abstention', 'plot_coverage', 'nested', 'check_folds', 'Decision',
+           'fit_decision']
 
 # %% ../../nbs/judge/decide.ipynb #c0eae69c
 from dataclasses import asdict, dataclass, fields, replace
@@ -229,7 +230,7 @@ def plot_coverage(curve: pd.DataFrame,          # of `coverage`
     plt.close(fig)
     return fig
 
-# %% ../../nbs/judge/decide.ipynb #053672f0
+# %% ../../nbs/judge/decide.ipynb #a30cbbfa
 def nested(fit,      # (x, labels) -> what was fitted
            apply,    # (what was fitted, x) -> one answer a photograph: class numbers, or probabilities
            x,        # logits or probabilities, (n, …, classes)
@@ -237,14 +238,20 @@ def nested(fit,      # (x, labels) -> what was fitted
            folds,    # (n,) fold numbers
           ) -> np.ndarray:   # answers in the order of `x`
     "Answers for every fold by what was fitted on the others (cross-fitting)."
-    x = np.asarray(x); y, folds = labels_of(labels, x), np.asarray(folds)
+    x = np.asarray(x); y = labels_of(labels, x)
+    folds, known = check_folds(folds, y)
+    parts = [np.asarray(apply(fit(x[folds != f], y[folds != f]), x[folds == f])) for f in known]
+    return np.concatenate(parts)[np.argsort(np.concatenate([np.flatnonzero(folds == f) for f in known]))]
+
+def check_folds(folds, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:   # (n,), and which there are
+    "Fold numbers, if what is learned from some can be judged on the others; else a `BadInput`."
+    folds = np.asarray(folds)
     if folds.shape != y.shape: raise BadInput(f'there are {folds.size} fold numbers for {len(y)} photographs; give one each')
     known = np.unique(folds)
     if len(known) < 2: raise BadInput('all photographs are in one fold; nested fitting needs two or more')
     for f in known:
         if lone := sorted(set(y) - set(y[folds != f])): raise BadInput(f'class number {lone[0]} is in fold {f} alone, so the other folds teach nothing of it; give folds that have every class')
-    parts = [np.asarray(apply(fit(x[folds != f], y[folds != f]), x[folds == f])) for f in known]
-    return np.concatenate(parts)[np.argsort(np.concatenate([np.flatnonzero(folds == f) for f in known]))]
+    return folds, known
 
 # %% ../../nbs/judge/decide.ipynb #8ffbb6da
 @dataclass(frozen=True)
