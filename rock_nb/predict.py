@@ -336,7 +336,7 @@ def validation(n: Network, views: tuple[str, ...], workers=None) -> Predictions:
     if set(views) <= set(kept.views): return replace(kept, logits=kept.logits[:, [kept.views.index(v) for v in views]], views=views)
     files, lacking = find_files(n.run, 'valid', kept.ids)
     if lacking: raise BadInput(f"{n.name} was judged through the views {','.join(kept.views)} only, so the weights of others would be learned from its validation photographs, which are not there; give `tta` some of these views")
-    return replace(say([n], [str(files[i]) for i in kept.ids], kept.ids, views, workers=workers)[0][0], labels=kept.labels)
+    return replace(say([fast(n)], [str(files[i]) for i in kept.ids], kept.ids, views, workers=workers)[0][0], labels=kept.labels)
 
 def weigh(n: Network, view_weights, views: tuple[str, ...], workers=None) -> np.ndarray | None:   # (views,); None: equal
     "The weights of views: given as numbers, or learned by a score."

@@ -42,7 +42,7 @@ def run_folder(given: dict, name: str) -> Path:
 # %% ../nbs/07_queue.ipynb #27a580d8
 def voting(given: dict) -> dict:
     "The parameters of an ensemble, checked."
-    for name in given: choose(name, ('runs', 'weights', 'name', 'out'), 'parameter of an ensemble')
+    for name in given: choose(name, ('runs', 'weights', 'combine', 'decide', 'precision', 'name', 'out'), 'parameter of an ensemble')
     runs = [core.folder_name(str(r)) for r in listed(given.get('runs') or '')]
     return {k: v for k, v in given.items() if v is not None} | dict(runs=','.join(runs), name=core.folder_name(str(given.get('name') or 'ensemble')))
 

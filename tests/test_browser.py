@@ -1,4 +1,4 @@
-"""JupyterLab in a headless browser: 03_train is opened, all is run, and the plot is seen to change between epochs."""
+"""JupyterLab in a headless browser: 03_train is opened, all is run, and the plot is seen to change between epochs; 07_dashboard is seen to follow a job."""
 import os
 import shutil
 import signal
@@ -14,6 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from conftest import ROOT, TINY
 from rock_nb.core import Run
+from rock_nb.queue import open_queue, publish
 
 BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
@@ -24,16 +25,21 @@ PLOTS = CELLS + ".flatMap(c => [...c.querySelectorAll('.jp-OutputArea img')]).ma
 pytestmark = pytest.mark.skipif(BROWSER is None and not os.environ.get('CI'), reason='no Chromium or Chrome on this machine; CI has one')
 
 
-@pytest.fixture
-def lab(tmp_path, sample):
-    "A JupyterLab server on a free loopback port, over a folder that holds a copy of 03_train with small parameters."
-    nb = nbformat.read(ROOT / 'nbs' / '03_train.ipynb', 4)
+def settled(name: str, given: dict, folder):
+    "A copy of a notebook without outputs, with these parameters."
+    nb = nbformat.read(ROOT / 'nbs' / f'{name}.ipynb', 4)
     for c in nb.cells: c.get('outputs', []).clear()
     cell = next(c for c in nb.cells if 'parameters' in c.metadata.get('tags', []))
-    given = {**TINY, 'epochs': EPOCHS, 'data': str(sample), 'out': str(tmp_path / 'runs'), 'run': 'seen', 'workers': 0}
     cell.source += ''.join(f'\n{k} = {v!r}' for k, v in given.items())
+    nbformat.write(nb, folder / f'{name}.ipynb')
+
+
+@pytest.fixture
+def lab(tmp_path, sample):
+    "A JupyterLab server on a free loopback port, over a folder that holds copies of 03_train and 07_dashboard with small parameters."
     (tmp_path / 'lab').mkdir()
-    nbformat.write(nb, tmp_path / 'lab' / '03_train.ipynb')
+    settled('03_train', {**TINY, 'epochs': EPOCHS, 'data': str(sample), 'out': str(tmp_path / 'runs'), 'run': 'seen', 'workers': 0}, tmp_path / 'lab')
+    settled('07_dashboard', dict(queue=str(tmp_path / 'queue'), out=str(tmp_path / 'runs'), every=.5), tmp_path / 'lab')
     options = ['--no-browser', '--ip=127.0.0.1', '--port=0', '--IdentityProvider.token=', '--ServerApp.allow_root=True', '--LabApp.news_url=None', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate']
     settings = tmp_path / 'settings' / '@jupyterlab' / 'notebook-extension' / 'tracker.jupyterlab-settings'    # all cells are in the page, not only those in view
     settings.parent.mkdir(parents=True)
@@ -67,18 +73,24 @@ def choose_kernel(page):
     except PlaywrightTimeout: pass
 
 
+def run_all(p, url: str):   # browser, page
+    "Open a notebook and run all of its cells."
+    browser = p.chromium.launch(executable_path=BROWSER, headless=True, args=FLAGS)
+    page = browser.new_page(viewport=dict(width=1300, height=1000))
+    page.goto(url, timeout=90_000)
+    page.wait_for_selector('.jp-Notebook', timeout=90_000)
+    choose_kernel(page)
+    page.wait_for_selector('.jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=90_000)
+    page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+    page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+    return browser, page
+
+
 def test_the_plot_is_seen_to_change(lab, tmp_path):
     assert BROWSER, 'CI must have a browser: .ci/run installs chromium'
     run, seen = Run(tmp_path / 'runs' / 'seen'), []
     with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=BROWSER, headless=True, args=FLAGS)
-        page = browser.new_page(viewport=dict(width=1300, height=1000))
-        page.goto(f'{lab}/lab/tree/03_train.ipynb', timeout=90_000)
-        page.wait_for_selector('.jp-Notebook', timeout=90_000)
-        choose_kernel(page)
-        page.wait_for_selector('.jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=90_000)
-        page.click('.lm-MenuBar-itemLabel:text-is("Run")')
-        page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+        browser, page = run_all(p, f'{lab}/lab/tree/03_train.ipynb')
         end = time.time() + 240
         while time.time() < end and not run.done:
             for src in page.evaluate(PLOTS):
@@ -89,3 +101,32 @@ def test_the_plot_is_seen_to_change(lab, tmp_path):
         browser.close()
     assert run.done, (tmp_path / 'lab.log').read_text()[-3000:]
     assert len(seen) >= 3, f'the plot was seen in {len(seen)} states over {EPOCHS} epochs'
+
+
+def test_the_dashboard_shows_a_job_moving(lab, sample, tmp_path, monkeypatch):
+    assert BROWSER, 'CI must have a browser: .ci/run installs chromium'
+    monkeypatch.setenv('ROCK_QUEUE_PATHS', str(tmp_path.parent.parent))
+    queue = open_queue(folder=tmp_path / 'queue')
+    [job] = publish(queue, **{**TINY, 'arch': 'test_resnet', 'epochs': 3, 'workers': 0, 'data': str(sample), 'out': str(tmp_path / 'runs'), 'run': 'watched'})
+    at, log, seen, worker, curves = '.rock-dashboard', open(tmp_path / 'worker.log', 'w'), [], None, set()
+    try:
+        with sync_playwright() as p:
+            browser, page = run_all(p, f'{lab}/lab/tree/07_dashboard.ipynb')
+            page.wait_for_selector(at, timeout=90_000)
+            page.eval_on_selector(at, 'e => e.scrollIntoView()')
+            end = time.time() + 90
+            while time.time() < end and (not seen or seen[-1] != '1 done'):
+                text = page.inner_text(at)
+                said = next((line for line in text.splitlines() if line in ('1 waiting', '1 running', '1 done')), None)
+                if said and seen[-1:] != [said]: seen.append(said)
+                curves |= set(page.eval_on_selector_all(f'{at} img', 'all => all.map(i => i.src)'))
+                if seen and not worker: worker = subprocess.Popen([sys.executable, '-m', 'rock_nb.queue', 'work', '--mode', 'once', '--folder', str(queue.home)], stdout=log, stderr=log)
+                time.sleep(.1)
+            page.wait_for_function(f"document.querySelector('{at}').innerText.includes('3 of 3')", timeout=10_000)
+            if folder := os.environ.get('ROCK_NB_SCREENSHOTS'): page.screenshot(path=f'{folder}/dashboard.png')
+            assert page.locator(at).count() == 1               # replaced, not added to
+            browser.close()
+    finally:
+        if worker: worker.terminate(); worker.wait(20)
+    assert seen == ['1 waiting', '1 running', '1 done'], (seen, (tmp_path / 'worker.log').read_text()[-2000:])
+    assert job.id in text and len(curves) >= 2 and Run(tmp_path / 'runs' / 'watched').done
