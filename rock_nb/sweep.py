@@ -119,7 +119,7 @@ def plot_sweep(runs: pd.DataFrame,  # of `sweep_runs`
     ax.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     return fig
 
-# %% ../nbs/06_sweep.ipynb #5c49fdd9
+# %% ../nbs/06_sweep.ipynb #e2af2e68
 @dataclass
 class Search:
     "A search under way."
@@ -138,7 +138,11 @@ class Search:
         return trial.user_attrs['fields']
     def run(self, trial) -> Run: return Run(self.folder/f'trial-{trial.number:03}')
     def job(self, trial) -> dict: return self.given | self.fields(trial) | dict(out=str(self.folder), run=self.run(trial).name, scale=self.scale)
-    def hopeless(self, trial, history) -> bool: return tell_epochs(self.study, trial, history) and self.prune
+    def epochs(self, trial) -> int:
+        given = self.job(trial)
+        return get_recipe(given.get('version', 'baseline'), self.scale, **{k: v for k, v in given.items() if k in OVERRIDES}).epochs
+    def hopeless(self, trial, history) -> bool:    # after its last epoch there is nothing left to save
+        return tell_epochs(self.study, trial, history) and self.prune and len(history) < self.epochs(trial)
 
 # %% ../nbs/06_sweep.ipynb #2edea062
 def claim_search(folder: Path, record: dict):
@@ -149,7 +153,7 @@ def claim_search(folder: Path, record: dict):
         raise BadInput(f"{folder} holds another search ({'; '.join(d for d in differ if not d.startswith('given:'))}); give another name, or delete that folder")
     core.write_json(folder/'search.json', record)
 
-# %% ../nbs/06_sweep.ipynb #31687476
+# %% ../nbs/06_sweep.ipynb #d5d9873d
 class Hopeless(Exception):
     "The trial at hand is not worth more epochs."
 
@@ -158,8 +162,7 @@ class Here:
     every, ahead = 0., 1     # s between two looks; how many at once
     def begin(self, s: Search, trial): print(f'trial {trial.number}: {label_of(s.fields(trial))}', flush=True)
     def look(self, s: Search, trial) -> dict:
-        given = s.job(trial)
-        epochs = get_recipe(given.get('version', 'baseline'), s.scale, **{k: v for k, v in given.items() if k in OVERRIDES}).epochs
+        given, epochs = s.job(trial), s.epochs(trial)
         def show(history, classes):
             print('       ', line(history, epochs), flush=True)
             if s.hopeless(trial, history): raise Hopeless
@@ -168,7 +171,7 @@ class Here:
         except BadInput as e: return dict(state='failed', error=str(e))
         return dict(state='done', scores=scores_of(run.path), minutes=core.read_json(run.metrics)['seconds']/60)
 
-# %% ../nbs/06_sweep.ipynb #6c282d65
+# %% ../nbs/06_sweep.ipynb #c4a760ae
 class Through:
     "Hands trials to the workers of a queue."
     every = .5
@@ -178,7 +181,8 @@ class Through:
     def begin(self, s: Search, trial):
         job = new_job('train', s.job(trial))
         known = self.queue.find(job.id)
-        if known and known.published < s.study.get_trials(deepcopy=False)[trial.number].datetime_start.timestamp(): self.queue.delete(job.id); known = None    # of a search that was here before
+        begun = s.study.get_trials(deepcopy=False)[trial.number].datetime_start.timestamp()
+        if known and known.published < begun: self.queue.delete(job.id); known = None    # of a search that was here before
         if not known: publish_jobs(self.queue, [job])
         trial.set_user_attr('job', job.id)
         print(f'trial {trial.number}, job {job.id}: {label_of(s.fields(trial))}', flush=True)
@@ -203,7 +207,7 @@ def queue_at(where: str):
     if not ip or at.scheme != 'redis' or at.password: raise BadInput(f"the queue {where.rpartition('@')[2]!r} is wrong; give redis://host:port with the password in ROCK_QUEUE_PASSWORD, or put any other address into ROCK_QUEUE_URL and give redis")
     return open_queue(ip, port, at.username)
 
-# %% ../nbs/06_sweep.ipynb #0a8a7468
+# %% ../nbs/06_sweep.ipynb #a7761493
 def settle(s: Search, trial, end: dict):
     "Remember how a trial ended, and write the leaderboard."
     state = library().trial.TrialState
@@ -214,18 +218,20 @@ def settle(s: Search, trial, end: dict):
     else: s.study.tell(trial.number, state=state.PRUNED if end['state'] == 'hopeless' else state.FAIL)
     table = write_trials(s)
     row = table[table.trial == trial.number].iloc[0]
-    print(f"trial {trial.number} {row.state}" + f', macro F1 {row.valid_f1:.4f}'*bool(row.valid_f1 == row.valid_f1) + f", {(table.state.isin(('done', 'hopeless', 'failed'))).sum()} of {s.trials}" + f": {end.get('error')}"*bool(end.get('error')), flush=True)
+    scored, why = f', macro F1 {row.valid_f1:.4f}'*bool(pd.notna(row.valid_f1)), f": {end.get('error')}"*('error' in end)
+    print(f"trial {trial.number} {row.state}{scored}{why}; {table.state.isin(('done', 'hopeless', 'failed')).sum()} of {s.trials} have ended", flush=True)
     if len(failed := table[table.state == 'failed']) >= 3 and not (table.state == 'done').any():
         raise BadInput(f"{len(failed)} trials failed and none was done, the last: {end.get('error')}; mend that, then begin again with another name")
 
+# %% ../nbs/06_sweep.ipynb #be784d62
 def write_trials(s: Search) -> pd.DataFrame:
     "The leaderboard of a search; it and its figure are written into the search's folder."
     table = leaderboard(s.study)
     core.write_csv(s.folder/'trials.csv', table, index=True)
     with atomic(s.folder/'trials.png') as tmp: plot_search(table, s.folder.name).savefig(tmp, format='png', dpi=120)
     if (table.state == 'done').any():
-        best = table.iloc[0]
-        write_best(s.folder, s.given | s.study.trials[best.trial].user_attrs['fields'], s.scale, f'{s.how.capitalize()} search, trial {best.trial} of {len(table)}: macro F1 {best.valid_f1:.4f} on validation photographs.')
+        best, about = table.iloc[0], f'{s.how.capitalize()} search, trial {table.trial.iloc[0]} of {len(table)}: macro F1 {table.valid_f1.iloc[0]:.4f} on validation photographs.'
+        write_best(s.folder, s.given | s.study.trials[best.trial].user_attrs['fields'], s.scale, about)
     return table
 
 def write_best(folder: Path, fields: dict, scale: str, about: str):
@@ -259,7 +265,7 @@ def asked_search(search, space, grid, trials, queue) -> str:   # of `SEARCHES`
     if queue is not None and not isinstance(queue, str): raise BadInput(f'queue {queue!r} is no place; give folder, redis, redis://host:port or the path of a folder')
     return how
 
-# %% ../nbs/06_sweep.ipynb #3a63dc87
+# %% ../nbs/06_sweep.ipynb #0ac4ae83
 def sweep(grid=None,          # text, a dict of lists, or a list of cells (None: one cell, the recipe itself)
           seeds=None,         # text with commas, a number or several (None: the recipe's)
           name: str = 'sweep',  # of the folder that runs and table go into
@@ -286,6 +292,7 @@ def sweep(grid=None,          # text, a dict of lists, or a list of cells (None:
     for i, step in enumerate(walk, 1): do(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
     return write_sweep(sweep_runs(cells, seeds, folder, given), folder, cells, given, scale)
 
+# %% ../nbs/06_sweep.ipynb #1f458723
 def located(given: dict) -> tuple[dict, str]:   # the same with paths that hold everywhere; the scale
     "What was given for all trainings, checked by name."
     for k in given: choose(k, set(PARAMETERS + OVERRIDES) - {'seed'}, 'parameter')
@@ -293,7 +300,7 @@ def located(given: dict) -> tuple[dict, str]:   # the same with paths that hold 
     if 'folds' in given and not str(given['folds']).isdigit(): given['folds'] = str(core.resolve(given['folds']))
     return given, pick_scale(given.get('scale'), is_sample(where))
 
-# %% ../nbs/06_sweep.ipynb #07f737ee
+# %% ../nbs/06_sweep.ipynb #54205114
 def find_best(how, space: dict, seeds: list, folder: Path, given: dict, scale: str, trials: int, queue, prune: bool) -> pd.DataFrame:
     "A random or an Optuna search."
     if len(seeds) > 1: raise BadInput(f'a {how} search trains each trial with one seed, not {len(seeds)}; give one, then the best with several in a grid')
@@ -308,6 +315,7 @@ def search_grid(cells: list[dict], seeds: list, folder: Path, given: dict, scale
     rows = [dict(cell=label_of(c := cells[n//len(seeds)])) | c | dict(seed=r.seed, valid_f1=r.valid_f1, test_f1=r.test_f1, minutes=r.minutes) for n, r in table.iterrows()]
     return write_sweep(pd.DataFrame(rows), folder, cells, given, scale) if rows else table
 
+# %% ../nbs/06_sweep.ipynb #cbf07399
 def conduct(s: Search, queue: str | None) -> pd.DataFrame:   # of `leaderboard`
     "Do a search, or go on with it."
     library()

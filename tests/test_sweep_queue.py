@@ -69,6 +69,7 @@ def test_what_is_hopeless_is_stopped(place):
     study = room.open_study(folder)
     for _ in range(5):                                      # five that nobody can come near
         trial = study.ask()
+        trial.set_user_attr('fields', dict(lr=1.5e-9))
         trial.report(.99, 1)
         study.tell(trial, .99)
     given = {**TINY, 'arch': 'test_resnet', 'workers': 0, 'epochs': 400, 'seed': 41, 'data': command[command.index('--data') + 1]}

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import PIL
+import torchvision
 from fastcore.basics import patch
 from PIL import Image, ImageOps
 
@@ -190,7 +191,7 @@ class Pack:
         choose(form, FORMS, 'form of a pack')
         self.form, self.pipeline, self.grows = form, A.Compose(steps) if steps else None, True
         self.small, self.most = 0 if form == 'raw' else 2*side, 3*(4*side)**2      # pixels; bytes above which an image is not kept
-        policy = dict(format=FORMAT, form=form, small=self.small, steps=[A.to_dict(s)['transform'] for s in steps], **{m.__name__: m.__version__ for m in (A, cv2, PIL)})
+        policy = dict(format=FORMAT, form=form, small=self.small, steps=[A.to_dict(s)['transform'] for s in steps], **{m.__name__: m.__version__ for m in (A, cv2, PIL, torchvision)})
         self.policy, sized = policy, f'-{side}' if steps or self.small else ''
         self.store = Store(folder/f'{form}{sized}-{short_hash(*policy.items())}', spare)
     def make(self, file: str) -> np.ndarray:

@@ -77,6 +77,7 @@ def publish(self: FolderQueue, job: Job):
         if not self.read(a): raise BadInput(f'{job.id} shall come after {a}, which is not in the queue; publish that first')
     with self.lock(job.id) or taken(job.id):
         if known := self.read(job.id): raise already(known)
+        self.file('stop', job.id).unlink(missing_ok=True)
         self.write('open', job)
 
 def already(known: Job) -> BadInput: return BadInput(f'the job {known.id} is in the queue and {known.state}; delete or requeue that one, or give another `run`')
@@ -181,7 +182,7 @@ def delete(self: FolderQueue, id: str) -> str:   # what became of it
     "Take a job out of the queue; one at work is stopped, and stays in the list."
     job = self.find(id)
     if not job: raise BadInput(f'there is no job {id!r} in the queue; `rock-queue list` shows all')
-    if (users := [j.id for j in self.jobs() if id in j.after and j.state == 'waiting']) and job.state != 'done': raise BadInput(f"{users[0]} waits for {id}; delete that first")
+    if users := [j.id for j in self.jobs() if id in j.after and j.state == 'waiting']: raise BadInput(f"{users[0]} waits for {id}; delete that first")
     if not (f := self.lock(id)):
         self.file('stop', id).touch()
         return 'will be stopped'
@@ -196,6 +197,7 @@ def requeue(self: FolderQueue, id: str):
     with self.lock(id) or taken(id):
         job = self.read(id)
         if not job or job.state not in ('failed', 'stopped') or job.kind == '?': raise not_again(id, job)
+        self.file('stop', id).unlink(missing_ok=True)
         self.write('open', replace(job, state='waiting', attempts=0, error='', published=time.time()))
         self.file('ended', id).unlink(missing_ok=True)
 

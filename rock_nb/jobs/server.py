@@ -151,7 +151,7 @@ def publish(self: RedisQueue, job: Job):
         if not self.find(a): raise BadInput(f'{job.id} shall come after {a}, which is not in the queue; publish that first')
     with self.locked(job.id):
         if known := self.find(job.id): raise already(known)
-        self.redis.sadd('rock:jobs', job.id); self.redis.sadd('rock:open', job.id)
+        self.redis.sadd('rock:jobs', job.id); self.redis.sadd('rock:open', job.id); self.redis.delete(f'rock:stop:{job.id}')
         self.queues[PRIORITIES.index(job.priority)].enqueue_call(PERFORM, [job.kind, job.given], job_id=job.id, depends_on=job.after or None, timeout=-1, result_ttl=-1, failure_ttl=-1,
             retry=rq.Retry(job.retries) if job.retries else None, meta={k: getattr(job, k) for k in KEPT}, description=job.id)
 
@@ -266,6 +266,7 @@ def put_back(self: RedisQueue, id: str):
     status, queue = raw.get_status(refresh=False), self.queue_of(raw)
     if status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED): return self.redis.srem('rock:open', id)
     if status not in (JobStatus.QUEUED, JobStatus.STARTED) or queue.get_job_position(id) is not None: return
+    if status == JobStatus.QUEUED: return queue.push_job_id(id)     # taken from the line, and not begun
     raw.started_job_registry.remove_executions(raw)
     died = 'its worker died' if raw.should_retry else f"its worker died at each of {raw.meta.get('attempts', 0)} attempts"
     self.me.fail(raw, queue, died, again=raw.should_retry)
@@ -339,7 +340,7 @@ def delete(self: RedisQueue, id: str) -> str:   # what became of it
     "Take a job out of the queue; one at work is stopped, and stays in the list."
     job = self.find(id)
     if not job: raise BadInput(f'there is no job {id!r} in the queue; `rock-queue list` shows all')
-    if job.state != 'done' and (users := [j.id for j in self.jobs() if id in j.after and j.state == 'waiting']): raise BadInput(f'{users[0]} waits for {id}; delete that first')
+    if users := [j.id for j in self.jobs() if id in j.after and j.state == 'waiting']: raise BadInput(f'{users[0]} waits for {id}; delete that first')
     lock = self.lock(id)
     if not lock.acquire():
         self.redis.set(f'rock:stop:{id}', 1, ex=86400)
@@ -361,7 +362,7 @@ def requeue(self: RedisQueue, id: str):
         raw = self.fetch(id)
         raw.retries_left = job.retries or None
         raw.meta |= dict(attempts=0, error='', published=time.time())
-        self.redis.sadd('rock:open', id)
+        self.redis.sadd('rock:open', id); self.redis.delete(f'rock:stop:{id}')
         raw.failed_job_registry.requeue(raw)
 
 # %% ../../nbs/jobs/server.ipynb #21474877

@@ -99,7 +99,7 @@ class Worker:
         "A moment during a job."
         if self.leaving: raise Leave
         if not self.due(): return
-        hold.beat()
+        with contextlib.suppress(BadInput): hold.beat()      # a disk that is full now may not be the next time
         with contextlib.suppress(Away):
             if self.word() == 'stop-now': raise Leave
     def leave(self, *_): self.leaving = True

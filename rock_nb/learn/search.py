@@ -84,7 +84,7 @@ def check_space(space: dict, version: str, scale: str, given: dict):
         if twice := [v for v in tried if tried.count(v) > 1]: raise BadInput(f'{field} has the value {twice[0]!r} twice in the space')
         for v in tried: get_recipe(v if field == 'version' else version, scale, **fields_of | ({field: v} if field != 'version' else {}))
 
-# %% ../../nbs/learn/search.ipynb #cf76d3eb
+# %% ../../nbs/learn/search.ipynb #45b42ca7
 SEARCHES = ('grid', 'random', 'optuna')
 STARTUP = 5      # trials drawn at random, before the estimator proposes; trials that must be complete before one is hopeless
 
@@ -102,6 +102,7 @@ def open_study(folder: Path):
     pruner = o.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=0)
     return o.create_study(study_name='search', storage=f'sqlite:///{(folder/"study.db").resolve()}', direction='maximize', pruner=pruner, load_if_exists=True)
 
+# %% ../../nbs/learn/search.ipynb #1943fe17
 def suggest(trial, space: dict) -> dict:
     "A value for each field of a space."
     def one(field, v):
@@ -116,7 +117,7 @@ def propose(study, trial, search: str, seed: int, space: dict) -> dict:
     study.sampler = o.samplers.TPESampler(seed=n, n_startup_trials=STARTUP) if search == 'optuna' else o.samplers.RandomSampler(seed=n)
     return suggest(trial, space)
 
-# %% ../../nbs/learn/search.ipynb #581aa4d5
+# %% ../../nbs/learn/search.ipynb #a931e85e
 def running(study) -> list:
     "Trials that were begun and not ended, by this process or by one that is gone."
     o = library()
@@ -126,8 +127,8 @@ def tell_epochs(study, trial, history: pd.DataFrame) -> bool:   # whether the tr
     "Hand over the epochs of a history that are not known yet."
     known = study.get_trials(deepcopy=False)[trial.number].intermediate_values
     new = [h for h in history.itertuples() if int(h.epoch) not in known] if len(history) else []
-    for h in new: trial.report(float(h.valid_f1), int(h.epoch))
-    return bool(new) and trial.should_prune()
+    def behind(h): trial.report(float(h.valid_f1), int(h.epoch)); return trial.should_prune()
+    return any([behind(h) for h in new])
 
 # %% ../../nbs/learn/search.ipynb #61fc272c
 STATES = dict(COMPLETE='done', PRUNED='hopeless', FAIL='failed', RUNNING='running', WAITING='waiting')

@@ -45,7 +45,7 @@ class Job:
     memory: HardMemory | None = None
     every: float = 300.          # seconds between checkpoints within an epoch; 0: after each step
 
-# %% ../../nbs/learn/stage.ipynb #480ae4cb
+# %% ../../nbs/learn/stage.ipynb #8ec197ed
 def is_fixed(photos: Photos) -> bool:
     "Whether photographs look the same in every epoch."
     return isinstance(photos, Photos) and not photos.paste_prob and divide(photos.transform)[1] is None
@@ -55,7 +55,9 @@ def keepers(stage) -> dict[str, Kept]:   # for 'train' and 'valid'; neither if t
     job, loaders = stage.job, dict(train=stage.train, valid=stage.valid)
     if stage.prefix is None: return {}
     fixed = {part for part, l in loaders.items() if l is not None and is_fixed(l.dataset) and (part == 'valid' or job.recipe.mix == 'none')}
-    make = lambda x: stage.prefix(job.normalise(x.to(job.device, non_blocking=True)))
+    def make(x):      # always of as many images, for how many they are may change the last bits
+        more = x[:1].expand(max(0, job.recipe.batch_size - len(x)), -1, -1, -1)
+        return stage.prefix(job.normalise(torch.cat([x, more]).to(job.device, non_blocking=True)))[:len(x)]
     return {part: Kept(make, len(loaders[part].dataset), spare_memory(job.device)/16) for part in fixed}
 
 # %% ../../nbs/learn/stage.ipynb #0d6d85a3

@@ -13,7 +13,7 @@ from threading import Barrier
 import torch
 from torch import nn
 
-# %% ../../nbs/model/convolution.ipynb #506c41b8
+# %% ../../nbs/model/convolution.ipynb #c7bdbe56
 def alone(ready):
     "What a thread of the pool does first: whatever it computes, it computes alone."
     torch.ones(2, 2**17).sum(1)    # torch sets up a thread at its first parallel work, and would overwrite what comes next
@@ -25,11 +25,11 @@ def pool(n: int,       # threads
          process: int  # its number: after a fork the threads are not there
         ) -> ThreadPoolExecutor:
     "Threads that compute alone."
-    ready = Barrier(n + 1)
+    ready, was = Barrier(n + 1), torch.get_num_threads()
     made = ThreadPoolExecutor(n, 'convolution', alone, (ready,))
     for _ in range(n): made.submit(int)
     ready.wait()
-    torch.set_num_threads(n)       # the others have set it to 1 for threads to come
+    torch.set_num_threads(was)     # the others have set it to 1 for threads to come
     return made
 
 # %% ../../nbs/model/convolution.ipynb #98405d21
