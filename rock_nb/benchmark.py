@@ -8,7 +8,7 @@ __all__ = ['WHAT', 'PARAMETERS', 'race', 'ratios', 'plot_ratios', 'Files', 'Pict
            'ready', 'our_step', 'settled', 'plain_step', 'steppers', 'where_time_goes', 'our_views', 'plain_view',
            'report']
 
-# %% ../nbs/08_benchmark.ipynb #f9d87c1d
+# %% ../nbs/08_benchmark.ipynb #27e910cb
 import itertools, tempfile, time
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2 as T
 
+# %% ../nbs/08_benchmark.ipynb #72b989eb
 from .core import Run, choose, listed
 from .data.augments import training
 from .data.loader import Normalise, Order, make_loader, photos_of

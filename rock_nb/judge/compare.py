@@ -163,7 +163,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     "Exact p-value of McNemar's test (1947), from the photographs that only one of two got right."
     return float(stats.binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.
 
-# %% ../../nbs/judge/compare.ipynb #dd03bf86
+# %% ../../nbs/judge/compare.ipynb #9b41b2e4
 class Verdict(NamedTuple):
     "Whether a first voter is better than a second, with the numbers."
     verdict: str         # 'better', 'worse' or "can't tell"
@@ -178,6 +178,7 @@ class Verdict(NamedTuple):
     mcnemar: float       # exact McNemar test: of accuracy
     photographs: int
 
+# %% ../../nbs/judge/compare.ipynb #039d4d21
 def judge_pair(labels, first, second,   # (n,) class numbers
                n_classes: int,
                metric: str = 'f1',      # a name of `METRICS`
@@ -326,7 +327,7 @@ def over_seeds(scores,              # (runs,) one a seed
     half = stats.t.ppf((1 + level)/2, len(s) - 1)*s.std(ddof=1)/np.sqrt(len(s))
     return Repeats(float(s.mean()), float(s.mean() - half), float(s.mean() + half), float(s.std(ddof=1)), len(s))
 
-# %% ../../nbs/judge/compare.ipynb #92117170
+# %% ../../nbs/judge/compare.ipynb #08be8a94
 SAID = ('predicted', 'prediction', 'pred')   # columns of answers, before those of `COLUMNS`
 
 def read_answers(file, said=()) -> pd.DataFrame:   # text: id? path? label, group?
@@ -348,6 +349,7 @@ def shared_key(said: pd.DataFrame, truth: pd.DataFrame, names) -> str:
         if (twice := frame[key].duplicated()).any(): raise BadInput(f'{name} has the {key} {frame[key][twice].iloc[0]!r} twice (line {twice.argmax() + 2}); each must be there once')
     return key
 
+# %% ../../nbs/judge/compare.ipynb #a8db00d2
 def match_answers(predictions, labels,    # CSV files
                   classes=None,           # names (None: those in `labels`)
                  ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray | None]:   # labels, predictions, classes, groups
@@ -362,6 +364,7 @@ def match_answers(predictions, labels,    # CSV files
     number = lambda names: pd.Index(classes).get_indexer(names)
     return number(truth.label), number(said.set_index(key).label.reindex(truth[key])), classes, truth.group.to_numpy() if 'group' in truth else None
 
+# %% ../../nbs/judge/compare.ipynb #c4873a11
 def score_files(predictions, labels,         # CSV files: id or path, class
                 classes=None,                # names (None: those in `labels`)
                 level: float = .95, n: int = 2000, seed: int = 41,   # as in `interval`

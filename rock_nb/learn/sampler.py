@@ -157,7 +157,7 @@ def advance(self: HardMemory, step: int):
     "Apply the results up to `step`, in order."
     if step > self.now.step: self.now = self.at(step)
 
-# %% ../../nbs/learn/sampler.ipynb #b1881fbb
+# %% ../../nbs/learn/sampler.ipynb #d24cb74f
 @patch
 def draw(self: HardMemory, step: int,       # of the run: epoch*steps + step
          n: int,                            # seats
@@ -172,6 +172,7 @@ def draw(self: HardMemory, step: int,       # of the run: epoch*steps + step
     self.drawn[step] = of, n, got
     return got
 
+# %% ../../nbs/learn/sampler.ipynb #e4512985
 @patch
 def update(self: HardMemory, step: int,     # of the run
            indices: torch.Tensor,           # (n,) photographs of the step, of all processes, in any order; may be on a GPU
