@@ -94,7 +94,7 @@ def look(model,              # images (N, 3, H, W) -> logits (N, classes)
     for numbers in passes(views, together, x.shape[-1] == x.shape[-2]):
         batch = [VIEWS[views[k]](x) for k in numbers]
         batch = torch.cat(batch) if len(batch) > 1 else batch[0]
-        if batch.ndim == 4: batch = batch.contiguous(memory_format=torch.channels_last)
+        if batch is not x: batch = batch.contiguous(memory_format=torch.channels_last)      # as it came, it lies as it should
         for k, logits in zip(numbers, model(batch).float().chunk(len(numbers))): found[k] = logits
     return torch.stack(found, 1)
 

@@ -91,7 +91,7 @@ def find_prefix(model: nn.Module,     # frozen in part, in the mode in which it 
     finally:
         for m, training in was: m.training = training
 
-# %% ../../nbs/model/prefix.ipynb #18d15797
+# %% ../../nbs/model/prefix.ipynb #a3315ea0
 class Kept:
     "What `make` says of each photograph, made at the first asking, as long as all fit into `budget` bytes."
     def __init__(self, make, n: int, budget: float):
@@ -99,8 +99,9 @@ class Kept:
     def __call__(self, x, i: torch.Tensor):   # images, and the numbers of the photographs
         "For some photographs."
         i = i.cpu()
-        if self.table is not None and bool(self.known[i].all()): return self.table[i.to(self.table.device)]
+        if self.table is not None and bool(self.known[i].all()): return self.table[i.to(self.table.device)].contiguous(memory_format=self.layout)
         z = self.make(x)
+        self.layout = torch.channels_last if z.ndim == 4 and z.is_contiguous(memory_format=torch.channels_last) and not z.is_contiguous() else torch.contiguous_format
         if self.table is None and self.n*z[0].numel()*z.element_size() <= self.budget: self.table = z.new_empty(self.n, *z.shape[1:])
         if self.table is not None: self.table[i.to(z.device)] = z; self.known[i] = True
         return z
