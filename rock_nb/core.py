@@ -6,7 +6,7 @@
 __all__ = ['PACKAGES', 'BadInput', 'choose', 'root', 'resolve', 'in_test', 'test_folder', 'outputs', 'short_hash', 'seed_of',
            'rng', 'py_rng', 'atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'Run', 'folder_name',
            'runs', 'find_run', 'is_ensemble', 'trained', 'lock', 'git_commit', 'environment', 'injected', 'parameters',
-           'listed', 'in_notebook', 'progress']
+           'listed', 'typed', 'in_notebook', 'progress']
 
 # %% ../nbs/00_core.ipynb #18b25ef3
 import ast, atexit, contextlib, difflib, functools, hashlib, json, os, platform, random, shutil, subprocess, sys, tempfile, time
@@ -236,6 +236,12 @@ def listed(value,             # text with commas, one value, or several
     values = [v.strip() if isinstance(v, str) else v for v in values]
     if not values or '' in values: raise BadInput(f'{what} {value!r} has an empty place; give names divided by commas')
     return values
+
+# %% ../nbs/00_core.ipynb #381de1fa
+def typed(text: str):
+    "A word as what it means: a number, True, False, None, or text."
+    try: return ast.literal_eval(text)
+    except (ValueError, SyntaxError): return text
 
 # %% ../nbs/00_core.ipynb #67224b94
 def in_notebook() -> bool:

@@ -25,7 +25,7 @@ from PIL import Image
 from scipy.linalg import block_diag
 from torch import nn
 
-from .core import BadInput, Run, choose, find_run, is_ensemble, listed
+from .core import BadInput, Run, choose, find_run, is_ensemble, listed, typed
 from .data.background import remove_background
 from .data.loader import Normalise, Photos, make_loader, read_image, to_rgb
 from .data.table import list_images
@@ -43,7 +43,7 @@ from .learn.precision import candidates, fastest
 from .learn.recipe import Recipe, from_dict
 from .model.build import Weights, statistics
 from .model.inference import AMP, autocast, inference, trial_images
-from .train import given_options, pick_device, typed
+from .train import given_options, pick_device
 
 # %% ../nbs/04_predict.ipynb #52039664
 ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')

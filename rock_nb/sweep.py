@@ -9,7 +9,7 @@ __all__ = ['PARAMETERS', 'read_grid', 'grid_cells', 'check_cells', 'cell_name', 
            'conduct', 'write_sweep', 'main']
 
 # %% ../nbs/06_sweep.ipynb #648db72c
-import argparse, itertools, json, os, re, shlex, sys, time
+import argparse, itertools, json, os, re, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .core import BadInput, Run, atomic, choose, listed
+from .core import BadInput, Run, atomic, choose, listed, typed
 from .data.sample import find_data, is_sample
 from .jobs.job import Away, new_job
 from .judge.submission import f1_on_test
@@ -28,10 +28,10 @@ from .learn.ladder import get_recipe
 from .learn.launch import history_of
 from .learn.liveplot import line
 from .learn.recipe import OVERRIDES, check_number, differences, pick_scale
-from .learn.search import SEARCHES, as_python, check_space, leaderboard, library, open_study, plot_search, propose, read_space, running, tell_epochs
+from .learn.search import SEARCHES, as_python, check_space, leaderboard, library, open_study, plot_search, propose, read_space, read_words, running, tell_epochs
 from .learn.step import Step, command, complete, do
 from .queue import open_queue, publish_jobs, scores_of
-from .train import add_options, fit, given_options, run_name, typed
+from .train import add_options, fit, given_options, run_name
 
 # %% ../nbs/06_sweep.ipynb #2acbc57a
 PARAMETERS = ('grid', 'seeds', 'search', 'space', 'trials', 'queue', 'prune', 'name', 'version', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level', 'shift', 'workers', 'device', 'nproc', 'track', 'arch', 'pretrained', 'epochs', 'lr', 'img_size', 'batch_size')
@@ -39,15 +39,8 @@ PARAMETERS = ('grid', 'seeds', 'search', 'space', 'trials', 'queue', 'prune', 'n
 # %% ../nbs/06_sweep.ipynb #de71c2fd
 def read_grid(text: str) -> dict[str, list]:
     "Fields and their values from text."
-    try: words = shlex.split(text)
-    except ValueError as e: raise BadInput(f'the grid {text!r} cannot be read: {e}') from None
-    grid = {}
-    for w in words:
-        field, sign, values = w.partition('=')
-        if not sign: raise BadInput(f'the grid has the word {w!r}; expected field=value,value (with quotes around a word that has spaces)')
-        if field in grid: raise BadInput(f'the grid has the field {field!r} twice; give all its values in one word')
-        grid[field] = [typed(v) for v in listed(re.split(r',(?![^([{]*[)\]}])', values), f'grid, {field}')]
-    return grid
+    words = read_words(text, 'grid', 'field=value,value (with quotes around a word that has spaces)')
+    return {field: [typed(v) for v in listed(re.split(r',(?![^([{]*[)\]}])', values), f'grid, {field}')] for field, values in words}
 
 # %% ../nbs/06_sweep.ipynb #91d15768
 def grid_cells(grid) -> list[dict]:   # one dict of fields a cell, the last field changing fastest

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['OPTIONS', 'PARAMETERS', 'run_name', 'claim', 'pick_device', 'Plan', 'look_up', 'survey', 'prepare', 'folder_of',
            'absolute', 'count_processes', 'with_job', 'train', 'judge', 'predict_parts', 'scores', 'effort', 'suspects',
-           'finish', 'read_metrics', 'fit', 'typed', 'add_options', 'given_options', 'main']
+           'finish', 'read_metrics', 'fit', 'add_options', 'given_options', 'main']
 
 # %% ../nbs/03_train.ipynb #266752c5
-import argparse, ast, os, sys
+import argparse, os, sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from fastcore.docments import docments
 
-from .core import BadInput, Run
+from .core import BadInput, Run, typed
 from .data.loader import Order, make_loader
 from .data.sample import find_data, is_sample
 from .data.split import split_data
@@ -252,12 +252,6 @@ def fit(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
         train(plan, show)
         finish(plan)
     return plan.run
-
-# %% ../nbs/03_train.ipynb #bd9e2cd3
-def typed(text: str):
-    "A word from the command line as what it means: a number, True, False, None, or text."
-    try: return ast.literal_eval(text)
-    except (ValueError, SyntaxError): return text
 
 # %% ../nbs/03_train.ipynb #2570cb08
 def add_options(parser: argparse.ArgumentParser, names) -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import psutil
 
 from ..core import listed, progress, rng
 from .audit import audit, group_duplicates
@@ -62,7 +63,6 @@ def small_files(folder: str | Path,   # new, or made before with the same number
 # %% ../../nbs/data/scale.ipynb #53632a40
 def watch(command: list, every: float = .1) -> tuple[str, float]:   # its output; MB
     "Run a command and say how much memory it and all it started held at most, looked at every so many seconds."
-    import psutil   # of the requirements for development
     peak, start = 0, psutil.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True, env={**os.environ, 'TQDM_DISABLE': '1'})
     while start.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess): peak = max(peak, sum(p.memory_info().rss for p in [start, *start.children(recursive=True)]))

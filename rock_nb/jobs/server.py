@@ -26,7 +26,7 @@ from rq.worker import BaseWorker
 from .. import core
 from ..core import BadInput
 from .job import LIMIT, PRIORITIES, Away, Job, Lost, Stopped, make_job, worker_facts, worker_name
-from .folder import already, not_again, taken
+from .folder import already, check_unused, not_again, taken
 
 # %% ../../nbs/jobs/server.ipynb #5cba126a
 def connect(ip: str | None = None, port: int | None = None, user: str | None = None, seconds: float = 5.) -> redis.Redis:   # seconds: to wait for an answer
@@ -338,9 +338,7 @@ def again(self: RedisHold, error: str = '', log: str = '', count: bool = True):
 @asks
 def delete(self: RedisQueue, id: str) -> str:   # what became of it
     "Take a job out of the queue; one at work is stopped, and stays in the list."
-    job = self.find(id)
-    if not job: raise BadInput(f'there is no job {id!r} in the queue; `rock-queue list` shows all')
-    if users := [j.id for j in self.jobs() if id in j.after and j.state == 'waiting']: raise BadInput(f'{users[0]} waits for {id}; delete that first')
+    check_unused(self, id)
     lock = self.lock(id)
     if not lock.acquire():
         self.redis.set(f'rock:stop:{id}', 1, ex=86400)

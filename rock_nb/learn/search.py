@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['NUMBER', 'RANGE', 'WHOLE', 'REAL', 'SEARCHES', 'STARTUP', 'STATES', 'LINE', 'Span', 'read_span', 'check_span',
-           'value_of', 'read_space', 'check_space', 'library', 'open_study', 'suggest', 'propose', 'running',
+           'read_words', 'read_space', 'check_space', 'library', 'open_study', 'suggest', 'propose', 'running',
            'tell_epochs', 'leaderboard', 'plot_search', 'phase_text', 'as_python']
 
 # %% ../../nbs/learn/search.ipynb #56780dc8
-import ast, re, shlex
+import re, shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from .. import core
-from ..core import BadInput, choose, listed
+from ..core import BadInput, choose, listed, typed
 from .ladder import RECIPES, get_recipe
 from .recipe import FIELDS, OVERRIDES, TYPES, Phase, Recipe
 
@@ -54,22 +54,23 @@ def check_span(field: str, s: Span, text: str) -> Span:
     if s.step is not None and (s.step <= 0 or abs((s.high - s.low)/s.step - round((s.high - s.low)/s.step)) > 1e-6): raise BadInput(f'{field} has the range {text!r}; its steps must lead from one end to the other')
     return s
 
-def value_of(text: str):
-    "A word as what it means: a number, True, False, or text."
-    try: return ast.literal_eval(text)
-    except (ValueError, SyntaxError): return text
+def read_words(text: str, what: str, expected: str, known=None):   # what: the noun for messages; known: fields (None: any)
+    "Yield each field and the text of its values, from words such as `field=value,value`; a field that is there twice is a `BadInput`."
+    try: words = shlex.split(text)
+    except ValueError as e: raise BadInput(f'the {what} {text!r} cannot be read: {e}') from None
+    seen = set()
+    for w in words:
+        field, sign, values = w.partition('=')
+        if not sign: raise BadInput(f'the {what} has the word {w!r}; expected {expected}')
+        if known is not None: choose(field, known, 'field for a search')
+        if field in seen: raise BadInput(f'the {what} has the field {field!r} twice; give all its values in one word')
+        seen.add(field)
+        yield field, values
 
 def read_space(text: str) -> dict:   # field -> a list of values, or a Span
     "A space from text."
-    try: words = shlex.split(text)
-    except ValueError as e: raise BadInput(f'the space {text!r} cannot be read: {e}') from None
-    space = {}
-    for w in words:
-        field, sign, values = w.partition('=')
-        if not sign: raise BadInput(f'the space has the word {w!r}; expected field=value,value or field=low..high')
-        choose(field, ('version', *(f for f in OVERRIDES if f != 'seed')), 'field for a search')
-        if field in space: raise BadInput(f'the space has the field {field!r} twice; give all its values in one word')
-        space[field] = read_span(field, values) if '..' in values else [value_of(v) for v in listed(values, f'space, {field}')]
+    words = read_words(text, 'space', 'field=value,value or field=low..high', ('version', *(f for f in OVERRIDES if f != 'seed')))
+    space = {field: read_span(field, values) if '..' in values else [typed(v) for v in listed(values, f'space, {field}')] for field, values in words}
     if not space: raise BadInput('the space is empty; give fields with values or ranges, e.g. "lr=1e-4..3e-3:log augment=v1,v2"')
     return space
 
