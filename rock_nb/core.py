@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['PACKAGES', 'BadInput', 'choose', 'root', 'resolve', 'in_test', 'test_folder', 'outputs', 'short_hash', 'seed_of',
            'rng', 'py_rng', 'atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'Run', 'folder_name',
-           'runs', 'find_run', 'is_ensemble', 'trained', 'lock', 'git_commit', 'environment', 'injected', 'parameters',
-           'listed', 'typed', 'in_notebook', 'progress']
+           'runs', 'find_run', 'is_ensemble', 'trained', 'lock', 'git_commit', 'environment', 'keep_memory', 'injected',
+           'parameters', 'listed', 'typed', 'in_notebook', 'progress']
 
-# %% ../nbs/00_core.ipynb #18b25ef3
-import ast, atexit, contextlib, difflib, functools, hashlib, json, os, platform, random, shutil, subprocess, sys, tempfile, time
+# %% ../nbs/00_core.ipynb #00dda3fe
+import ast, atexit, contextlib, ctypes, difflib, functools, hashlib, json, os, platform, random, shutil, subprocess, sys, tempfile, time
 from importlib import metadata
 from pathlib import Path
 
@@ -209,6 +209,13 @@ def environment() -> dict:
         except metadata.PackageNotFoundError: return None
     return dict(packages={p: version(p) for p in PACKAGES}, python=platform.python_version(), platform=platform.platform(),
                 host=platform.node(), cpus=os.cpu_count(), git=git_commit(), time=time.strftime('%Y-%m-%dT%H:%M:%S%z'))
+
+# %% ../nbs/00_core.ipynb #cad86c3f
+def keep_memory():
+    "Memory that is free stays with this process; only where the C library is glibc."
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, 'mallopt') and hasattr(libc, 'gnu_get_libc_version'):
+        for what, value in ((-3, 32 << 20), (-1, 1 << 30), (-4, 0)): libc.mallopt(what, value)    # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_MMAP_MAX
 
 # %% ../nbs/00_core.ipynb #d56cb905
 def injected(ns: dict,  # the notebook's `globals()`

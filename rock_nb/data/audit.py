@@ -6,7 +6,7 @@
 __all__ = ['FACTS', 'TURNS', 'THIRD', 'LOOK', 'KEPT', 'DEFAULT', 'look', 'decode', 'memory_file', 'memory', 'stats', 'stamps',
            'Facts', 'recall', 'look_at', 'survey', 'audit', 'readable', 'group_duplicates']
 
-# %% ../../nbs/data/audit.ipynb #693e1c18
+# %% ../../nbs/data/audit.ipynb #5224e7cb
 import contextlib, hashlib, io, os, sqlite3, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from joblib import cpu_count
 from PIL import Image
 
 from ..core import BadInput, choose, outputs, progress, short_hash
@@ -104,7 +105,7 @@ class Facts:
             else: self[c][at] = np.array(values, self[c].dtype)
         self.known[at] = True
 
-# %% ../../nbs/data/audit.ipynb #11a32532
+# %% ../../nbs/data/audit.ipynb #e2fb9128
 def recall(db: sqlite3.Connection, facts: Facts):
     "Fill in what earlier audits saw of files that have not changed since."
     rows = db.execute(f"SELECT {', '.join(KEPT)} FROM facts")
@@ -116,7 +117,7 @@ def recall(db: sqlite3.Connection, facts: Facts):
 def look_at(files: list[str], todo: np.ndarray, chunk: int = 64):
     "Yield, for chunk after chunk of the rows `todo`, the rows and what `look` sees, in as many threads as there are cores."
     chunks = np.split(todo, range(chunk, len(todo), chunk))
-    pool = ThreadPoolExecutor(min(16, os.cpu_count() or 1))   # Pillow decodes outside of Python's lock
+    pool = ThreadPoolExecutor(min(16, cpu_count()))   # Pillow decodes outside of Python's lock
     with progress(total=len(todo), label='looking at photographs') as bar:
         try:
             for rows, seen in zip(chunks, pool.map(lambda rows: [look(files[i]) for i in rows], chunks)):

@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['FORMAT', 'stone_mask', 'remove_background', 'kept_file', 'derive', 'Work', 'background_free']
 
-# %% ../../nbs/data/background.ipynb #22965b58
+# %% ../../nbs/data/background.ipynb #25a3e6db
 import os, shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
+from joblib import cpu_count
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
@@ -66,7 +67,7 @@ def derive(file: str, target: Path, settings: dict) -> str:
     except BadInput as e: return str(e)
     return ''
 
-# %% ../../nbs/data/background.ipynb #d1889faf
+# %% ../../nbs/data/background.ipynb #823e04b6
 class Work(Dataset):
     "`derive` for each of a list of photographs, as something that loader processes can share."
     def __init__(self, todo: list[tuple[str, Path]], settings: dict): self.todo, self.settings = todo, settings
@@ -84,7 +85,7 @@ def background_free(files: list[str],           # paths of photographs
     targets = [kept_file(folder, f, s, settings) for f, s in zip(files, stamps(files))]
     todo = [(f, t) for t, f in dict(zip(targets, files)).items() if not t.exists()]
     todo = [todo[i] for i in rng(os.getpid()).permutation(len(todo))]     # two processes at once then share the work
-    n = min(len(todo), os.cpu_count() or 1 if workers is None else workers)
+    n = min(len(todo), cpu_count() if workers is None else workers)
     done = DataLoader(Work(todo, settings), batch_size=None, num_workers=n, worker_init_fn=one_thread)
     wrong = [e for e in progress(done, 'removing backgrounds', disable=not todo) if e]
     if wrong: raise BadInput(min(wrong))

@@ -8,14 +8,15 @@ __all__ = ['SPACES', 'BLOCK', 'METRICS', 'COMBINERS', 'line_up', 'checked', 'log
            'fit_stacker', 'stack', 'models_first', 'nested_probs', 'nested_score', 'best_model', 'in_logits', 'league',
            'shapes_of', 'check_soup', 'stirred', 'soup']
 
-# %% ../../nbs/judge/combine.ipynb #3085945e
-import os, resource, time
+# %% ../../nbs/judge/combine.ipynb #ca722e4a
+import resource, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from joblib import cpu_count
 from safetensors import safe_open
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
@@ -125,13 +126,13 @@ def sum_score(total: np.ndarray, more: np.ndarray,   # (n, classes) float32: a r
         cm = cm + np.bincount(labels[b]*k + (total[b] + more[b]).argmax(1), minlength=k*k)
     return METRICS[metric](cm.reshape(k, k))
 
-# %% ../../nbs/judge/combine.ipynb #ccb8dad9
+# %% ../../nbs/judge/combine.ipynb #61f3d949
 def pick(probs, labels,      # as in `greedy`; float32, int64
          members,            # models to choose among
          rounds: int, metric: str) -> tuple[list[int], list[float]]:   # the model taken in each round, the score after it
     "Take models one by one, each time the one that helps most (of equals the first)."
     total, taken, scores = np.zeros(probs.shape[1:], np.float32), [], []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cpu_count()) as pool:
         for _ in range(rounds):
             tried = list(pool.map(lambda m: sum_score(total, probs[m], labels, metric), members))
             taken.append(int(members[np.argmax(tried)])); scores.append(max(tried))

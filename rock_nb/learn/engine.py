@@ -157,14 +157,14 @@ def mass_of(order: Batches, point: Point, weights: torch.Tensor) -> float:   # w
     "What the photographs of the step ahead weigh in the loss, over all processes."
     return float(weights[order.labels[order.rows(point.epoch, point.step)]].sum())
 
-# %% ../../nbs/learn/engine.ipynb #5b9d9f68
+# %% ../../nbs/learn/engine.ipynb #7c99b983
 def train_epoch(job: Job, point: Point, bar):
     "The rest of an epoch's steps, with a checkpoint every so often."
     stage, order = point.stage, point.stage.train.batch_sampler
     order.epoch, order.start = point.epoch, point.step
     kept = stage.kept.get('train')
     feed, saved = timed(unread(stage.train) if kept and kept.complete else stage.train, point.tally), time.monotonic()
-    look = 1 if job.device.type == 'cpu' else 50
+    look, began = 1 if job.device.type == 'cpu' else 50, time.perf_counter()
     weights = job.loss.mass(torch.arange(len(job.classes), device=job.device)).cpu()    # once, so that no step waits for the device
     while point.step < order.steps:
         s = point.step
@@ -176,6 +176,7 @@ def train_epoch(job: Job, point: Point, bar):
         point.tally.add(seen, mass)
         point.step += 1
         if point.step % look == 0 or point.step == order.steps: check_loss(job, point, look)
+        bar.set_postfix_str(f'waiting {point.tally.wait/(time.perf_counter() - began):.0%}', refresh=False)     # for photographs, of this epoch's time
         bar.update(sum(len(m[1]) for m in micros)*world())
         if told(time.monotonic() - saved >= job.every) and point.step < order.steps:
             save(job, point)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['files_of', 'photos_for', 'make_memory', 'Loaders', 'network', 'make_job']
 
-# %% ../../nbs/learn/job.ipynb #f8f8a3bc
+# %% ../../nbs/learn/job.ipynb #77e230b5
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..core import BadInput, Run
+from ..core import BadInput, Run, keep_memory
 from ..data.augments import training
 from ..data.background import background_free
 from ..data.loader import Normalise, Order, Photos, count_workers, make_loader, photos_of
@@ -90,13 +90,13 @@ def network(recipe: Recipe, n_classes: int, weights: Weights, codes: pd.DataFram
     if not torch.cuda.is_available(): raise BadInput('`sync_bn` needs GPUs: torch has no synchronised batch normalisation for processors; give sync_bn False')
     return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
-# %% ../../nbs/learn/job.ipynb #1fb642ef
+# %% ../../nbs/learn/job.ipynb #c9f07b2e
 def make_job(recipe: Recipe, run: Run, data: Data, parts: pd.DataFrame, weights: Weights, device, codes: pd.DataFrame | None = None,
              workers=None, out=None, processes: int = 1, every: float = 300., deterministic: bool = False, pack: str = 'auto') -> tuple[Job, dict]:
     "The job of a recipe on a split data set, and the speeds by which its precision was chosen; `codes`: the attributes of the classes, for a head each."
     settle(deterministic)
     model = network(recipe, len(data.classes), weights, codes).to(device)
-    if torch.device(device).type == 'cpu': unwaiting(model)
+    if torch.device(device).type == 'cpu': keep_memory(); unwaiting(model)
     amp, speeds = agree(choose_amp, recipe.amp, model, recipe.size(), recipe.batch_size, recipe.phases[-1].train, out)
     if recipe.sam and amp == 'fp16': raise BadInput('`sam` does not go with amp fp16, whose scaled gradients have no common length; give amp bf16 or none')
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values

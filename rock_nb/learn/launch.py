@@ -8,12 +8,13 @@ __all__ = ['LINES', 'die_with_parent', 'own_trace', 'describe', 'leave_error', '
            'torchrun', 'surroundings', 'as_text', 'as_arguments', 'RankFailed', 'Failure', 'tail', 'failures', 'event',
            'ended', 'failed', 'Watch', 'agent_failed', 'history_of', 'classes_of', 'end', 'follow', 'launch']
 
-# %% ../../nbs/learn/launch.ipynb #c30291e2
+# %% ../../nbs/learn/launch.ipynb #de0e6d83
 import ast, ctypes, errno, json, os, re, runpy, signal, socket, struct, subprocess, sys, tempfile, time, traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from joblib import cpu_count
 
 from ..core import BadInput, Run, read_json, write_json
 
@@ -169,12 +170,11 @@ def torchrun(module: str, arguments: list[str], nproc: int, nnodes, restarts: in
     here = [sys.executable, '-m', 'rock_nb.learn.launch', 'agent', '--nproc-per-node', str(nproc), *meet]
     return [*here, '--max-restarts', str(restarts), '--log-dir', str(logs), '--redirects', '3', '-m', 'rock_nb.learn.launch', 'rank', module, json.dumps(arguments)]
 
-# %% ../../nbs/learn/launch.ipynb #ca13d831
+# %% ../../nbs/learn/launch.ipynb #04219d1b
 def surroundings(nproc: int, address: str, host: str, error_file: Path, env: dict | None = None) -> dict:
     "Environment of the agent and its ranks; what the user has set stays."
     e = {**os.environ, **(env or {})}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    e.setdefault('OMP_NUM_THREADS', str(max(1, cores//nproc)))
+    e.setdefault('OMP_NUM_THREADS', str(max(1, cpu_count()//nproc)))
     if name := interface_of(address): e.setdefault('GLOO_SOCKET_IFNAME', name); e.setdefault('NCCL_SOCKET_IFNAME', f'={name}')
     e.setdefault('PYTHONFAULTHANDLER', '1')    # a crash in C leaves the Python lines that led to it
     return e | dict(TORCH_DISABLE_SHARE_RDZV_TCP_STORE='1', TORCHELASTIC_ERROR_FILE=str(error_file), ROCK_NB_HOST=host, ROCK_NB_PARENT=str(os.getpid()))

@@ -219,7 +219,7 @@ def check_batches(labels, n_classes, effective, kind, balance, pieces, world, ra
     if least < pieces: raise BadInput(f'{n} photographs in effective batches of {effective} leave some with {least}, too few for {pieces} pieces; take a smaller accumulate or fewer processes')
     if hard is not None and kind != 'balanced': raise BadInput(f"a memory of hard photographs fills up the balanced batch; take sampler 'balanced' instead of {kind!r}")
 
-# %% ../../nbs/learn/sampler.ipynb #38a83952
+# %% ../../nbs/learn/sampler.ipynb #e258b117
 class Batches(Sampler):
     "Addresses of one process's micro-batches; set `.epoch` before iterating, and `.start` to begin at a later step."
     def __init__(self,
@@ -243,6 +243,8 @@ class Batches(Sampler):
         self.steps = -(-len(labels)//effective)
         self.epoch, self.start, self.planned = 0, 0, (None,)
     def __len__(self): return (self.steps - self.start)*(self.pieces//self.world)
+    @property
+    def batch_size(self) -> int: return -(-self.effective//self.pieces)     # of a micro-batch, at most
 
 # %% ../../nbs/learn/sampler.ipynb #463fe701
 @patch
