@@ -6,7 +6,7 @@
 __all__ = ['RECIPES', 'LADDER', 'C_BACKBONES', 'recipe', 'baseline', 'v1', 'v2', 'v3', 'v4', 'v5', 'b_baseline', 'b_davit',
            'b_mambaout', 'b_internimage', 'winner_tinyvit', 'winner_effnetv2_s', 'winner_regnety', 'winner_effnetv2_m',
            'convnext_l', 'c_resnet50', 'another', 'c_eva02', 'd_small', 'd_convnext', 'd_melting', 'd_cutmix', 'e_vgg',
-           'cost', 'get_recipe']
+           'quick', 'thorough', 'cost', 'get_recipe']
 
 # %% ../../nbs/learn/ladder.ipynb #4521f50e
 from dataclasses import replace
@@ -176,6 +176,18 @@ def e_vgg():
     "VGG-13-BN, 1e-4 until training and validation part, then 1e-7 from there; GrabCut copies, one-class CutMix on 5 of 9. Published: .8415 (validation top-1)."
     return Recipe(arch='vgg13_bn', img_size=256, batch_size=32, phases=(Phase(30, 1e-4, until='gap'), Phase(10, 1e-7)), drop_rate=.5, schedule='none',
                   background='extra', mix='one_class', mix_prob=5/9, mix_alpha=1., square='stretch', stats='imagenet', valid=.2)
+
+# %% ../../nbs/learn/ladder.ipynb #51e3939a
+@recipe
+def quick():
+    "EfficientNet-Lite0 at 224 px for six epochs: the later stages learn, at rates that fall with depth; the loss is adjusted to the classes' shares."
+    return Recipe(arch='tf_efficientnet_lite0', img_size=224, batch_size=32, phases=(Phase(6, 1e-3, 'stage3 stage4 head'),), optimizer='adamw', weight_decay=.01, layer_decay=.8,
+                  schedule='cosine', by_step=True, warmup=.5, loss='logit_adjusted', smoothing=.1, augment='d', square='crop', stats='model', amp='auto', tta='hflip', valid=.2)
+
+@recipe
+def thorough():
+    "quick for sixteen epochs: all but stem and first stage learn, from crops of 30 % and more."
+    return replace(quick(), phases=(Phase(16, 1e-3, 'stage2 stage3 stage4 head'),), warmup=1., augment='winner')
 
 # %% ../../nbs/learn/ladder.ipynb #0dfa9874
 def cost(r: Recipe,

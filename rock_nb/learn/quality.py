@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['check_peers', 'fastai_spec', 'Peer', 'ours', 'fastai', 'compare_quality', 'interval', 'summarise', 'plot_quality']
 
-# %% ../../nbs/learn/quality.ipynb #b935a006
+# %% ../../nbs/learn/quality.ipynb #b8cdeb2f
 import contextlib, subprocess, sys, tempfile, time
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from scipy import stats
+from scipy.stats import t as student
 
 from .. import core
 from ..core import BadInput, Run
@@ -95,11 +95,11 @@ def compare_quality(contenders: dict,      # name -> a function (test fold, vali
         if file: core.write_csv(file, known)
     return known
 
-# %% ../../nbs/learn/quality.ipynb #53548044
+# %% ../../nbs/learn/quality.ipynb #cbf479a2
 def interval(values) -> tuple[float, float, float]:   # mean, low, high
     "Mean and 95 % interval by Student's t; without an interval for a single value."
     v = np.asarray(values, float)
-    half = stats.t.ppf(.975, len(v) - 1)*v.std(ddof=1)/np.sqrt(len(v)) if len(v) > 1 else np.nan
+    half = student.ppf(.975, len(v) - 1)*v.std(ddof=1)/np.sqrt(len(v)) if len(v) > 1 else np.nan
     return v.mean(), v.mean() - half, v.mean() + half
 
 def summarise(results: pd.DataFrame,   # of `compare_quality`
