@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['files_of', 'photos_for', 'make_memory', 'Loaders', 'network', 'make_job']
 
-# %% ../../nbs/learn/job.ipynb #77e230b5
+# %% ../../nbs/learn/job.ipynb #300661f9
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +25,7 @@ from .distributed import agree, first, rank, world
 from .loss import make_loss
 from .precision import choose_amp, settle
 from .recipe import Phase, Recipe
-from .sampler import Batches, HardMemory, prefetch_limit
+from .sampler import Batches, HardMemory, evenness, prefetch_limit
 from .stage import Job
 from ..model.build import Weights, build, statistics
 from ..model.convolution import unwaiting
@@ -90,7 +90,7 @@ def network(recipe: Recipe, n_classes: int, weights: Weights, codes: pd.DataFram
     if not torch.cuda.is_available(): raise BadInput('`sync_bn` needs GPUs: torch has no synchronised batch normalisation for processors; give sync_bn False')
     return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
-# %% ../../nbs/learn/job.ipynb #c9f07b2e
+# %% ../../nbs/learn/job.ipynb #226728c4
 def make_job(recipe: Recipe, run: Run, data: Data, parts: pd.DataFrame, weights: Weights, device, codes: pd.DataFrame | None = None,
              workers=None, out=None, processes: int = 1, every: float = 300., deterministic: bool = False, pack: str = 'auto') -> tuple[Job, dict]:
     "The job of a recipe on a split data set, and the speeds by which its precision was chosen; `codes`: the attributes of the classes, for a head each."
@@ -100,7 +100,8 @@ def make_job(recipe: Recipe, run: Run, data: Data, parts: pd.DataFrame, weights:
     amp, speeds = agree(choose_amp, recipe.amp, model, recipe.size(), recipe.batch_size, recipe.phases[-1].train, out)
     if recipe.sam and amp == 'fp16': raise BadInput('`sam` does not go with amp fp16, whose scaled gradients have no common length; give amp bf16 or none')
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values
-    loss = make_loss(recipe.loss, counts, recipe.class_weights, recipe.smoothing, recipe.gamma, recipe.tau).to(device)
+    tau = recipe.tau*(1 - evenness(recipe.sampler, recipe.balance))     # the prior that the network sees
+    loss = make_loss(recipe.loss, counts, recipe.class_weights, recipe.smoothing, recipe.gamma, tau).to(device)
     normalise = Normalise(*statistics(recipe.stats, model)).to(device)
     memory = make_memory(recipe)
     loaders = Loaders(recipe, data, parts, memory, processes, workers, out, pack)

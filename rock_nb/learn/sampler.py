@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GROWTHS', 'SAMPLERS', 'with_replacement', 'quota', 'walk', 'balanced', 'worst', 'Ledger', 'ratio_at', 'Result',
-           'to_host', 'HardMemory', 'prefetch_limit', 'check_batches', 'Batches']
+           'to_host', 'HardMemory', 'prefetch_limit', 'evenness', 'check_batches', 'Batches']
 
 # %% ../../nbs/learn/sampler.ipynb #1ad143e1
 from typing import NamedTuple
@@ -204,8 +204,12 @@ def prefetch_limit(workers: int,            # loader processes that are wished f
     workers = min(workers, room)
     return (workers, min(prefetch, room//workers)) if workers else (0, None)
 
-# %% ../../nbs/learn/sampler.ipynb #2305acf7
+# %% ../../nbs/learn/sampler.ipynb #3e2b7eb4
 SAMPLERS = ('shuffle', 'weighted', 'ratio', 'balanced')
+
+def evenness(kind: str, balance: float = 0.) -> float:
+    "How far a sampler evens the classes out: a class of n photographs is seen in proportion to n^(1 - evenness)."
+    return dict(shuffle=0., weighted=1., ratio=balance, balanced=1.)[choose(kind, SAMPLERS, 'sampler')]
 
 def check_batches(labels, n_classes, effective, kind, balance, pieces, world, rank, hard):
     "A `BadInput` unless every process gets a piece of every effective batch."
