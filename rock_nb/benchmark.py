@@ -51,9 +51,9 @@ from .model.convolution import unwaiting
 from .model.freeze import freeze, learning_mode
 from .model.inference import autocast, inference, trial_images
 
-# %% ../nbs/08_benchmark.ipynb #251856aa
+# %% ../nbs/08_benchmark.ipynb #6761aff4
 WHAT = ('loader', 'step', 'predict', 'files', 'quality')
-PARAMETERS = ('data', 'what', 'rounds', 'n', 'img_size', 'arch', 'files', 'out', 'peers', 'folds', 'seeds', 'test_folds')
+PARAMETERS = ('data', 'what', 'rounds', 'n', 'img_size', 'arch', 'files', 'out', 'peers', 'folds', 'seeds', 'test_folds', 'contenders')
 
 # %% ../nbs/08_benchmark.ipynb #2f2867f7
 def race(contenders: dict,       # name -> a function that does its work once and says how many items it did
@@ -240,15 +240,15 @@ def plot_scaling(table: pd.DataFrame) -> Figure:   # of `rock_nb.data.scale.meas
     plt.close(fig)
     return fig
 
-# %% ../nbs/08_benchmark.ipynb #d4493ff9
+# %% ../nbs/08_benchmark.ipynb #63e949a5
 NETWORK = 'tf_efficientnet_lite0'
 
-def learners(where: Path, folds, out: Path, python=None, size: int = 224) -> dict:
+def learners(names: list[str], where: Path, folds, out: Path, python=None, size: int = 224) -> dict:
     "The contenders for quality."
     found = {name: partial(ours, where, folds, out=out, version=name) for name in ('quick', 'thorough')}
     by = lambda run: lambda test_fold, fold, seed: run(test_fold=test_fold, fold=fold, seed=seed)
-    if python: found['fastai fine_tune'] = partial(fastai, where, folds, out=out, python=python, arch=NETWORK, size=size)
-    return {name: by(run) for name, run in found.items()}
+    if python: found['fastai'] = partial(fastai, where, folds, out=out, python=python, arch=NETWORK, size=size)
+    return {choose(name, found, 'contender'): by(found[name]) for name in names}
 
 # %% ../nbs/08_benchmark.ipynb #e65a7026
 def report(results: dict, out=None) -> Path:   # the folder

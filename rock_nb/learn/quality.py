@@ -79,21 +79,22 @@ def fastai(where: Path, folds, test_fold: int, fold: int, seed: int, out: Path, 
     f1, tta = (macro_f1(test.label.map(number).values, np.argmax(said[n], 1), len(number)) for n in ('plain', 'tta'))
     return dict(seconds=said['seconds']['learning'] + said['seconds']['test-time augmentation'], f1=f1, tta=tta)
 
-# %% ../../nbs/learn/quality.ipynb #e75c65cb
+# %% ../../nbs/learn/quality.ipynb #77fcf60d
 def compare_quality(contenders: dict,      # name -> a function (test fold, validation fold, seed) that says seconds, f1, tta
                     seeds=(1, 2, 3), test_folds=(0,), n_folds: int = 5,
                     file=None,             # a CSV file where results are kept
                    ) -> pd.DataFrame:      # name, test_fold, seed, seconds, f1, tta
     "Train every contender with every seed for every test fold; the fold after the test fold is for validation."
     keys, file = ['name', 'test_fold', 'seed'], Path(file) if file else None
-    known = pd.read_csv(file) if file and file.exists() else pd.DataFrame(columns=keys)
+    known = pd.DataFrame(columns=keys)
+    read = lambda: pd.read_csv(file) if file and file.exists() else known
     todo = [(n, t, s) for t in test_folds for s in seeds for n in contenders]
-    done = set(known[keys].itertuples(index=False, name=None))
-    for key in core.progress([k for k in todo if k not in done], 'comparing', unit='training'):
-        name, t, s = key
-        known = pd.concat([known, pd.DataFrame([dict(zip(keys, key)) | contenders[name](t, (t + 1) % n_folds, s)])], ignore_index=True)
+    done = set(read()[keys].itertuples(index=False, name=None))
+    for name, t, s in core.progress([k for k in todo if k not in done], 'comparing', unit='training'):
+        row = dict(zip(keys, (name, t, s))) | contenders[name](t, (t + 1) % n_folds, s)
+        known = pd.concat([read(), pd.DataFrame([row])], ignore_index=True)      # others may have written meanwhile
         if file: core.write_csv(file, known)
-    return known
+    return read()
 
 # %% ../../nbs/learn/quality.ipynb #cbf479a2
 def interval(values) -> tuple[float, float, float]:   # mean, low, high
