@@ -7,7 +7,7 @@ __all__ = ['NUMBER', 'RANGE', 'WHOLE', 'REAL', 'SEARCHES', 'STARTUP', 'STATES', 
            'read_words', 'read_space', 'check_space', 'library', 'open_study', 'suggest', 'propose', 'running',
            'tell_epochs', 'leaderboard', 'plot_search', 'phase_text', 'as_python']
 
-# %% ../../nbs/learn/search.ipynb #56780dc8
+# %% ../../nbs/learn/search.ipynb #8713d9ef
 import re, shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from .. import core
 from ..core import BadInput, choose, listed, typed
@@ -148,7 +148,7 @@ def leaderboard(study) -> pd.DataFrame:   # indexed by the rank
     if rows and not any(table.error): table = table.drop(columns='error')
     return table.set_axis(table.index + 1).rename_axis('rank')
 
-# %% ../../nbs/learn/search.ipynb #100cfb6e
+# %% ../../nbs/learn/search.ipynb #3b48eb8b
 def plot_search(table: pd.DataFrame,   # of `leaderboard`
                 title: str = '') -> Figure:
     "Macro F1 of the trials in the order in which they began, with the best so far; then over each field."
@@ -164,6 +164,7 @@ def plot_search(table: pd.DataFrame,   # of `leaderboard`
         ax.set_xlabel(name); ax.grid(alpha=.25); ax.spines[['top', 'right']].set_visible(False)
     done = table[table.state == 'done'].sort_values('trial')
     axes[0, 0].step(done.trial, done.valid_f1.cummax(), 'C3', where='post', lw=1, label='best'); axes[0, 0].set_ylabel('macro F1'); axes[0, 0].legend(frameon=False, fontsize=7)
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
     for ax in axes.flat[n:]: ax.set_visible(False)
     fig.suptitle(title)
     return fig
