@@ -240,7 +240,7 @@ def plot_scaling(table: pd.DataFrame) -> Figure:   # of `rock_nb.data.scale.meas
     plt.close(fig)
     return fig
 
-# %% ../nbs/08_benchmark.ipynb #63e949a5
+# %% ../nbs/08_benchmark.ipynb #c19ddc02
 NETWORK = 'tf_efficientnet_lite0'
 
 def learners(names: list[str], where: Path, folds, out: Path, python=None, size: int = 224) -> dict:
@@ -248,7 +248,7 @@ def learners(names: list[str], where: Path, folds, out: Path, python=None, size:
     found = {name: partial(ours, where, folds, out=out, version=name) for name in ('quick', 'thorough')}
     by = lambda run: lambda test_fold, fold, seed: run(test_fold=test_fold, fold=fold, seed=seed)
     if python: found['fastai'] = partial(fastai, where, folds, out=out, python=python, arch=NETWORK, size=size)
-    return {choose(name, found, 'contender'): by(found[name]) for name in names}
+    return {name: by(choose(name, found, 'contender')) for name in names}
 
 # %% ../nbs/08_benchmark.ipynb #e65a7026
 def report(results: dict, out=None) -> Path:   # the folder
