@@ -35,10 +35,10 @@ def pool(n: int,       # threads
     torch.set_num_threads(was)     # the others have set it to 1 for threads to come
     return made
 
-# %% ../../nbs/model/convolution.ipynb #ae9c2037
+# %% ../../nbs/model/convolution.ipynb #ba4ffb18
 def lacking(m: nn.Conv2d, which: int) -> bool:
     "Whether oneDNN lacks fast code for that gradient of a depthwise convolution in bfloat16."
-    return m.groups > 1 and max(m.kernel_size if which else m.stride) > (3 if which else 1)
+    return m.groups == m.in_channels > 1 and max(m.kernel_size if which else m.stride) > (3 if which else 1)
 
 @torch.no_grad()
 def gradient(m: nn.Conv2d, x, w, g, which: int) -> torch.Tensor:
@@ -64,6 +64,7 @@ def weight_gradient(m: nn.Conv2d, x: torch.Tensor, w: torch.Tensor, g: torch.Ten
     point = m.kernel_size == (1, 1) and m.groups == 1 and m.padding == (0, 0)
     return (as_product if point else in_pieces)(m, x, w, g)
 
+# %% ../../nbs/model/convolution.ipynb #cf44b524
 class Convolve(torch.autograd.Function):
     "A convolution without bias whose weight gradient is `weight_gradient`."
     @staticmethod
