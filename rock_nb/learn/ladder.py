@@ -177,12 +177,12 @@ def e_vgg():
     return Recipe(arch='vgg13_bn', img_size=256, batch_size=32, phases=(Phase(30, 1e-4, until='gap'), Phase(10, 1e-7)), drop_rate=.5, schedule='none',
                   background='extra', mix='one_class', mix_prob=5/9, mix_alpha=1., square='stretch', stats='imagenet', valid=.2)
 
-# %% ../../nbs/learn/ladder.ipynb #51e3939a
+# %% ../../nbs/learn/ladder.ipynb #0438cabe
 @recipe
 def quick():
-    "EfficientNet-Lite0 at 224 px for six epochs: the later stages learn, at rates that fall with depth; the loss is adjusted to the classes' shares."
+    "EfficientNet-Lite0 at 224 px for six epochs: the later stages learn, at rates that fall with depth; the loss is adjusted to half of the classes' log shares."
     return Recipe(arch='tf_efficientnet_lite0', img_size=224, batch_size=32, phases=(Phase(6, 1e-3, 'stage3 stage4 head'),), optimizer='adamw', weight_decay=.01, layer_decay=.8,
-                  schedule='cosine', by_step=True, warmup=.5, loss='logit_adjusted', smoothing=.1, augment='d', square='crop', stats='model', amp='auto', tta='hflip', valid=.2)
+                  schedule='cosine', by_step=True, warmup=.5, loss='logit_adjusted', tau=.5, smoothing=.1, augment='d', square='crop', stats='model', amp='auto', tta='hflip', valid=.2)
 
 @recipe
 def thorough():
