@@ -44,11 +44,13 @@ def fine_tune(spec: dict) -> dict:   # seconds of learning and of each look at t
     lap('test-time augmentation')
     return dict(seconds=took, classes=list(dls.vocab), plain=plain.tolist(), tta=several.tolist())
 
-# %% ../../nbs/learn/peers.ipynb #59a44318
+# %% ../../nbs/learn/peers.ipynb #14824ec7
 def turns(spec: dict):
     "Go through fastai's training batches once for each line read."
     dls = fastai_batches(spec)
-    for _ in sys.stdin: print(json.dumps(sum(len(y) for _, y in dls.train)), flush=True)
+    for line in sys.stdin:
+        if line.strip() == 'end': break
+        print(sum(len(y) for _, y in dls.train), flush=True)
 
 WORK = dict(turns=turns, fine_tune=fine_tune)
 

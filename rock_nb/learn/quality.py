@@ -27,7 +27,7 @@ from . import peers
 from .launch import as_arguments
 from ..model.build import build, find_weights, statistics
 
-# %% ../../nbs/learn/quality.ipynb #b187910f
+# %% ../../nbs/learn/quality.ipynb #b51565a6
 def check_peers(python: str | None):
     "A `BadInput` unless that Python has fastai."
     try: lacks = python and subprocess.run([python, '-c', 'import fastai'], capture_output=True).returncode
@@ -55,7 +55,7 @@ class Peer:
             if line.strip().isdigit(): return int(line)
         raise RuntimeError(f'fastai ended with {self.process.wait()}')
     def end(self):
-        self.process.stdin.close(); self.process.wait()
+        print('end', file=self.process.stdin, flush=True); self.process.wait()
 
 # %% ../../nbs/learn/quality.ipynb #386841fd
 def ours(where: Path, folds, test_fold: int, fold: int, seed: int, out: Path, version: str, **given) -> dict:   # seconds, f1, tta
