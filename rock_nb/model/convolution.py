@@ -64,9 +64,9 @@ def weight_gradient(m: nn.Conv2d, x: torch.Tensor, w: torch.Tensor, g: torch.Ten
     point = m.kernel_size == (1, 1) and m.groups == 1 and m.padding == (0, 0)
     return (as_product if point else in_pieces)(m, x, w, g)
 
-# %% ../../nbs/model/convolution.ipynb #cf44b524
+# %% ../../nbs/model/convolution.ipynb #933bbb9a
 class Convolve(torch.autograd.Function):
-    "A convolution without bias whose weight gradient is `weight_gradient`."
+    "A convolution without bias whose gradients are `gradient` and `weight_gradient`."
     @staticmethod
     def forward(ctx, x, w, m):
         ctx.save_for_backward(x, w); ctx.m = m
@@ -77,9 +77,9 @@ class Convolve(torch.autograd.Function):
         g = g.contiguous(memory_format=torch.channels_last)
         return gradient(m, x, w, g, 0) if ctx.needs_input_grad[0] else None, weight_gradient(m, x, w, g) if ctx.needs_input_grad[1] else None, None
 
-# %% ../../nbs/model/convolution.ipynb #f5426185
+# %% ../../nbs/model/convolution.ipynb #d4cfe6c0
 class Conv2d(nn.Conv2d):
-    "`nn.Conv2d` whose weight gradient in bfloat16 on a processor is `weight_gradient`."
+    "`nn.Conv2d` whose gradients in bfloat16 on a processor are those of `Convolve`."
     @property
     def gains(self) -> bool: return torch.is_grad_enabled() and self.weight.requires_grad and self.weight.device.type == 'cpu' and torch.is_autocast_enabled('cpu') and torch.get_autocast_dtype('cpu') == torch.bfloat16
     def forward(self, x):
@@ -92,6 +92,6 @@ class Same(Conv2d):
     def forward(self, x): return super().forward(pad_same(x, self.kernel_size, self.stride, self.dilation))
 
 def unwaiting(model: nn.Module) -> nn.Module:
-    "The network, with every `nn.Conv2d` a `Conv2d`."
+    "The network, with every `nn.Conv2d` a `Conv2d`, and every `Conv2dSame` a `Same`."
     for m in model.modules(): m.__class__ = {nn.Conv2d: Conv2d, Conv2dSame: Same}.get(type(m), type(m))
     return model
