@@ -180,25 +180,30 @@ def e_vgg():
 # %% ../../nbs/learn/ladder.ipynb #0438cabe
 @recipe
 def quick():
-    "EfficientNet-Lite0 at 224 px for six epochs: the later stages learn, at rates that fall with depth; the loss is adjusted to half of the classes' log shares."
-    return Recipe(arch='tf_efficientnet_lite0', img_size=224, batch_size=32, phases=(Phase(6, 1e-3, 'stage3 stage4 head'),), optimizer='adamw', weight_decay=.01, layer_decay=.8,
-                  schedule='cosine', by_step=True, warmup=.5, loss='logit_adjusted', tau=.5, smoothing=.1, augment='d', square='crop', stats='model', amp='auto', tta='hflip', valid=.2)
+    "EfficientNet-Lite0 for a small collection: later stages from large crops at 192 px, then the last one at 256 px; half of the classes' log shares in the loss."
+    phases = (Phase(5, 1e-3, 'stage3 stage4 head', img_size=192), Phase(1, 2e-4, 'stage4 head'))
+    return Recipe(arch='tf_efficientnet_lite0', img_size=256, batch_size=32, phases=phases, optimizer='adamw', weight_decay=.01, layer_decay=.8, schedule='cosine', by_step=True,
+                  warmup=.5, loss='logit_adjusted', tau=.5, smoothing=.1, augment='winner', square='crop', stats='model', amp='auto', tta='hflip', valid=.2)
 
 @recipe
 def thorough():
-    "quick for sixteen epochs: all but stem and first stage learn, from crops of 30 % and more."
-    return replace(quick(), phases=(Phase(16, 1e-3, 'stage2 stage3 stage4 head'),), warmup=1., augment='winner')
+    "quick with five epochs at 256 px between, the last one at 320 px, and seven views."
+    small, last = quick().phases
+    return replace(quick(), img_size=320, phases=(replace(small, epochs=4), replace(small, epochs=5, lr=5e-4, img_size=256), last), tta='d7')
 
 # %% ../../nbs/learn/ladder.ipynb #0dfa9874
 def cost(r: Recipe,
          photographs: int = 304_016,   # that it learns from; here four fifths of the contest's
          n_classes: int = 7) -> dict:
     "Millions of parameters, GFLOP of a photograph, EFLOP of the training (3 passes for each photograph and epoch), by torch's counter of matrix products and convolutions."
-    with torch.device('meta'):
-        model, x = create(r.arch, r.size(), num_classes=n_classes).eval(), torch.empty(1, 3, *r.size())
-        with FlopCounterMode(display=False) as count: model(x)
-    flop = count.get_total_flops()
-    return dict(parameters=sum(p.numel() for p in model.parameters())/1e6, gflop=flop/1e9, training_eflop=3*flop*photographs*r.epochs/1e18)
+    flop = {}
+    for size in {r.size(), *map(r.size, r.phases)}:
+        with torch.device('meta'), FlopCounterMode(display=False) as count:
+            model = create(r.arch, size, num_classes=n_classes).eval()
+            model(torch.empty(1, 3, *size))
+        flop[size] = count.get_total_flops()
+    epochs = sum(p.epochs*flop[r.size(p)] for p in r.phases)
+    return dict(parameters=sum(p.numel() for p in model.parameters())/1e6, gflop=flop[r.size()]/1e9, training_eflop=3*photographs*epochs/1e18)
 
 # %% ../../nbs/learn/ladder.ipynb #f009697c
 def get_recipe(version: str = 'baseline',  # a name in `RECIPES`
