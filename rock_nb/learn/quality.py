@@ -8,6 +8,7 @@ __all__ = ['check_peers', 'fastai_spec', 'ask', 'Apart', 'ours', 'fastai', 'comp
 
 # %% ../../nbs/learn/quality.ipynb #e54eafbe
 import os, subprocess, sys, tempfile, time
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -48,14 +49,18 @@ def ask(*command, **how) -> subprocess.Popen:
 class Apart:
     "A contender in a process of its own, which does its work when it reads a line, and says how many items it was (`rock_nb.learn.peers.turns`)."
     def __init__(self, *command):
-        self.process = ask(*command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.complaint = tempfile.TemporaryFile('w+')
+        self.process = ask(*command, stdin=subprocess.PIPE, stderr=self.complaint)
+    def tell(self, line: str = ''):
+        with suppress(BrokenPipeError): print(line, file=self.process.stdin, flush=True)
     def __call__(self) -> int:
-        print(file=self.process.stdin, flush=True)
+        self.tell()
         for line in self.process.stdout:
             if line.strip().isdigit(): return int(line)
-        raise RuntimeError(f"{' '.join(map(str, self.process.args))} ended with {self.process.wait()}")
-    def end(self):
-        print('end', file=self.process.stdin, flush=True); self.process.wait()
+        code = self.process.wait()
+        self.complaint.seek(0)
+        raise RuntimeError(f'{self.process.args[0]} ended with {code}: {self.complaint.read()[-500:]}')
+    def end(self): self.tell('end'); self.process.wait()
 
 # %% ../../nbs/learn/quality.ipynb #386841fd
 def ours(where: Path, folds, test_fold: int, fold: int, seed: int, out: Path, version: str, **given) -> dict:   # seconds, f1, tta
