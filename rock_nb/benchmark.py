@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2 as T
 
 # %% ../nbs/08_benchmark.ipynb #b31eec35
-from .core import Run, choose, keep_memory, listed
+from .core import Run, choose, listed
 from .data.augments import training
 from .data.loader import Normalise, Order, make_loader, photos_of
 from .data.pack import packed
@@ -39,16 +39,15 @@ from .data.sample import find_data
 from .data.table import Data, read_data
 from .data.transform import PadSquare
 from .judge.predict import TTA, predict
-from .learn.job import network
+from .learn import peers
+from .learn.job import network, placed
 from .learn.ladder import get_recipe
 from .learn.loss import make_loss
-from .learn import peers
 from .learn.precision import candidates
-from .learn.quality import Apart, check_peers, compare_quality, fastai, fastai_spec, ours, plot_quality, summarise
+from .learn.quality import Apart, check_peers, compare_quality, fastai, fastai_command, fastai_spec, ours, plot_quality, summarise
 from .learn.recipe import Phase, Recipe
 from .learn.stage import Job, Stage, step
 from .model.build import Weights
-from .model.convolution import unwaiting
 from .model.freeze import freeze, learning_mode
 from .model.inference import autocast, inference, trial_images
 
@@ -153,7 +152,7 @@ def loaders(data: Data, rows: pd.DataFrame, size: int = 224, batch: int = 32, wo
     theirs = {'timm create_loader': timm_loader, 'torchvision v2': torchvision_loader, 'seed (OpenCV, albumentations)': seed_loader}
     own = {f'rock_nb, {name}': our_loader(data, rows, size, batch, workers, form, out) for name, form in dict(files='none', packed='raw').items()}
     found = {name: drained(l) for name, l in (own | {name: make(files, labels, size, batch, workers) for name, make in theirs.items()}).items()}
-    return found | ({'fastai': Apart(python, '-P', peers.__file__, 'load', fastai_spec(data, rows.assign(valid=rows.index == 0), size, batch, workers, out))} if python else {})
+    return found | ({'fastai': Apart(*fastai_command(python, 'load', fastai_spec(data, rows.assign(valid=rows.index == 0), size, batch, workers, out)))} if python else {})
 
 # %% ../nbs/08_benchmark.ipynb #dc5be458
 def first_epoch(data: Data, rows: pd.DataFrame, size: int, batch: int, workers: int):
@@ -174,8 +173,7 @@ def our_step(arch: str, words: str, size: int, batch: int, device, amp: str):
     "A contender: one step of the engine."
     device = torch.device(device)
     r = Recipe(arch=arch, img_size=size, batch_size=batch, phases=(Phase(1, 3e-4, words),), schedule='none', amp=amp)
-    model = network(r, 7, Weights('random', '')).to(device)
-    if device.type == 'cpu': keep_memory(); unwaiting(model)
+    model = placed(network(r, 7, Weights('random', '')), device)
     stage = Stage(Job(r, Run('none'), model, lambda phase: (None, None), make_loss('ce', [1]*7).to(device), tuple('abcdefg'), Normalise().to(device), amp, device), 0)
     learning_mode(model)
     x, count = ready(batch, size), itertools.count()
