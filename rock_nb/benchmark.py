@@ -44,7 +44,7 @@ from .learn.job import network, placed
 from .learn.ladder import get_recipe
 from .learn.loss import make_loss
 from .learn.precision import candidates
-from .learn.quality import Apart, check_peers, compare_quality, fastai, fastai_command, fastai_spec, ours, plot_quality, summarise
+from .learn.quality import SPINS, Apart, check_peers, compare_quality, fastai, fastai_command, fastai_spec, ours, plot_quality, summarise
 from .learn.recipe import Phase, Recipe
 from .learn.stage import Job, Stage, step
 from .model.build import Weights
@@ -212,8 +212,8 @@ def steppers(arch: str, words: str, size: int, batch: int, device) -> dict:   # 
     return found | {'seed loop': (plain_step, *common)}
 
 def apart(make, *args) -> Apart:
-    "A contender of this file in a process of its own."
-    return Apart(sys.executable, '-m', 'rock_nb.benchmark', make.__name__, json.dumps(args))
+    "A contender of this file in a process of its own; only our threads wait our way."
+    return Apart(sys.executable, '-m', 'rock_nb.benchmark', make.__name__, json.dumps(args), env={} if make is our_step else SPINS)
 
 def main(argv=None):
     """A contender that takes turns: `python -m rock_nb.benchmark our_step '["resnet18", "head", 224, 16, "cpu", "bf16"]'`."""
