@@ -35,7 +35,7 @@ from .core import Run, choose, listed
 from .data.augments import training
 from .data.loader import Normalise, Order, make_loader, photos_of
 from .data.pack import packed
-from .data.sample import find_data
+from .data.sample import find_data, is_sample, make
 from .data.table import Data, read_data
 from .data.transform import PadSquare
 from .judge.predict import TTA, predict
@@ -141,8 +141,10 @@ def drained(loader):
 
 # %% ../nbs/08_benchmark.ipynb #273b70bd
 def pick_data(data=None, n: int = 960, out=None) -> tuple[Data, pd.DataFrame]:
-    "A data set, and so many of its training photographs, drawn by lot; fewer photographs are taken again."
-    found = read_data(find_data(data))
+    "A data set, and so many of its training photographs, drawn by lot; fewer photographs are taken again. Where there is none, photographs of 200 to 500 pixels are generated."
+    where = find_data(data)
+    if data is None and is_sample(where) and not core.in_test(): where = make(core.outputs(out)/'photographs', n=960, n_test=7, size=(200, 500))
+    found = read_data(where)
     rows = core.rng(41, n).permutation(len(found.train))
     return found, found.train.iloc[np.resize(rows, n)].reset_index(drop=True)
 
