@@ -11,7 +11,7 @@ __all__ = ['AUGMENTS', 'OWN_SQUARE', 'NOISE', 'IMAGENET_GREY', 'SHAPES', 'DRAWS'
 import difflib, functools, json, warnings
 from pathlib import Path
 
-from .transform import SQUARES, Affine, PadSquare, Step, hw   # first: it keeps albumentations off the network
+from .transform import SQUARES, Affine, PadSquare, RandomResizedCrop, Step, hw   # first: it keeps albumentations off the network
 
 import albumentations as A
 import cv2
@@ -108,7 +108,7 @@ def winner(size, square):
     h, w = size
     turn = [A.RandomRotate90(p=.5)]
     move = Affine(scale=(.9, 1.1), translate_percent=(-.05, .05), shear=(-5, 5), p=.5)
-    cut = [*bars(square), A.RandomResizedCrop(size, scale=(.3, 1), ratio=(.9*w/h, 1.1*w/h), area_for_downscale='image'), move]
+    cut = [*bars(square), RandomResizedCrop(size, scale=(.3, 1), ratio=(.9*w/h, 1.1*w/h)), move]
     return [*(cut + turn if h == w else turn + cut), A.HorizontalFlip(p=.5), A.RandomBrightnessContrast(p=.5),   # a turn would swap height and width
             A.GridDropout(ratio=.2, fill=IMAGENET_GREY, p=.5)]
 
@@ -117,7 +117,7 @@ def winner(size, square):
 def convnext(size, square):
     "Crops down to 3 %, flips, turns of 15°, colour (the ConvNeXt-L of .9217)."
     h, w = size
-    cut = A.RandomResizedCrop(size, scale=(.03, 1), ratio=(.75*w/h, w/h/.75), area_for_downscale='image')
+    cut = RandomResizedCrop(size, scale=(.03, 1), ratio=(.75*w/h, w/h/.75))
     return [*bars(square), cut, A.HorizontalFlip(p=.5), A.VerticalFlip(p=.5), A.Rotate((-15, 15), p=1), A.ColorJitter((.8, 1.2), (.8, 1.2), (.8, 1.2), (0, 0), p=1)]
 
 # %% ../../nbs/data/augments.ipynb #93b8b14f

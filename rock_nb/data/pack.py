@@ -12,13 +12,14 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from .transform import DETERMINISTIC, is_random   # first: it keeps albumentations off the network
+from .transform import DETERMINISTIC, is_random, to_size   # first: it keeps albumentations off the network
 
 import albumentations as A
 import cv2
 import numpy as np
 import pandas as pd
 import PIL
+import torch
 import torchvision
 from fastcore.basics import patch
 from PIL import Image, ImageOps
@@ -177,7 +178,7 @@ def read_small(file: str,
             a = np.asarray(ImageOps.exif_transpose(to_rgb(im)))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError): return read_image(file)   # says what is wrong
     k = side/min(a.shape[:2])
-    return cv2.resize(a, (round(a.shape[1]*k), round(a.shape[0]*k)), interpolation=cv2.INTER_AREA) if k < 1 else a
+    return to_size(a, *(round(n*k) for n in a.shape[:2])) if k < 1 else a
 
 # %% ../../nbs/data/pack.ipynb #ad867e0e
 class Pack:
@@ -191,7 +192,7 @@ class Pack:
         choose(form, FORMS, 'form of a pack')
         self.form, self.pipeline, self.grows = form, A.Compose(steps) if steps else None, True
         self.small, self.most = 0 if form == 'raw' else 2*side, 3*(4*side)**2      # pixels; bytes above which an image is not kept
-        policy = dict(format=FORMAT, form=form, small=self.small, steps=[A.to_dict(s)['transform'] for s in steps], **{m.__name__: m.__version__ for m in (A, cv2, PIL, torchvision)})
+        policy = dict(format=FORMAT, form=form, small=self.small, steps=[A.to_dict(s)['transform'] for s in steps], **{m.__name__: m.__version__ for m in (A, cv2, PIL, torch, torchvision)})
         self.policy, sized = policy, f'-{side}' if steps or self.small else ''
         self.store = Store(folder/f'{form}{sized}-{short_hash(*policy.items())}', spare)
     def make(self, file: str) -> np.ndarray:
