@@ -140,7 +140,7 @@ def drained(loader):
     return run
 
 # %% ../nbs/08_benchmark.ipynb #273b70bd
-def pick_data(data=None, n: int = 960, out=None) -> tuple[Data, pd.DataFrame]:
+def pick_data(data=None, n: int = 4800, out=None) -> tuple[Data, pd.DataFrame]:
     "A data set, and so many of its training photographs, drawn by lot; fewer photographs are taken again. Where there is none, photographs of 200 to 500 pixels are generated."
     where = find_data(data)
     if data is None and is_sample(where) and not core.in_test(): where = make(core.outputs(out)/'photographs', n=960, n_test=7, size=(200, 500))

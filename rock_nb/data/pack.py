@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from .transform import DETERMINISTIC, is_random, to_size   # first: it keeps albumentations off the network
+from .transform import DETERMINISTIC, is_random, through, to_size   # first: it keeps albumentations off the network
 
 import albumentations as A
 import cv2
@@ -43,9 +43,9 @@ def divide(pipeline: A.Compose | None) -> tuple[list, A.Compose | None]:   # ste
 # %% ../../nbs/data/pack.ipynb #cf5d59a5
 LINE = np.dtype([('key', 'V16'), ('at', '<u8'), ('bytes', '<u8'), ('h', '<u4'), ('w', '<u4'), ('crc', '<u4'), ('check', '<u4')])   # crc: of the image; check: of the line
 
-def key_of(file: str) -> bytes:
+def key_of(file: str, s: os.stat_result | None = None) -> bytes:   # s: if it is known already
     "Sixteen bytes that stand for a photograph as it is now: its path, size, and times of change."
-    s = os.stat(file)
+    s = s or os.stat(file)
     return blake2b(f'{os.path.abspath(file)}|{s.st_size}|{s.st_mtime_ns}|{s.st_ctime_ns}'.encode(), digest_size=16).digest()
 
 def line(key: bytes, at: int, data, shape) -> bytes:
@@ -130,7 +130,7 @@ def get(self: Store, key: bytes) -> tuple | None:   # bytes, (height, width)
 @patch
 def room(self: Store) -> int:   # bytes
     "What the disk has free, but for what is to be left."
-    place = next(p for p in (self.folder, *self.folder.parents) if p.exists())
+    place = self.files[1] if self.pid == os.getpid() else next(p for p in (self.folder, *self.folder.parents) if p.exists())
     return shutil.disk_usage(place).free - self.spare
 
 @patch
@@ -197,7 +197,7 @@ class Pack:
         self.store = Store(folder/f'{form}{sized}-{short_hash(*policy.items())}', spare)
     def make(self, file: str) -> np.ndarray:
         image = read_small(file, self.small) if self.small else read_image(file)
-        return image if self.pipeline is None else self.pipeline(image=image)['image']
+        return image if self.pipeline is None else through(self.pipeline, image)
     def encode(self, image: np.ndarray) -> np.ndarray:
         if self.form != 'jpeg': return np.ascontiguousarray(image).reshape(-1)
         how = {cv2.IMWRITE_JPEG_QUALITY: 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}
@@ -226,7 +226,7 @@ def keep(self: Pack, file: str, key: bytes, data, shape):
     "Add an image to the pack, unless its file changed meanwhile; on a full disk the pack stays as it is."
     try:
         s = os.stat(file)
-        if key_of(file) != key or time.time_ns() - max(s.st_mtime_ns, s.st_ctime_ns) < YOUNG: return
+        if key_of(file, s) != key or time.time_ns() - max(s.st_mtime_ns, s.st_ctime_ns) < YOUNG: return
         self.grows = self.store.add(key, data, shape)
     except OSError: self.grows = False
     if not self.grows: print(f'no room for more in the pack {self.store.folder}: the other photographs are read from their files', file=sys.stderr)
