@@ -77,7 +77,7 @@ class Store:
     def clear(self): self.pid, self.rows, self.read, self.sure, self.map, self.files = None, {}, 0, set(), None, ()
     def __getstate__(self): return dict(folder=self.folder, spare=self.spare)
     def __setstate__(self, state): self.__init__(**state)
-    def __del__(self):
+    def __del__(self, os=os):      # which may be gone before this is
         if self.pid == os.getpid():
             for fd in self.files: os.close(fd)
     def open(self):

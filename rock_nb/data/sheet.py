@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from ..core import BadInput
 from .loader import read_image
+from .transform import to_size
 
 # %% ../../nbs/data/sheet.ipynb #637fb25a
 def thumbnail(image: np.ndarray,  # uint8 (h, w, 3)
@@ -24,7 +25,8 @@ def thumbnail(image: np.ndarray,  # uint8 (h, w, 3)
     "The whole image at another size."
     h, w = image.shape[:2]
     k = side/max(h, w)
-    return cv2.resize(image, (max(1, round(w*k)), max(1, round(h*k))), interpolation=cv2.INTER_AREA if k < 1 else cv2.INTER_NEAREST)
+    h, w = max(1, round(h*k)), max(1, round(w*k))
+    return to_size(image, h, w) if k < 1 else cv2.resize(image, (w, h), interpolation=cv2.INTER_NEAREST)
 
 # %% ../../nbs/data/sheet.ipynb #c429c7f0
 def picture(image,      # uint8 array or tensor (h, w, 3), or the path of a file

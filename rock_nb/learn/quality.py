@@ -46,6 +46,7 @@ def fastai_command(python: str, *words) -> tuple:
     "`rock_nb.learn.peers` as a program of another environment, of which nothing of ours is seen."
     return python, '-P', peers.__file__, *words
 
+# %% ../../nbs/learn/quality.ipynb #92e37b3c
 SPINS = dict(GOMP_SPINCOUNT='300000')   # how torch's threads wait where nobody says otherwise: libgomp's default, which `rock_nb` changes for its own
 
 def ask(*command, env=SPINS, **how) -> subprocess.Popen:
