@@ -119,7 +119,8 @@ def test_workers_killed_again_and_again(kind, server, processes, tmp_path):
         until(lambda: done() > 5)
         while done() < 190:
             time.sleep(draws.uniform(.5, 1.5))
-            draws.choice(crew.living).kill(); kills += 1
+            if not (living := crew.living): break       # they have done all meanwhile, and left
+            draws.choice(living).kill(); kills += 1
             crew.start()
             if redis and not restarted and done() > 80: redis.kill(); time.sleep(.5); redis.start(); restarted = True
         assert crew.end(120), crew.log.read_text()[-3000:]
