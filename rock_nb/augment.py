@@ -25,7 +25,8 @@ from .data.loader import Address, Photos, make_loader, read_image
 from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
 from .data.split import split_data
-from .data.transform import DETERMINISTIC, SQUARES, augment as apply, check_evaluation, evaluation
+from .data.steps import augment as apply
+from .data.transform import DETERMINISTIC, SQUARES, check_evaluation, evaluation
 from .judge.predict import TTA, VIEWS
 from .learn.job import photos_for
 from .learn.ladder import RECIPES, get_recipe

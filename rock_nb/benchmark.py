@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['WHAT', 'PARAMETERS', 'race', 'end', 'ratios', 'plot_ratios', 'Files', 'by_opencv', 'by_pillow', 'by_albumentations',
-           'seed_loader', 'torchvision_loader', 'timm_loader', 'our_loader', 'drained', 'pick_data', 'loaders',
-           'first_epoch', 'anew', 'ready', 'our_step', 'settled', 'plain_step', 'steppers', 'apart', 'main',
+           'as_published', 'seed_loader', 'torchvision_loader', 'timm_loader', 'our_loader', 'drained', 'pick_data',
+           'loaders', 'first_epoch', 'anew', 'ready', 'our_step', 'settled', 'plain_step', 'steppers', 'apart', 'main',
            'where_time_goes', 'our_views', 'plain_view', 'plot_scaling', 'learners', 'report']
 
 # %% ../nbs/08_benchmark.ipynb #74ced116
@@ -32,6 +32,7 @@ from torchvision.transforms import v2 as T
 
 # %% ../nbs/08_benchmark.ipynb #b31eec35
 from .core import Run, choose, listed
+from .data import steps
 from .data.augments import training
 from .data.loader import Normalise, Order, make_loader, photos_of
 from .data.pack import packed
@@ -110,15 +111,21 @@ def by_pillow(file):
 
 def by_albumentations(pipeline, image): return pipeline(image=image)['image']
 
+def as_published(step):
+    "A step, and those in it, as albumentations has them: our quicker ones are not for others."
+    for inner in getattr(step, 'transforms', ()): as_published(inner)
+    if type(step).__module__ == steps.__name__: step.__class__ = type(step).__bases__[1]
+    return step
+
 # %% ../nbs/08_benchmark.ipynb #183c3f25
 def seed_loader(files, labels, size, batch, workers):
     "The published training pipeline with system A's augmentations."
-    steps = [PadSquare(), A.Resize(size, size), *training('v2', size).transforms[2:], A.Normalize((.5,)*3, (.5,)*3), ToTensorV2()]
-    return DataLoader(Files(files, labels, by_opencv, partial(by_albumentations, A.Compose(steps))), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    line = [PadSquare(), A.Resize(size, size), *map(as_published, training('v2', size).transforms[2:]), A.Normalize((.5,)*3, (.5,)*3), ToTensorV2()]
+    return DataLoader(Files(files, labels, by_opencv, partial(by_albumentations, A.Compose(line))), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
 
 def torchvision_loader(files, labels, size, batch, workers):
-    steps = [T.ToImage(), T.RandomResizedCrop(size, antialias=True), T.RandomHorizontalFlip(), T.RandomVerticalFlip(), T.ColorJitter(.2, .2, .2, .1), T.ToDtype(torch.float32, scale=True), T.Normalize((.5,)*3, (.5,)*3)]
-    return DataLoader(Files(files, labels, by_pillow, T.Compose(steps)), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    line = [T.ToImage(), T.RandomResizedCrop(size, antialias=True), T.RandomHorizontalFlip(), T.RandomVerticalFlip(), T.ColorJitter(.2, .2, .2, .1), T.ToDtype(torch.float32, scale=True), T.Normalize((.5,)*3, (.5,)*3)]
+    return DataLoader(Files(files, labels, by_pillow, T.Compose(line)), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
 
 def timm_loader(files, labels, size, batch, workers):
     "As timm's train.py makes it without a GPU, all settings left as they are."

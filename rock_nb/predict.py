@@ -30,7 +30,8 @@ from .data.background import remove_background
 from .data.loader import Normalise, Photos, make_loader, read_image, to_rgb
 from .data.table import list_images
 from .data.target import codebook
-from .data.transform import augment, evaluation
+from .data.steps import augment
+from .data.transform import evaluation
 from .judge.combine import line_up
 from .judge.decide import Decision
 from .judge.evidence import find_files

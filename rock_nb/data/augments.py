@@ -11,7 +11,8 @@ __all__ = ['AUGMENTS', 'OWN_SQUARE', 'NOISE', 'IMAGENET_GREY', 'SHAPES', 'DRAWS'
 import difflib, functools, json, warnings
 from pathlib import Path
 
-from .transform import SQUARES, Affine, PadSquare, RandomResizedCrop, Step, hw   # first: it keeps albumentations off the network
+from .steps import Affine, CoarseDropout, ColorJitter   # first: it keeps albumentations off the network
+from .transform import SQUARES, PadSquare, RandomResizedCrop, Step, hw
 
 import albumentations as A
 import cv2
@@ -50,8 +51,8 @@ def v1(size, square):
 def v2(size, square):
     "Flips, shifts and turns, blur, holes, colour (system A, v2 and later)."
     move = Affine(translate_percent=dict(x=(-.2, .2), y=(-.1, .1)), scale=(.9, 1.1), rotate=(-90, 90), p=.5)
-    holes = A.CoarseDropout(num_holes_range=(10, 30), hole_height_range=(.02, .06), hole_width_range=(.02, .06), p=.2)
-    colour = A.OneOf([A.ColorJitter((.8, 1.2), (.8, 1.2), (.8, 1.2), (-.2, .2), p=1), A.RandomBrightnessContrast(.3, .3, p=1)], p=.4)
+    holes = CoarseDropout(num_holes_range=(10, 30), hole_height_range=(.02, .06), hole_width_range=(.02, .06), p=.2)
+    colour = A.OneOf([ColorJitter((.8, 1.2), (.8, 1.2), (.8, 1.2), (-.2, .2), p=1), A.RandomBrightnessContrast(.3, .3, p=1)], p=.4)
     return [*square, A.HorizontalFlip(p=.5), move, A.Blur(p=.4), holes, colour, A.VerticalFlip(p=.2)]
 
 # %% ../../nbs/data/augments.ipynb #ed3d40d5
@@ -118,7 +119,7 @@ def convnext(size, square):
     "Crops down to 3 %, flips, turns of 15°, colour (the ConvNeXt-L of .9217)."
     h, w = size
     cut = RandomResizedCrop(size, scale=(.03, 1), ratio=(.75*w/h, w/h/.75))
-    return [*bars(square), cut, A.HorizontalFlip(p=.5), A.VerticalFlip(p=.5), A.Rotate((-15, 15), p=1), A.ColorJitter((.8, 1.2), (.8, 1.2), (.8, 1.2), (0, 0), p=1)]
+    return [*bars(square), cut, A.HorizontalFlip(p=.5), A.VerticalFlip(p=.5), A.Rotate((-15, 15), p=1), ColorJitter((.8, 1.2), (.8, 1.2), (.8, 1.2), (0, 0), p=1)]
 
 # %% ../../nbs/data/augments.ipynb #93b8b14f
 def sentence(e: Exception) -> str:

@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from .transform import DETERMINISTIC, is_random, through, to_size   # first: it keeps albumentations off the network
+from .steps import through
+from .transform import DETERMINISTIC, is_random, to_size   # first: it keeps albumentations off the network
 
 import albumentations as A
 import cv2
