@@ -203,9 +203,9 @@ class Pack:
         if self.form != 'jpeg': return np.ascontiguousarray(image).reshape(-1)
         how = {cv2.IMWRITE_JPEG_QUALITY: 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}
         return cv2.imencode('.jpg', image[..., ::-1], [x for pair in how.items() for x in pair])[1]
-    def decode(self, data, shape) -> np.ndarray:
+    def decode(self, data, shape) -> np.ndarray:     # read-only where it is mapped
         a = np.frombuffer(data, np.uint8)
-        return cv2.imdecode(a, cv2.IMREAD_COLOR_RGB) if self.form == 'jpeg' else a.reshape(*shape, 3).copy()
+        return cv2.imdecode(a, cv2.IMREAD_COLOR_RGB) if self.form == 'jpeg' else a.reshape(*shape, 3)
 
 # %% ../../nbs/data/pack.ipynb #ded07895
 YOUNG = 50_000_000   # ns: a file that changed so short a time ago may change again without its times telling
