@@ -243,7 +243,7 @@ def weigh(pack: Pack, files: list[str], epochs: int = 1, n: int = 8) -> tuple[in
         image = pack.make(f)
         made, data = time.perf_counter() - start, pack.encode(image)
         start = time.perf_counter()
-        pack.decode(data, image.shape[:2])
+        np.array(pack.decode(data, image.shape[:2]))
         size.append(len(data)*(len(data) <= pack.most)); gain.append((made - (time.perf_counter() - start))*(len(data) <= pack.most))
     there = sum(key_of(f) in pack.store.rows for f in files) if len(pack.store) else 0
     return round(np.mean(size)*(len(files) - there)), float(np.mean(gain)*(len(files)*(epochs - 1) + there))

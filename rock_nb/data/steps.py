@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from albumentations.augmentations.pixel import functional as pixel
 from albumentations.core.transforms_interface import BasicTransform
+from albumentations.core.utils import ensure_contiguous_output
 
 from ..core import py_rng, rng
 
@@ -42,7 +43,7 @@ def affine_matrix(shape, move, shear, scale, rotate) -> np.ndarray:   # (2, 3)
 
 # %% ../../nbs/data/steps.ipynb #ad9ce2b8
 class Affine(Named, A.Affine):
-    "albumentations' Affine, the same pixels sooner: its matrix once, not again for boxes; and four channels, which OpenCV moves sooner than three."
+    "albumentations' Affine, the same pixels to ±1, sooner: its matrix once, not again for boxes; and four channels, which OpenCV moves sooner than three."
     def get_params_dependent_on_data(self, params, data):
         if self.fit_output or set(data) != {'image'}: return super().get_params_dependent_on_data(params, data)
         shape = params['shape'][:2]
@@ -60,7 +61,8 @@ def grey(image: np.ndarray) -> np.ndarray: return cv2.cvtColor(image, cv2.COLOR_
 def contrast(image: np.ndarray, factor: float) -> np.ndarray:
     "Away from the mean grey."
     g = grey(image)
-    return pixel.multiply_add(image, factor, cv2.sumElems(g)[0]/g.size*(1 - factor))
+    mean = cv2.sumElems(g)[0]/g.size
+    return pixel.multiply_add(image, factor, mean*(1 - factor)) if factor else np.full_like(image, int(mean + .5))
 
 def saturation(image: np.ndarray, factor: float) -> np.ndarray:
     "Away from each pixel's grey."
@@ -73,7 +75,7 @@ def hue(image: np.ndarray, turn: float) -> np.ndarray:   # turn: of the circle, 
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     turned = np.mod(np.arange(256, dtype=np.int16) + 180*turn, 180).astype(np.uint8)      # OpenCV's hue has 180 steps
     cv2.insertChannel(pixel.sz_lut(cv2.extractChannel(hsv, 0), turned), hsv, 0)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=hsv)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
 # %% ../../nbs/data/steps.ipynb #23cf62e2
 class ColorJitter(Named, A.ColorJitter):
@@ -98,8 +100,9 @@ class CoarseDropout(Named, A.CoarseDropout):
 
 # %% ../../nbs/data/steps.ipynb #54ccbc80
 def is_plain(step) -> bool:
-    "Whether a step is called as the library's steps are."
-    return type(step).__call__ is BasicTransform.__call__ and type(step).apply_with_params is BasicTransform.apply_with_params
+    "Whether a step is called as most of the library's are, and needs an image alone."
+    usual = type(step).__call__ is BasicTransform.__call__ and type(step).apply_with_params is BasicTransform.apply_with_params
+    return usual and step._key2func.get('image') == step.apply and not step.targets_as_params
 
 def once(step, image: np.ndarray, surely: bool = False) -> np.ndarray:   # surely: whatever its probability
     "What `step(image=image)['image']` makes."
@@ -112,7 +115,7 @@ def once(step, image: np.ndarray, surely: bool = False) -> np.ndarray:   # surel
     data = dict(image=image)
     params = step.update_transform_params(step.get_params(), data)
     params.update(step.get_params_dependent_on_data(params, data))
-    return np.ascontiguousarray(step.apply(image, **params))
+    return ensure_contiguous_output(step.apply(image, **params))
 
 def through(pipeline: A.Compose, image: np.ndarray) -> np.ndarray:
     "What `pipeline(image=image)['image']` makes."

@@ -79,7 +79,7 @@ class Loaders:
                           pieces=r.accumulate*world(), world=world(), rank=rank(), hard=self.memory)
         workers, prefetch = count_workers(self.workers), 4
         if self.memory: workers, prefetch = prefetch_limit(workers, r.accumulate, r.hard_lag)
-        return make_loader(learned, batches, workers, prefetch), make_loader(judged, Order(len(judged), r.batch_size, rank(), world()), self.workers)
+        return make_loader(learned, batches, workers, prefetch, 2*r.accumulate), make_loader(judged, Order(len(judged), r.batch_size, rank(), world()), self.workers)
 
 # %% ../../nbs/learn/job.ipynb #6a669949
 def network(recipe: Recipe, n_classes: int, weights: Weights, codes: pd.DataFrame | None = None) -> nn.Module:
