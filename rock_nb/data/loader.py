@@ -106,7 +106,7 @@ class Photos(Dataset):
                  read=read_image,          # path -> uint8 image (h, w, 3)
                 ):
         self.files, self.transform, self.seed, self.paste_prob, self.paste_alpha, self.read = list(files), transform, seed, paste_prob, paste_alpha, read
-        self.labels = np.full(len(self.files), -1) if labels is None else np.asarray(labels, dtype=np.int64)
+        self.labels = np.full(len(self.files), -1) if labels is None else np.array(labels, dtype=np.int64)      # a copy: pandas may give what can't be written
         self.partner = partners(self.labels)
     def __len__(self): return len(self.files)
     def image(self, index: int, *address: int) -> np.ndarray: return augment(self.transform, self.read(self.files[index]), self.seed, *address)
