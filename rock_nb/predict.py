@@ -28,9 +28,9 @@ from torch import nn
 from .core import BadInput, Run, choose, find_run, is_ensemble, listed, typed
 from .data.background import remove_background
 from .data.loader import Normalise, Photos, make_loader, read_image, to_rgb
+from .data.steps import augment
 from .data.table import list_images
 from .data.target import codebook
-from .data.steps import augment
 from .data.transform import evaluation
 from .judge.combine import line_up
 from .judge.decide import Decision

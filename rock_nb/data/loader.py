@@ -27,8 +27,8 @@ except ImportError: decode_jpeg = None      # torchvision means to give it up; P
 
 from ..core import BadInput, keep_memory, rng
 from .mix import partners, paste
-from .table import Data
 from .steps import augment
+from .table import Data
 
 # %% ../../nbs/data/loader.ipynb #a65ae7e5
 def to_rgb(im: Image.Image) -> Image.Image:

@@ -121,7 +121,8 @@ def through(pipeline: A.Compose, image: np.ndarray) -> np.ndarray:
     "What `pipeline(image=image)['image']` makes."
     if type(pipeline) is not A.Compose: return pipeline(image=image)['image']
     if pipeline.py_random.random() < pipeline.p:
-        for step in pipeline.transforms: image = once(step, np.ascontiguousarray(image))
+        image = np.ascontiguousarray(image)      # what a step makes is so already
+        for step in pipeline.transforms: image = once(step, image)
     return image
 
 # %% ../../nbs/data/steps.ipynb #6882691d
