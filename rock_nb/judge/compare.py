@@ -7,7 +7,7 @@ __all__ = ['METRICS', 'PARTS', 'SAID', 'counts_f1', 'counts_accuracy', 'counts_b
            'Kinds', 'group_kinds', 'kinds', 'scores_of', 'redraw', 'in_pieces', 'resampled', 'Interval', 'middle',
            'check_level', 'interval', 'exchanged', 'mcnemar', 'Verdict', 'judge_pair', 'check_part', 'compare',
            'read_part', 'split_groups', 'photographs_of', 'about', 'board_row', 'read_parts', 'beside_best',
-           'leaderboard', 'plot_leaderboard', 'Repeats', 'over_seeds', 'read_answers', 'shared_key', 'match_answers',
+           'leaderboard', 'plot_leaderboard', 'Repeats', 'over_runs', 'read_answers', 'shared_key', 'match_answers',
            'score_files', 'main']
 
 # %% ../../nbs/judge/compare.ipynb #57a495dc
@@ -317,14 +317,16 @@ class Repeats(NamedTuple):
     std: float      # of one run
     runs: int
 
-def over_seeds(scores,              # (runs,) one a seed
-               level: float = .95) -> Repeats:
-    "Mean and t-interval (Student 1908) of a score over runs that differ in their seed alone."
+def over_runs(scores,               # (runs,) one a seed, or one a test fold
+              shared: float = 0.,   # of runs that differ in their fold: test photographs for each training photograph, 1/4 of five folds
+              level: float = .95) -> Repeats:
+    "Mean and t-interval (Student 1908) of a score over runs that differ in their seed alone, or in their test fold (Nadeau and Bengio 2003)."
     check_level(level, 100)
+    if not 0 <= shared < np.inf: raise BadInput(f'shared {shared:g} is no ratio of test photographs to training photographs; give 0 or more, such as 0.25 for five folds')
     s = pd.to_numeric(pd.Series(np.ravel(scores)), errors='coerce').to_numpy(float)
     if len(s) < 2: raise BadInput(f'{len(s)} run has no spread; train with two seeds or more' if len(s) else 'there is no score; give one for each run, of two runs or more')
     if not np.isfinite(s).all(): raise BadInput(f'the score of run {int((~np.isfinite(s)).argmax())} is not a number; leave it out')
-    half = stats.t.ppf((1 + level)/2, len(s) - 1)*s.std(ddof=1)/np.sqrt(len(s))
+    half = stats.t.ppf((1 + level)/2, len(s) - 1)*s.std(ddof=1)*np.sqrt(1/len(s) + shared)
     return Repeats(float(s.mean()), float(s.mean() - half), float(s.mean() + half), float(s.std(ddof=1)), len(s))
 
 # %% ../../nbs/judge/compare.ipynb #08be8a94
