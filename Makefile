@@ -36,7 +36,7 @@ notebooks: env
 	$(BIN)/nbdev_test --n_workers 2 --timing
 
 pytest: env
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile
 
 # export, clean and the README may change nothing
 nodiff: env

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PACKAGES', 'BadInput', 'choose', 'root', 'resolve', 'in_test', 'test_folder', 'outputs', 'short_hash', 'seed_of',
            'rng', 'py_rng', 'atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'Run', 'folder_name',
-           'runs', 'find_run', 'is_ensemble', 'trained', 'lock', 'git_commit', 'environment', 'keep_memory', 'injected',
-           'parameters', 'listed', 'typed', 'in_notebook', 'progress']
+           'runs', 'find_run', 'is_ensemble', 'trained', 'lock', 'git_commit', 'processor', 'environment',
+           'keep_memory', 'injected', 'parameters', 'listed', 'whole', 'typed', 'in_notebook', 'progress']
 
 # %% ../nbs/00_core.ipynb #00dda3fe
 import ast, atexit, contextlib, ctypes, difflib, functools, hashlib, json, os, platform, random, shutil, subprocess, sys, tempfile, time
@@ -202,13 +202,21 @@ def git_commit() -> str | None:
 # %% ../nbs/00_core.ipynb #1c6e6307
 PACKAGES = 'rock_nb torch torchvision timm albumentations numpy opencv-python-headless pillow scikit-learn pandas papermill'.split()
 
+@functools.cache
+def processor() -> str:
+    "Name of this machine's processor."
+    with contextlib.suppress(OSError), open('/proc/cpuinfo') as f:
+        for line in f:
+            if line.startswith('model name'): return line.split(':')[1].strip()
+    return platform.processor() or platform.machine()
+
 def environment() -> dict:
     "Versions, machine, time and git commit."
     def version(p):
         try: return metadata.version(p)
         except metadata.PackageNotFoundError: return None
     return dict(packages={p: version(p) for p in PACKAGES}, python=platform.python_version(), platform=platform.platform(),
-                host=platform.node(), cpus=os.cpu_count(), git=git_commit(), time=time.strftime('%Y-%m-%dT%H:%M:%S%z'))
+                host=platform.node(), processor=processor(), cpus=os.cpu_count(), git=git_commit(), time=time.strftime('%Y-%m-%dT%H:%M:%S%z'))
 
 # %% ../nbs/00_core.ipynb #cad86c3f
 def keep_memory():
@@ -243,6 +251,15 @@ def listed(value,             # text with commas, one value, or several
     values = [v.strip() if isinstance(v, str) else v for v in values]
     if not values or '' in values: raise BadInput(f'{what} {value!r} has an empty place; give names divided by commas')
     return values
+
+# %% ../nbs/00_core.ipynb #e0b7a8b6
+def whole(value,            # a number, or its digits
+          what: str,        # the noun for the message
+          least: int = 0) -> int:
+    "A whole number that makes sense; anything else is a `BadInput`."
+    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if isinstance(number, bool) or not isinstance(number, int) or number < least: raise BadInput(f'{what} {value!r} makes no sense; give a whole number, {least} or more')
+    return number
 
 # %% ../nbs/00_core.ipynb #381de1fa
 def typed(text: str):

@@ -107,7 +107,7 @@ def liars(photos: pd.DataFrame) -> pd.DataFrame:  # the rows, with `claimed`
     "Photographs whose ending claims another format than they have."
     known = Image.registered_extensions()
     claimed = photos.ending.str.lower().map(lambda e: known.get(e, '?'))
-    return photos.assign(claimed=claimed)[(photos.format != '') & (claimed != photos.format)]
+    return photos.assign(claimed=claimed)[(photos.format != '') & (claimed != photos.format.replace('MPO', 'JPEG'))]     # MPO: a JPEG with more behind it, as telephones write
 
 # %% ../nbs/01_eda.ipynb #4ab6b87b
 def formats(photos: pd.DataFrame) -> pd.DataFrame:   # counts, most first

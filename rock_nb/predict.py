@@ -25,7 +25,7 @@ from PIL import Image
 from scipy.linalg import block_diag
 from torch import nn
 
-from .core import BadInput, Run, choose, find_run, is_ensemble, listed, typed
+from .core import BadInput, Run, choose, find_run, is_ensemble, listed, typed, whole
 from .data.background import remove_background
 from .data.loader import Normalise, Photos, make_loader, read_image, to_rgb
 from .data.steps import augment
@@ -310,7 +310,7 @@ def fast(n: Network) -> Network:
 
 def prepared(networks: list[Network], tta=None, batch_size=None, amp=None, compile: bool = False) -> list[Network]:
     "The networks at a precision, compiled if asked for, once all that was given is known to make sense."
-    if batch_size is not None and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1): raise BadInput(f'batch_size {batch_size!r} makes no sense; give a whole number, 1 or more')
+    if batch_size is not None: whole(batch_size, 'batch_size', 1)
     for n in networks: check_turns(n, pick_views(tta, n.views))
     ready = [fast(at_precision(n, amp, batch_size or n.recipe.batch_size)) for n in networks]
     return [compiled(n, batch_size or n.recipe.batch_size) for n in ready] if compile else ready

@@ -33,7 +33,7 @@ def near_hashes(hashes: np.ndarray,  # int64 (N,)
                 distance: int = 8,   # bits that may differ
                 window: int = 100,   # with how many of its bucket each is compared, at most
                ) -> np.ndarray:      # int (M, 2), rows i < j, sorted
-    "Pairs of hashes that differ in few bits."
+    "Pairs of hashes that differ in few bits: with up to six all, with seven or eight most, since two of eight octets must be the same."
     first = np.argsort(hashes, kind='stable')
     octets, n, found = hashes[first].view(np.uint8).reshape(-1, 8), len(hashes), [np.empty(0, np.int64)]
     for a, b in combinations(range(8), 2):

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 try: from torchvision.io import ImageReadMode, decode_jpeg
 except ImportError: decode_jpeg = None      # torchvision means to give it up; Pillow then does all
 
-from ..core import BadInput, keep_memory, rng
+from ..core import BadInput, keep_memory, rng, whole
 from .mix import partners, paste
 from .steps import augment
 from .table import Data
@@ -144,8 +144,8 @@ def one_thread(_):
 class Ring:
     "Memory for batches that is shared once: `lend` and `take` in the main process, `ring(items)` in a worker."
     def __init__(self, places: int, batch_size: int, shape):   # shape: of a photograph
-        whole = (places, batch_size, *shape)
-        self.memory = torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(math.prod(whole))).view(whole)   # as torch's own collate does: nothing is copied
+        space = (places, batch_size, *shape)
+        self.memory = torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(math.prod(space))).view(space)   # as torch's own collate does: nothing is copied
         self.free, self.held = [], set()   # places that may be lent; that somebody reads
     def __call__(self, items: Lent):
         "Collate photographs into their place, if they have one and fit into it."
@@ -202,8 +202,7 @@ class Loader(DataLoader):
 def count_workers(workers: int | None = None) -> int:
     "How many loader processes: as many as asked for, else one a core that this process may use (a container may have fewer than the machine), shared among the processes that train here, 8 at most."
     if workers is None: return max(1, min(8, cpu_count()//int(os.environ.get('LOCAL_WORLD_SIZE', 1))))
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0: raise BadInput(f'workers {workers!r} makes no sense; give a whole number, 0 or more')
-    return workers
+    return whole(workers, 'workers')
 
 # %% ../../nbs/data/loader.ipynb #ca41c856
 def affordable(workers: int, batch: int,   # bytes of a batch

@@ -235,7 +235,7 @@ def keep(self: Pack, file: str, key: bytes, data, shape):
 # %% ../../nbs/data/pack.ipynb #28d1f75a
 LEAST = 20   # seconds of a loader process's time that a pack must save
 
-def weigh(pack: Pack, files: list[str], epochs: int = 1, n: int = 8) -> tuple[int, float]:   # bytes still to be written, seconds saved
+def weigh(pack: Pack, files: list[str], epochs: int = 1, n: int = 8) -> tuple[int, float, float]:   # bytes still to be written, seconds saved, share that is kept
     "What a pack of some files costs and brings, by a few of them."
     some, size, gain = [files[i] for i in rng(len(files)).permutation(len(files))[:n]], [], []
     for f in some:
@@ -246,7 +246,7 @@ def weigh(pack: Pack, files: list[str], epochs: int = 1, n: int = 8) -> tuple[in
         np.array(pack.decode(data, image.shape[:2]))
         size.append(len(data)*(len(data) <= pack.most)); gain.append((made - (time.perf_counter() - start))*(len(data) <= pack.most))
     there = sum(key_of(f) in pack.store.rows for f in files) if len(pack.store) else 0
-    return round(np.mean(size)*(len(files) - there)), float(np.mean(gain)*(len(files)*(epochs - 1) + there))
+    return round(np.mean(size)*(len(files) - there)), float(np.mean(gain)*(len(files)*(epochs - 1) + there)), float(np.mean(np.array(size) > 0))
 
 # %% ../../nbs/data/pack.ipynb #b4b7d72d
 def packed(photos: Photos,
@@ -261,15 +261,16 @@ def packed(photos: Photos,
     steps, rest = divide(photos.transform)
     side = max(photos[0][0].shape[:2])
     pack = Pack(outputs(out)/'.cache'/'packs', steps, 'raw' if form == 'auto' else form, side, spare)
-    need, saved = weigh(pack, photos.files, epochs)
-    short, costs = need > pack.store.room(), f'{len(photos):,} photographs at {side} px, {need/1e9:.2f} GB more in {pack.store.folder}'
-    if form == 'auto' and saved < LEAST: return photos, f'not packed: {len(photos):,} photographs in {epochs} epochs would save {max(0, saved):.0f} s of decoding'
+    need, saved, kept = weigh(pack, photos.files, epochs)
+    large = f'; {1 - kept:.0%} have more than {pack.most/3e6:.1f} million pixels and are not kept: `pack reduced` shrinks them'*(kept < 1 and pack.form == 'raw')
+    short, costs = need > pack.store.room(), f'{len(photos):,} photographs at {side} px, about {need/1e9:.2f} GB more in {pack.store.folder}'
+    if form == 'auto' and saved < LEAST: return photos, f'not packed: {len(photos):,} photographs in {epochs} epochs would save {max(0, saved):.0f} s of decoding{large}'
     if short and form != 'auto': raise BadInput(f"the disk has no room for a pack of {costs}, with {spare/1e9:.1f} GB left free; make room, or give pack 'none'")
     if short: return photos, f'not packed: the disk has no room for {costs}, with {spare/1e9:.1f} GB left free'
     write_json(pack.store.folder/'policy.json', pack.policy)
     photos = copy.copy(photos)
     photos.read, photos.transform = pack, rest
-    return photos, f'packed while read ({form}): {costs}; saves about {max(0, saved):.0f} s of decoding in {epochs} epochs'
+    return photos, f'packed while read ({form}): {costs}; saves about {max(0, saved):.0f} s of decoding in {epochs} epochs{large}'
 
 # %% ../../nbs/data/pack.ipynb #66dd17f4
 def packs(out=None) -> pd.DataFrame:   # indexed by name: photographs, GB

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from ..core import listed, progress, rng
+from ..core import BadInput, listed, progress, rng, whole
 from .audit import audit, group_duplicates
 from .sample import CLASSES
 from .table import read_data
@@ -106,9 +106,9 @@ def main(argv=None):
     p.add_argument('--timed', help='time this data folder alone, in this process'); p.add_argument('--out', help='where its audit is remembered')
     a = p.parse_args(argv)
     if a.timed: return print(json.dumps(timed(a.timed, a.out)))
-    sizes = listed(a.sizes, 'sizes')
-    if not all(s.isdigit() and int(s) >= 20 for s in sizes): sys.exit(f'sizes {a.sizes!r}: give whole numbers of files, 20 or more, with commas')
-    table = scale([int(s) for s in sizes], a.folder)
+    try: sizes = [whole(s, 'a number of files', 20) for s in listed(a.sizes, 'sizes')]
+    except BadInput as e: sys.exit(f'BadInput: {e}')
+    table = scale(sizes, a.folder)
     print(table.round(2).T.to_string())
 
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -100,14 +100,14 @@ def from_paths(paths: list[str],            # relative paths
 
 # %% ../../nbs/data/table.ipynb #079de359
 def class_folders(root: Path, label: Callable | None = None, level: int = 0, below: str = '') -> pd.DataFrame:
-    "The table of `root/below`, whose folders are classes; an empty class folder is a `BadInput`."
-    top = root/below
+    "The table of `root/below`, whose folders are classes, except for `root/test`, which `read_test` reads; an empty class folder is a `BadInput`."
+    top, other = root/below, () if below else ('test',)
     if not top.is_dir(): raise BadInput(f"no data folder {top}; give `data` a folder with one folder of photographs per class")
-    paths = list_images(top)
+    paths = [p for p in list_images(top) if not p.startswith(tuple(f'{d}/' for d in other))]
     if not paths: raise BadInput(f'no photograph below {top}; expected one folder of photographs per class there')
     used = {p.split('/')[0] for p in paths}
     for d in sorted(p for p in top.iterdir() if p.is_dir() and not p.name.startswith(('.', '__'))):
-        if d.name not in used: raise BadInput(f'the class folder {d} holds no photograph; add some or remove the folder')
+        if d.name not in (*used, *other): raise BadInput(f'the class folder {d} holds no photograph; add some or remove the folder')
     frame = from_paths(paths, label or folder_label(level))
     return frame.assign(path=[f'{below}/{p}' if below else p for p in frame.path])
 
@@ -144,6 +144,7 @@ def read_csv(file: Path,           # has a column of paths
     found = [locate(p, root or file.parent, folders) for p in frame.path]
     for i, (p, f) in enumerate(zip(frame.path, found)):
         if f is None: raise BadInput(f'{file} line {i + 2} names {p}, which is not there; add the file or remove the line')
+    if (twice := pd.Series(found).duplicated()).any(): raise BadInput(f'{file} line {twice.argmax() + 2} names {found[twice.argmax()]}, as a line before it does; each photograph must be there once')
     if 'fold' in frame: frame['fold'] = whole_numbers(frame.fold, f'{file}, column fold')
     return frame.assign(path=found)
 
@@ -187,7 +188,9 @@ def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     except (OSError, ValueError) as e: raise BadInput(f'{file} is no readable CSV file: {e}') from None
     for c in ('path', 'fold'):
         if c not in given: raise BadInput(f'{file} has no column {c!r}; expected path, fold and perhaps group')
-    given = given[[c for c in ('path', 'fold', 'group') if c in given]].drop_duplicates('path').set_index('path')
+    given = given[[c for c in ('path', 'fold', 'group') if c in given]].drop_duplicates()
+    if (twice := given.path.duplicated()).any(): raise BadInput(f'{file} has two folds or groups for {given.path[twice].iloc[0]}; each photograph needs one')
+    given = given.set_index('path')
     given['fold'] = whole_numbers(given.fold, f'{file}, column fold')
     missing = frame.path[~frame.path.isin(given.index)]
     if len(missing): raise BadInput(f'{file} has no row for {missing.iloc[0]} ({len(missing)} photographs in all); paths must count from the data folder')

@@ -57,13 +57,13 @@ def totals(tally: Tally, n_classes: int) -> tuple[float, float]:   # mean loss, 
     return loss/sum(tally.mass), macro_f1(y, p, n_classes)
 
 # %% ../../nbs/learn/engine.ipynb #c585fb61
-def timed(batches, tally: Tally):
-    "The batches; the time spent waiting for each is added up."
-    it = iter(batches)
+def timed(batches, tally: Tally, device: torch.device):
+    "The batches; the time spent waiting for each is added up, unless a GPU is still at work when it comes."
+    it, idle = iter(batches), lambda: device.type != 'cuda' or torch.cuda.current_stream(device).query()
     while True:
         start = time.perf_counter()
         batch = next(it, None)
-        tally.wait += time.perf_counter() - start
+        tally.wait += (time.perf_counter() - start)*idle()
         if batch is None: return
         yield batch
 
@@ -163,7 +163,7 @@ def train_epoch(job: Job, point: Point, bar):
     stage, order = point.stage, point.stage.train.batch_sampler
     order.epoch, order.start = point.epoch, point.step
     kept = stage.kept.get('train')
-    feed, saved = timed(unread(stage.train) if kept and kept.complete else stage.train, point.tally), time.monotonic()
+    feed, saved = timed(unread(stage.train) if kept and kept.complete else stage.train, point.tally, job.device), time.monotonic()
     look, began = 1 if job.device.type == 'cpu' else 50, time.perf_counter()
     weights = job.loss.mass(torch.arange(len(job.classes), device=job.device)).cpu()    # once, so that no step waits for the device
     while point.step < order.steps:

@@ -18,7 +18,7 @@ from ..core import BadInput, Run, keep_memory
 from ..data.augments import training
 from ..data.background import background_free
 from ..data.loader import Normalise, Order, Photos, count_workers, make_loader, photos_of
-from ..data.pack import packed
+from ..data.pack import divide, packed
 from ..data.table import Data
 from ..data.transform import evaluation
 from .distributed import agree, first, rank, world
@@ -67,8 +67,9 @@ class Loaders:
     pack: str = 'auto'              # 'auto', 'none', or a form of `data.pack`
     notes: dict = field(default_factory=dict)   # for each part: whether it is read from a pack, and why
     def photos(self, part: str, size) -> Photos:
-        rows = self.parts[self.parts.part == part]
-        photos, note = packed(photos_for(self.recipe, self.data, rows, size, part == 'train', self.out), self.pack, self.recipe.epochs, self.out)
+        r, photos = self.recipe, photos_for(self.recipe, self.data, self.parts[self.parts.part == part], size, part == 'train', self.out)
+        fixed, _ = divide(photos.transform)      # whose pack is for this size alone
+        photos, note = packed(photos, self.pack, sum(p.epochs for p in r.phases if not fixed or r.size(p) == size), self.out)
         if first() and self.notes.get(part) != note: print(f'{part}: {note}')
         self.notes[part] = note
         return photos

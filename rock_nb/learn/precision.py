@@ -11,7 +11,7 @@ import copy, os, time
 import torch
 from torch import nn
 
-from ..core import choose, outputs, read_json, write_json
+from ..core import choose, outputs, processor, read_json, write_json
 from ..data.transform import hw
 from ..model.freeze import freeze, learning_mode
 from ..model.inference import AMP, autocast
@@ -65,8 +65,8 @@ def choose_amp(amp: str,            # 'none', 'bf16', 'fp16' or 'auto'
     choose(amp, (*AMP, 'auto'), 'precision')
     if amp != 'auto': return amp, {}
     device = next(model.parameters()).device
-    where = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} CPU threads'
-    key = f"{model.pretrained_cfg['architecture']} {'×'.join(map(str, hw(img_size)))} px batch {batch_size} {train} on {where} torch {torch.__version__}"
+    where = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} threads of {processor()}'
+    key = f"{model.pretrained_cfg['architecture']} {'×'.join(map(str, hw(img_size)))} px batch {batch_size} {train} on {where} ({' '.join(candidates(device))}) torch {torch.__version__}"
     file = outputs(out)/'.cache'/'precision.json'
     known = read_json(file) if file.exists() else {}
     if key not in known: write_json(file, known := known | {key: measure(model, img_size, batch_size, train)})

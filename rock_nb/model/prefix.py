@@ -94,8 +94,9 @@ def find_prefix(model: nn.Module,     # frozen in part, in the mode in which it 
 # %% ../../nbs/model/prefix.ipynb #a3315ea0
 class Kept:
     "What `make` says of each photograph, made at the first asking, as long as all fit into `budget` bytes."
-    def __init__(self, make, n: int, budget: float):
-        self.make, self.n, self.budget, self.table, self.known = make, n, budget, None, torch.zeros(n, dtype=torch.bool)
+    def __init__(self, make, n: int, budget: float,
+                 share: int | None = None):   # of them this process asks for so many (None: for all)
+        self.make, self.n, self.budget, self.share, self.table, self.known = make, n, budget, n if share is None else share, None, torch.zeros(n, dtype=torch.bool)
     def __call__(self, x, i: torch.Tensor):   # images, and the numbers of the photographs
         "For some photographs."
         i = i.cpu()
@@ -106,4 +107,4 @@ class Kept:
         if self.table is not None: self.table[i.to(z.device)] = z; self.known[i] = True
         return z
     @property
-    def complete(self) -> bool: return self.table is not None and bool(self.known.all())
+    def complete(self) -> bool: return self.table is not None and int(self.known.sum()) >= self.share
