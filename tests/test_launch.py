@@ -93,9 +93,9 @@ def test_interrupted_cell_leaves_nobody(run, mark):
         until(lambda: rows(run) > 1)
         assert len(alive(mark)) >= len(before) + 5
         km.interrupt_kernel()
-        reply = kc.get_shell_msg(timeout=20)
+        reply = kc.get_shell_msg(timeout=60)
         assert reply['content']['status'] == 'error' and reply['content']['ename'] == 'KeyboardInterrupt'
-        until(lambda: set(alive(mark)) <= before, 5)
+        until(lambda: set(alive(mark)) <= before, 20)
     finally:
         kc.stop_channels()
         km.shutdown_kernel(now=True)
