@@ -26,6 +26,7 @@ from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
 from .data.split import split_data
 from .data.steps import augment as apply
+from .data.target import named_function
 from .data.transform import DETERMINISTIC, SQUARES, check_evaluation, evaluation
 from .judge.predict import TTA, VIEWS
 from .learn.job import photos_for
@@ -34,7 +35,7 @@ from .learn.recipe import pick_scale
 
 # %% ../nbs/02_augment.ipynb #861fd558
 FIELDS = ('img_size', 'square', 'augment', 'background', 'valid', 'seed')
-PARAMETERS = ('version', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'index', 'n', 'draws', *FIELDS)
+PARAMETERS = ('version', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'label', 'level', 'index', 'n', 'draws', *FIELDS)
 
 # %% ../nbs/02_augment.ipynb #e8a17d3a
 def called(augment: str | dict) -> str:

@@ -25,10 +25,11 @@ from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
 from .data.split import folds_of, split_together
 from .data.table import Data, read_data
+from .data.target import named_function
 from .learn.ladder import get_recipe
 
 # %% ../nbs/01_eda.ipynb #334d3a59
-PARAMETERS = ('data', 'out', 'folds', 'fold', 'test_fold', 'valid', 'seed', 'n_sheet', 'n_odd')
+PARAMETERS = ('data', 'out', 'folds', 'fold', 'test_fold', 'label', 'level', 'valid', 'seed', 'n_sheet', 'n_odd')
 
 # %% ../nbs/01_eda.ipynb #b373b211
 TEST = '(test)'   # stands in the class column for photographs without a class

@@ -25,7 +25,7 @@ from .data.table import Data, read_data
 from .data.target import at_target, named_function
 from .judge.metric import per_class
 from .judge.predict import Predictions, load_predictions, save_predictions
-from .judge.submission import score_submission, write_submission
+from .judge.submission import score_submission, solution_of, write_submission
 from .judge.vote import hard_vote, soft_vote
 from .learn.liveplot import LivePlot, png
 from .learn.recipe import OVERRIDES
@@ -82,8 +82,8 @@ def vote_on_test(runs: list[Run], counts) -> dict[str, Predictions]:   # by file
 def judge_vote(run: Run, name: str, p: Predictions, data: Data) -> dict:
     "The submission of a vote is written, and scored if the data set has a solution."
     frame = write_submission(run.path/f"{name.replace('test', 'submission')}.csv", p.ids, np.array(p.classes)[p.preds], data)
-    if not (data.root/'solution.csv').exists(): return {}
-    return {name.replace('test', 'solution_f1'): score_submission(frame, data.root/'solution.csv', p.classes)}
+    solution = solution_of(data.root, p.classes)
+    return {name.replace('test', 'solution_f1'): score_submission(frame, solution, p.classes)} if solution else {}
 
 # %% ../nbs/03_folds.ipynb #33cbd38a
 def members_of(runs: list[Run], out=None) -> list[dict]:

@@ -24,7 +24,7 @@ from .data.loader import Order, make_loader
 from .data.sample import find_data, is_sample
 from .data.split import split_data
 from .data.table import Data, fingerprint
-from .data.target import at_target, codebook, named_function, shift_labels
+from .data.target import at_target, codebook, from_anywhere, named_function, shift_labels
 from .judge.attribute import attribute_f1
 from .judge.metric import summary
 from .judge.predict import TTA, Predictions, load_predictions, predict, save_predictions
@@ -266,7 +266,7 @@ def given_options(parser: argparse.ArgumentParser, argv=None) -> dict:
     given = {k: v for k, v in vars(parser.parse_args(argv)).items() if v is not None}
     for p in ('data', 'out', 'folds', 'pretrained'):
         if isinstance(given.get(p), str): given[p] = str(Path(given[p]).expanduser().absolute())
-    return given
+    return given | {p: from_anywhere(given[p]) for p in ('label', 'shift') if p in given}
 
 # %% ../nbs/03_train.ipynb #45a68f0e
 def main(argv=None):

@@ -39,7 +39,8 @@ def test_killed_training_goes_on_to_the_same_bits(sample, tmp_path):
 
 
 def test_killed_pipeline_goes_on(sample, tmp_path):
-    given = dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke', arch='resnet18', pretrained=False)
+    (tmp_path / 'rules.py').write_text('def kind(path): return path.split("/")[-2].upper()\n')
+    given = dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke', arch='resnet18', pretrained=False, label='rules.py:kind', level=-1)
     command = [sys.executable, '-m', 'rock_nb.pipeline', *flags(given)]
     eda = tmp_path / 'runs' / 'eda' / 'eda.ipynb'
     assert kill_when(command, tmp_path, eda.exists)
@@ -50,6 +51,7 @@ def test_killed_pipeline_goes_on(sample, tmp_path):
     assert eda.stat().st_mtime_ns == looked and '01_eda eda' in r.stdout.splitlines()[0] and 'complete' in r.stdout.splitlines()[0]
     runs = tmp_path / 'runs'
     assert all((runs / p).exists() for p in ('baseline/train.ipynb', 'baseline/confusion.ipynb', 'baseline/augment.ipynb', 'ensemble/submission.csv'))
+    assert 'GRANITE' in set(pd.read_csv(runs / 'ensemble' / 'submission.csv').iloc[:, 1]) | set(pd.read_csv(runs / 'baseline' / 'split.csv').label)
 
     stamps = {p: p.stat().st_mtime_ns for p in runs.rglob('*.ipynb')}
     r = shell(*command, cwd=tmp_path)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TARGETS', 'not_attribute', 'codebook', 'attributes_of', 'to_attribute', 'select_target', 'check_codes', 'at_target',
-           'load_module', 'named_function', 'new_label', 'shift_labels', 'shifts']
+           'load_module', 'from_anywhere', 'named_function', 'new_label', 'shift_labels', 'shifts']
 
 # %% ../../nbs/data/target.ipynb #22161edd
 import importlib, importlib.util
@@ -91,6 +91,11 @@ def load_module(place: str):
     except Exception as e: raise BadInput(f'{place} cannot be loaded: {type(e).__name__}: {e}') from None
 
 # %% ../../nbs/data/target.ipynb #384c2f51
+def from_anywhere(name: str) -> str:   # 'file.py:function'
+    "The name of a function with the whole path of its file, so that it is found from any folder; others stay as they are."
+    place, _, what = str(name).rpartition(':')
+    return f'{resolve(place)}:{what}' if place.endswith('.py') else name
+
 def named_function(name: str | Callable,   # 'module:function', 'file.py:function', or a function
                   ) -> Callable:
     "The function that a text names."
