@@ -146,6 +146,7 @@ class Run:
 # %% ../nbs/00_core.ipynb #8db92d99
 def folder_name(name: str) -> str:
     "`name` if a run folder can be called so; else a `BadInput`."
+    name = str(name)     # papermill gives 1 for '1'
     fine = name and not name.startswith('.') and not any(c in name for c in '/\\\0')
     if not fine or len(name) > 200: raise BadInput(f"the run name {name!r} can't be a folder's; give letters, digits and -_. without a dot in front")
     return name

@@ -53,7 +53,7 @@ def run_folders(out: Path, most: int = 12) -> list[Run]:
 
 def moved(run: Run) -> float:   # s since 1970
     "When a run last wrote something."
-    return max((p.stat().st_mtime for p in (run.recipe, run.history, run.metrics) if p.exists()), default=0.)
+    return max((p.stat().st_mtime for p in (run.recipe, run.history, run.last, run.metrics) if p.exists()), default=0.)
 
 def run_view(runs: list[Run], out: Path) -> pd.DataFrame:
     "Each run with its epochs, its best macro F1, and whether it moves."

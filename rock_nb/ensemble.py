@@ -6,8 +6,8 @@
 __all__ = ['PARAMETERS', 'ONE', 'is_folds', 'same_data', 'check_members', 'find_members', 'own_part', 'not_shared', 'said_by',
            'folds_for', 'recipe_of', 'balanced', 'find_way', 'Case', 'hear', 'first_views', 'sayings', 'agreement',
            'submitted', 'file_names', 'plot_agreement', 'plot_per_class', 'record_of', 'as_asked', 'own_folder',
-           'data_to_submit', 'scored', 'copy_sources', 'clear', 'decided', 'scores_of', 'write_ensemble', 'settle',
-           'data_for', 'check_ids', 'vote_with_files', 'ensemble', 'class_shares', 'scoreboard']
+           'data_to_submit', 'scored', 'copy_sources', 'clear', 'groups_of', 'decided', 'scores_of', 'write_ensemble',
+           'settle', 'data_for', 'check_ids', 'vote_with_files', 'ensemble', 'class_shares', 'scoreboard']
 
 # %% ../nbs/05_ensemble.ipynb #938de397
 from dataclasses import dataclass, replace
@@ -247,6 +247,11 @@ def clear(run: Run):
     for f in (run.metrics, run.valid, run.path/'oof.npz', run.test, run.submission, decision_file(run), run.path/'decided.csv', run.split, run.path/'oof.csv'): f.unlink(missing_ok=True)
 
 # %% ../nbs/05_ensemble.ipynb #26bb69ad
+def groups_of(case: Case, p: Predictions) -> list | None:   # of each photograph; None where there are none
+    "The groups of photographs, by the split of the first member."
+    found = split_groups(case.members[0], p.ids)
+    return None if found is None else [found[i] for i in p.ids]
+
 def decided(case: Case) -> pd.DataFrame:   # part, id, label?, predicted, probability, decided
     "What is said of each photograph, and whether it is sure enough."
     names, rows = np.array(case.classes), []
@@ -262,7 +267,7 @@ def scores_of(case: Case) -> dict:
     called = {part: 'test' if part == 'test' else 'valid' for part in known}
     found = {called[part]: summary(p.labels, p.probs, p.classes) for part, p in known.items()}
     if not case.way.decides: return found
-    tables = {part: stages(p.labels, dict(decided=case.answers[part]), case.classes).loc['decided'] for part, p in known.items()}
+    tables = {part: stages(p.labels, dict(decided=case.answers[part]), case.classes, groups_of(case, p)).loc['decided'] for part, p in known.items()}
     return found | dict(decided={called[part]: {k: None if np.isnan(v) else float(v) for k, v in t.items()} for part, t in tables.items()})
 
 # %% ../nbs/05_ensemble.ipynb #74dd2caa

@@ -25,7 +25,7 @@ from .data.table import Data, read_data
 from .data.target import at_target, named_function
 from .judge.metric import per_class
 from .judge.predict import Predictions, load_predictions, save_predictions
-from .judge.submission import score_submission, solution_of, write_submission
+from .judge.submission import score_submission, solution_of, with_all_tests, write_submission
 from .judge.vote import hard_vote, soft_vote
 from .learn.liveplot import LivePlot, png
 from .learn.recipe import OVERRIDES
@@ -45,7 +45,7 @@ def which_folds(where: Path,            # the data
     n, file = folds_of(folds)
     table = read_data(where, file, label and named_function(label), level).train
     if n is None and 'fold' not in table: n = 5
-    known = range(n) if n else sorted(map(int, table.fold.unique()))
+    known = range(n) if n else sorted(k for k in map(int, table.fold.unique()) if k >= 0)      # -1: learned in each
     numbers = [k for k in known if k != test_fold]
     if len(numbers) < 2: raise BadInput(f'with the folds {list(known)} and test_fold {test_fold} there are not two to train; give more')
     return n or folds, numbers
@@ -81,7 +81,7 @@ def vote_on_test(runs: list[Run], counts) -> dict[str, Predictions]:   # by file
 
 def judge_vote(run: Run, name: str, p: Predictions, data: Data) -> dict:
     "The submission of a vote is written, and scored if the data set has a solution."
-    frame = write_submission(run.path/f"{name.replace('test', 'submission')}.csv", p.ids, np.array(p.classes)[p.preds], data)
+    frame = write_submission(run.path/f"{name.replace('test', 'submission')}.csv", p.ids, np.array(p.classes)[p.preds], with_all_tests(data))
     solution = solution_of(data.root, p.classes)
     return {name.replace('test', 'solution_f1'): score_submission(frame, solution, p.classes)} if solution else {}
 

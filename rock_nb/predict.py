@@ -21,7 +21,7 @@ from . import core   # before torch: it says how torch's threads shall wait
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy.linalg import block_diag
 from torch import nn
 
@@ -207,7 +207,7 @@ class Given(Photos):
         self.size, self.bare = size, bare
     def image(self, index, *address):
         image = self.files[index]
-        image = read_image(image) if isinstance(image, (str, os.PathLike)) else np.asarray(to_rgb(image if isinstance(image, Image.Image) else Image.fromarray(image)))
+        image = read_image(image) if isinstance(image, (str, os.PathLike)) else np.asarray(to_rgb(ImageOps.exif_transpose(image) if isinstance(image, Image.Image) else Image.fromarray(image)))
         return augment(self.transform, without_background(image) if self.bare else image, self.seed, *address)
     def __getitem__(self, at):
         try: return super().__getitem__(at)
@@ -409,7 +409,7 @@ def check_graph(networks: list[Network], views, takes: str, gives: str):
     "A `BadInput` unless these networks can be one graph."
     choose(takes, TAKES, 'input'); choose(gives, GIVES, 'output')
     for n in networks[1:]:
-        if (n.size, n.classes, n.recipe.square) != (networks[0].size, networks[0].classes, networks[0].recipe.square): raise BadInput(f'{n.name} and {networks[0].name} want to see different things, so they cannot be one graph; export them one by one')
+        if (n.size, n.classes, n.recipe.square, n.bare) != (networks[0].size, networks[0].classes, networks[0].recipe.square, networks[0].bare): raise BadInput(f'{n.name} and {networks[0].name} want to see different things, so they cannot be one graph; export them one by one')
     if gives == 'logits' and len(networks)*len(views) > 1: raise BadInput('a mean of probabilities has no logits; give `gives` probabilities, or one run and one view')
     stats = [tuple(n.normalise.scale.flatten().tolist() + n.normalise.shift.flatten().tolist()) for n in networks]
     if takes == 'float' and len(set(stats)) > 1: raise BadInput('these runs normalise differently, so they cannot share normalised input; give `takes` uint8')

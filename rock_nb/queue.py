@@ -122,7 +122,8 @@ def opened(o: argparse.Namespace, **more): return open_queue(o.ip, o.port, o.use
 
 def read_jobs(file: str) -> list[Job]:
     "Jobs from a file of JSON, one a line: kind, given, and perhaps priority, after and retries."
-    lines = (sys.stdin.read(10**6 + 1) if file == '-' else core.resolve(file).read_text(encoding='utf-8')[:10**6 + 1])
+    try: lines = (sys.stdin.read(10**6 + 1) if file == '-' else core.resolve(file).read_text(encoding='utf-8')[:10**6 + 1])
+    except (OSError, UnicodeError) as e: raise BadInput(f'the jobs in {file} cannot be read ({e}); give a file of JSON, one job a line') from None
     if len(lines) > 10**6: raise BadInput(f'{file} has more than 1 MB of jobs; divide it')
     wanted = [read_job(line, id='new') for line in lines.splitlines() if line.strip()]
     return [new_job(j.kind, j.given, j.priority, j.after, j.retries) for j in wanted]

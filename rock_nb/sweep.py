@@ -155,7 +155,9 @@ class Here:
     every, ahead = 0., 1     # s between two looks; how many at once
     def begin(self, s: Search, trial): print(f'trial {trial.number}: {label_of(s.fields(trial))}', flush=True)
     def look(self, s: Search, trial) -> dict:
-        given, epochs = s.job(trial), s.epochs(trial)
+        given = s.job(trial)
+        try: epochs = s.epochs(trial)
+        except BadInput as e: return dict(state='failed', error=str(e))     # fields that don't go together
         def show(history, classes):
             print('       ', line(history, epochs), flush=True)
             if s.hopeless(trial, history): raise Hopeless
@@ -172,7 +174,8 @@ class Through:
     @property
     def ahead(self) -> int: return max(1, sum(time.time() - f['heartbeat'] < 60 for f in self.queue.workers().values()))
     def begin(self, s: Search, trial):
-        job = new_job('train', s.job(trial))
+        try: job = new_job('train', s.job(trial))
+        except BadInput as e: return trial.set_user_attr('refused', str(e))     # fields that don't go together
         known = self.queue.find(job.id)
         begun = s.study.get_trials(deepcopy=False)[trial.number].datetime_start.timestamp()
         if known and known.published < begun: self.queue.delete(job.id); known = None    # of a search that was here before
@@ -180,6 +183,7 @@ class Through:
         trial.set_user_attr('job', job.id)
         print(f'trial {trial.number}, job {job.id}: {label_of(s.fields(trial))}', flush=True)
     def look(self, s: Search, trial) -> dict | None:
+        if 'refused' in trial.user_attrs: return dict(state='failed', error=trial.user_attrs['refused'])
         job, given_up = self.queue.find(trial.user_attrs['job']), 'given_up' in trial.user_attrs
         behind = s.hopeless(trial, history_of(s.run(trial)))
         if job and job.state == 'done': return dict(state='done', scores=job.result, minutes=(job.ended - job.begun)/60)

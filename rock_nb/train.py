@@ -23,12 +23,12 @@ from .core import BadInput, Run, typed
 from .data.loader import Order, make_loader
 from .data.sample import find_data, is_sample
 from .data.split import split_data
-from .data.table import Data, fingerprint
+from .data.table import Data, fingerprint, read_test
 from .data.target import at_target, codebook, from_anywhere, named_function, shift_labels
 from .judge.attribute import attribute_f1
 from .judge.metric import summary
 from .judge.predict import TTA, Predictions, load_predictions, predict, save_predictions
-from .judge.submission import write_submission
+from .judge.submission import check_sample, with_all_tests, write_submission
 from .learn.distributed import agree, first, gather_table, group, rank, world
 from .learn.engine import learn
 from .learn.job import Job, make_job, photos_for
@@ -36,7 +36,7 @@ from .learn.ladder import RECIPES, get_recipe
 from .learn.launch import as_arguments, launch
 from .learn.launch import check as check_launch
 from .learn.liveplot import LivePlot
-from .learn.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
+from .learn.recipe import OVERRIDES, Recipe, check_number, differences, pick_scale, to_dict
 from .learn.tracker import Tracker, make_trackers
 from .model.build import Weights, find_weights, settle_weights
 from .model.inference import inference, trial_images
@@ -49,7 +49,7 @@ PARAMETERS = (*OPTIONS, *OVERRIDES)
 # %% ../nbs/03_train.ipynb #a6fae353
 def run_name(version: str, given: dict) -> str:
     "A folder name for a recipe and what was changed in it."
-    clean = lambda v: ''.join(c if c.isalnum() or c in '.-_' else '-' for c in Path(str(v)).name)
+    clean = lambda v: ''.join(c if c.isalnum() or c in '.-_' else '-' for c in Path(str(getattr(v, '__name__', v))).name)
     arch = [clean(given['arch'])] if 'arch' in given else []
     return '-'.join([version, *arch, *(f'{k}={clean(v)}' for k, v in sorted(given.items()) if k != 'arch' and v is not None)])
 
@@ -60,7 +60,7 @@ def claim(run: Run, record: dict) -> dict:   # the record, with the number of pr
     except OSError as e: raise BadInput(f'the run folder {run.path} cannot be made: {e.strerror}') from None
     before = core.read_json(run.recipe) if run.recipe.exists() else record
     record = record | dict(processes=before.get('processes', 1))
-    differ = differences({**before, **before['recipe']}, {**record, **record['recipe']})
+    differ = differences({**before, **before.get('recipe', {})}, {**record, **record['recipe']})
     if differ: raise BadInput(f"{run.path} holds another run ({'; '.join(d for d in differ if not d.startswith('recipe:'))}); give another name with `run`, or delete that folder")
     core.write_json(run.recipe, record)
     return record
@@ -101,6 +101,7 @@ def survey(version, data, out, run, scale, folds, fold, test_fold, on_error, lab
     folder = Run(core.outputs(out)/core.folder_name(run or run_name(version, given | dict(fold=fold, test_fold=test_fold, shift=shift))))
     weights = settle_weights(find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
     found, parts, skipped = split_data(where, folds, fold, test_fold, recipe.valid, recipe.seed, on_error, label and named_function(label), level, out)
+    if test_fold is None and found.test is not None and 'label' not in found.test: check_sample(found.sample, read_test(found.root).id)
     if shift: parts = shift_labels(parts, shift)
     found, parts, codes = at_target(found, parts, recipe.target)
     record = dict(recipe=to_dict(recipe), scale=scale, classes=list(found.classes), data=fingerprint(found), start='random' if weights.kind == 'random' else 'pretrained',
@@ -131,6 +132,7 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any o
             deterministic=False,   # the same bits on a GPU each time, slower; on a CPU they are the same anyway
             **given) -> Plan:   # fields of the recipe
     "Check everything that was given, then build what will train."
+    check_number('every', every, 0, 1e9)
     options = dict(version=version, data=data, out=out, run=run, scale=scale, folds=folds, fold=fold, test_fold=test_fold, on_error=on_error, label=label, level=level,
                    shift=shift, workers=workers, device=device, every=every, track=track, pack=pack, deterministic=deterministic, **given)
     starts = {k: v for k, v in dict(nproc=nproc, nnodes=nnodes, rdzv=rdzv).items() if v is not None}; many = bool(starts) and world() == 1
@@ -182,7 +184,7 @@ def train(plan: Plan,
 def judge(job: Job, data: Data, rows: pd.DataFrame, workers=None) -> Predictions:
     "Logits of the rows of a table, through the recipe's views; every process does its share, all have the result."
     r = job.recipe
-    photos = photos_for(r, data, rows, r.size(r.phases[-1]))
+    photos = photos_for(r, data, rows, r.size(r.phases[-1]), out=job.loaders.out)
     loader = make_loader(photos, Order(len(photos), r.batch_size, rank(), world()), workers)
     with core.progress(label='predicting', total=len(rows), disable=not first()) as bar:
         logits, labels, i = gather_table(*predict(inference(job.model, trial_images(r.size(r.phases[-1]), job.device), job.amp), loader, job.normalise, TTA[r.tta], job.device, job.amp, bar))
@@ -228,7 +230,7 @@ def finish(plan: Plan) -> dict:
     metrics = scores(plan, done)
     if not first(): return metrics
     if 'test' in done and 'test' not in metrics:
-        write_submission(plan.run.submission, done['test'].ids, np.array(plan.data.classes)[done['test'].preds], plan.data)
+        write_submission(plan.run.submission, done['test'].ids, np.array(plan.data.classes)[done['test'].preds], with_all_tests(plan.data))
     if plan.job.memory and len(doubtful := suspects(plan)): core.write_csv(plan.run.suspects, doubtful)
     metrics |= effort(plan)
     plan.tracker.finish(metrics)

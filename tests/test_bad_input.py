@@ -26,6 +26,8 @@ def unreadable(d): first(d).write_bytes(b'no picture')
 def cut_short(d): first(d).write_bytes(first(d).read_bytes()[:600])
 def missing_test(d): (d / 'test' / 'TEST_00003.jpg').unlink()
 def twice(d): (d / 'test.csv').write_text((d / 'test.csv').read_text() + 'TEST_00000,./test/TEST_00001.jpg\n')
+def other_sample(d): (d / 'sample_submission.csv').write_text('ID,rock_type\nTEST_99999,Basalt\n')
+def marble(d): pd.read_csv(d / 'test.csv').assign(label='Marble').to_csv(d / 'test.csv', index=False)
 def fine(d): pass
 
 
@@ -42,6 +44,8 @@ CASES = {
     'an unreadable image': (unreadable, {}, 'TRAIN_00000.jpg cannot be read'),
     'an image cut short': (cut_short, {}, 'TRAIN_00000.jpg cannot be read'),
     'test.csv names a missing file': (missing_test, {}, 'names ./test/TEST_00003.jpg, which is not there'),
+    'another sample submission': (other_sample, {}, 'differ in ids'),
+    'a test class that nobody learns': (marble, {}, "has the class 'Marble' for"),
     'duplicate ids': (twice, {}, "has the id 'TEST_00000' twice"),
     'unknown recipe': (fine, dict(version='v9'), "unknown recipe 'v9'"),
     'unknown arch': (fine, dict(arch='resnet1o1'), "timm has no architecture 'resnet1o1'"),
@@ -93,9 +97,12 @@ def test_class_names_of_a_finished_run_are_kept(photos, tmp_path):
 
 def test_skip_is_recorded(photos, tmp_path):
     unreadable(photos)
+    (photos / 'test' / 'TEST_00003.jpg').write_bytes(b'no picture')
     run = fit(**TINY, data=photos, out=tmp_path, epochs=1, on_error='skip')
     skipped = pd.read_csv(run.skipped)
-    assert skipped.path.tolist() == ['train/Basalt/TRAIN_00000.jpg'] and len(skipped.error[0]) > 5
+    assert set(skipped.path) == {'train/Basalt/TRAIN_00000.jpg', 'test/TEST_00003.jpg'} and len(skipped.error[0]) > 5
+    asked, said = (pd.read_csv(f) for f in (photos / 'sample_submission.csv', run.submission))
+    assert sorted(said.ID) == sorted(asked.ID)          # a submission is complete
     assert 'train/Basalt/TRAIN_00000.jpg' not in pd.read_csv(run.split).path.tolist()
 
 

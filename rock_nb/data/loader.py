@@ -76,7 +76,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:  # uint8 (height, width, 
         with Image.open(path) as im:
             if (a := read_jpeg(path, im)) is not None: return a
             im.load()
-            return np.asarray(ImageOps.exif_transpose(to_rgb(im) if im.mode != 'RGB' else im))
+            im = ImageOps.exif_transpose(im)      # before anything forgets how it was held
+            return np.asarray(to_rgb(im) if im.mode != 'RGB' else im)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
         raise BadInput(f'the photograph {path} cannot be read ({e}); replace it, or use on_error="skip"') from None
 

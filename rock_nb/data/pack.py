@@ -162,7 +162,7 @@ def add(self: Store, key: bytes, data, shape) -> bool:
         return True
 
 # %% ../../nbs/data/pack.ipynb #a17e109b
-FORMAT = 1                                   # goes up when the same settings give other pixels
+FORMAT = 2                                   # goes up when the same settings give other pixels
 FORMS = dict(raw='every pixel as it is', reduced='raw, large photographs shrunk on reading', jpeg='shrunk, and as JPEG of quality 95')   # only `raw` has the pixels of no pack
 
 def read_small(file: str,
@@ -176,7 +176,7 @@ def read_small(file: str,
             k = side/min(w, h)
             if im.format == 'JPEG': im.draft(None, (round(w*k), round(h*k)))
             im.load()
-            a = np.asarray(ImageOps.exif_transpose(to_rgb(im)))
+            a = np.asarray(to_rgb(ImageOps.exif_transpose(im)))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError): return read_image(file)   # says what is wrong
     k = side/min(a.shape[:2])
     return to_size(a, *(round(n*k) for n in a.shape[:2])) if k < 1 else a

@@ -6,7 +6,7 @@
 __all__ = ['CLASSES', 'PROPERTIES', 'LOOKS', 'CONFUSED', 'NUISANCES', 'CONTEST', 'FORMAT', 'noise', 'clouds', 'bent', 'grains',
            'bands', 'spots', 'veins', 'patches', 'look', 'minerals', 'rock', 'outline', 'ground', 'lit', 'camera',
            'bar', 'finger', 'dust', 'moved', 'gravel', 'sides', 'draw', 'counts', 'plan', 'jpeg', 'tables', 'is_sample',
-           'make', 'find_data']
+           'make', 'has_photos', 'find_data']
 
 # %% ../../nbs/data/sample.ipynb #70e6af54
 import os, shutil
@@ -18,6 +18,7 @@ import pandas as pd
 
 from .. import core
 from ..core import BadInput, choose, lock, progress, read_json, rng, write_csv, write_json
+from .table import ENDINGS
 
 # %% ../../nbs/data/sample.ipynb #b32ea278
 def noise(r: np.random.Generator,  # where the numbers come from
@@ -397,12 +398,18 @@ def make(root: str | Path,          # folder of the data set; a relative path co
     return root
 
 # %% ../../nbs/data/sample.ipynb #abb5cc76
+def has_photos(folder: Path) -> bool:
+    "Whether a folder has a table, or photographs in folders of its own: those that were drawn don't count."
+    if (folder/'train.csv').exists(): return True
+    inside = [d for d in folder.iterdir() if d.is_dir() and not d.name.startswith('.') and not (d/'sample.json').exists()] if folder.is_dir() else []
+    return any(os.path.splitext(f)[1].lower() in ENDINGS for d in inside for _, _, files in os.walk(d, followlinks=True) for f in files)
+
 def find_data(data: str | Path | None = None,  # a data folder or CSV file; None: `data/`, else generated photographs
              ) -> Path:
     "Where the photographs are."
     if data is not None and not core.resolve(data).exists(): raise BadInput(f'no data folder {core.resolve(data)}; give `data` a folder with one folder of photographs per class')
     if data is not None: return core.resolve(data)
     own = core.root()/'data'
-    if not core.in_test() and any((own/n).exists() for n in ('train', 'train.csv')): return own
+    if not core.in_test() and has_photos(own): return own
     if not core.in_test(): return make(own/'sample', n=240, n_test=80)
     return make(core.outputs()/'sample', n=84, n_test=21, size=(40, 60))

@@ -66,12 +66,12 @@ def split(frame: pd.DataFrame,         # the training table; its `fold` column i
     if n_folds: frame['fold'] = kfold(frame, n_folds, seed)
     if 'fold' not in frame:
         if test_fold is not None: raise BadInput('`test_fold` needs folds: give `folds` a number or a CSV with a fold column')
-        return frame.assign(part=np.where(holdout(frame, valid, seed), 'valid', 'train'))
+        return check_parts(frame.assign(part=np.where(holdout(frame, valid, seed), 'valid', 'train')))
     known = sorted(frame.fold.unique())
     for name, f in dict(fold=fold, test_fold=test_fold).items():
         if f is not None and f not in known: raise BadInput(f"{name} {f} doesn't exist; the folds are {', '.join(map(str, known))}")
     if fold == test_fold: raise BadInput(f'fold {fold} can be for validation or for test, not for both')
-    part = np.select([frame.fold == fold, frame.fold == (-1 if test_fold is None else test_fold)], ['valid', 'test'], 'train')
+    part = np.select([frame.fold == fold, frame.fold.eq(test_fold) & (test_fold is not None)], ['valid', 'test'], 'train')      # so the fold -1 of scikit-learn's PredefinedSplit is always learned
     return check_parts(frame.assign(part=part))
 
 # %% ../../nbs/data/split.ipynb #39db5cc7

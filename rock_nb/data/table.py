@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NOT_PHOTOS', 'ENDINGS', 'OWN', 'COLUMNS', 'list_images', 'Data', 'fingerprint', 'folder_label', 'joint', 'from_paths',
-           'class_folders', 'rename_columns', 'locate', 'read_csv', 'whole_numbers', 'read_test', 'read_train',
-           'with_folds', 'read_data']
+           'class_folders', 'rename_columns', 'locate', 'read_csv', 'labelled', 'whole_numbers', 'read_test',
+           'read_train', 'with_folds', 'known_labels', 'read_data']
 
 # %% ../../nbs/data/table.ipynb #605ac666
 import hashlib, os, sys
@@ -100,9 +100,10 @@ def from_paths(paths: list[str],            # relative paths
 
 # %% ../../nbs/data/table.ipynb #079de359
 def class_folders(root: Path, label: Callable | None = None, level: int = 0, below: str = '') -> pd.DataFrame:
-    "The table of `root/below`, whose folders are classes, except for `root/test`, which `read_test` reads; an empty class folder is a `BadInput`."
-    top, other = root/below, () if below else ('test',)
+    "The table of `root/below`, whose folders are classes, except for `root/test`, which `read_test` reads, and photographs that were drawn; an empty class folder is a `BadInput`."
+    top = root/below
     if not top.is_dir(): raise BadInput(f"no data folder {top}; give `data` a folder with one folder of photographs per class")
+    other = [] if below else [d.name for d in top.iterdir() if d.name == 'test' or (d/'sample.json').exists()]
     paths = [p for p in list_images(top) if not p.startswith(tuple(f'{d}/' for d in other))]
     if not paths: raise BadInput(f'no photograph below {top}; expected one folder of photographs per class there')
     used = {p.split('/')[0] for p in paths}
@@ -149,6 +150,12 @@ def read_csv(file: Path,           # has a column of paths
     return frame.assign(path=found)
 
 # %% ../../nbs/data/table.ipynb #e4a8de5d
+def labelled(frame: pd.DataFrame,   # of `read_csv`
+             label: Callable) -> pd.DataFrame:
+    "A table with what the function says of each path, in the place of columns of the same name."
+    facts = from_paths(list(frame.path), label)
+    return frame.drop(columns=[c for c in facts if c != 'path' and c in frame]).merge(facts, on='path')
+
 def whole_numbers(values: pd.Series, where: str) -> pd.Series:
     "Text as whole numbers; anything else is a `BadInput` that names it."
     numbers = pd.to_numeric(values, errors='coerce')
@@ -174,6 +181,7 @@ def read_train(root: Path, label: Callable | None = None, level: int = 0) -> pd.
     "The training table of a data folder: `train.csv` (a column of classes, or of attributes), else class folders below `train/`, else class folders."
     if (root/'train.csv').exists():
         frame = read_csv(root/'train.csv', folders=('', 'train'))
+        if label: frame = labelled(frame, label)
         if 'label' not in frame:
             labels = joint(frame) if set(frame) - set(OWN) else frame.path
             if labels.nunique() > len(frame)/2: raise BadInput(f"{root}/train.csv has no column of classes; name it one of: {', '.join(COLUMNS['label'])}")
@@ -188,15 +196,21 @@ def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     except (OSError, ValueError) as e: raise BadInput(f'{file} is no readable CSV file: {e}') from None
     for c in ('path', 'fold'):
         if c not in given: raise BadInput(f'{file} has no column {c!r}; expected path, fold and perhaps group')
-    given = given[[c for c in ('path', 'fold', 'group') if c in given]].drop_duplicates()
+    given = given.assign(fold=whole_numbers(given.fold, f'{file}, column fold'))[[c for c in ('path', 'fold', 'group') if c in given]].drop_duplicates()
     if (twice := given.path.duplicated()).any(): raise BadInput(f'{file} has two folds or groups for {given.path[twice].iloc[0]}; each photograph needs one')
     given = given.set_index('path')
-    given['fold'] = whole_numbers(given.fold, f'{file}, column fold')
     missing = frame.path[~frame.path.isin(given.index)]
     if len(missing): raise BadInput(f'{file} has no row for {missing.iloc[0]} ({len(missing)} photographs in all); paths must count from the data folder')
     return frame.drop(columns=[c for c in given if c in frame]).join(given, on='path')
 
 # %% ../../nbs/data/table.ipynb #87217977
+def known_labels(test: pd.DataFrame, classes, file) -> pd.DataFrame:
+    "A test table whose labels are classes that are learned; without the column if it is empty."
+    if (test.label == '').all(): return test.drop(columns='label')
+    odd = test[~test.label.isin(classes)]
+    if len(odd): raise BadInput(f"{file} has the class {odd.label.iloc[0]!r} for {odd.path.iloc[0]}; the classes are {', '.join(classes)} (leave the column out if nobody knows)")
+    return test
+
 def read_data(source: str | Path,              # a data folder, or a CSV file with paths and classes
               folds: str | Path | None = None, # CSV with path, fold and perhaps group
               label: Callable | None = None,   # relative path -> label, or a mapping with label, group, attributes
@@ -206,11 +220,14 @@ def read_data(source: str | Path,              # a data folder, or a CSV file wi
     src = resolve(source)
     if src.is_file():
         train, test, root = read_csv(src), None, src.parent
-        if 'label' not in train: train = from_paths(list(train.path), label or folder_label(level))
+        if label or 'label' not in train: train = labelled(train, label or folder_label(level))
     elif src.is_dir(): train, test, root = read_train(src, label, level), read_test(src), src
     else: raise BadInput(f'no data folder {src}; give `data` a folder with one folder of photographs per class')
     if folds is not None: train = with_folds(train, resolve(folds))
+    if train.empty: raise BadInput(f'{src} names no photograph; give each one a line')
+    if 'group' in train: train['group'] = train.group.where(train.group.notna() & (train.group != ''), train.path)      # one without a group is alone
     data = Data(root, train.sort_values('path', ignore_index=True), test, next(iter(root.glob('sample_submission.csv')), None))
+    if test is not None and 'label' in test: data = replace(data, test=known_labels(test, data.classes, f'{root}/test.csv'))
     if '' in data.classes: raise BadInput(f"{src}: {train.path[train.label == ''].iloc[0]} has an empty class")
     if len(data.classes) < 2: raise BadInput(f'{src} has one class only ({data.classes[0]}); there must be two or more to tell apart')
     return data

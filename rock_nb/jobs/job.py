@@ -129,7 +129,8 @@ def check_places(given: dict) -> dict:
 def portable(given: dict) -> dict:
     "The same with paths inside the project written relative to it."
     near = lambda v: Path(v).relative_to(core.root()).as_posix() if isinstance(v, str) and Path(v).is_absolute() and Path(v).is_relative_to(core.root()) else v
-    return {k: near(v) if k in PATHS else v for k, v in given.items()}
+    code = lambda v: ':'.join([near(v.rpartition(':')[0]), v.rpartition(':')[2]]) if isinstance(v, str) else v
+    return {k: near(v) if k in PATHS else code(v) if k in CODE else v for k, v in given.items()}
 
 # %% ../../nbs/jobs/job.ipynb #30c4835e
 def id_of(folder: Path) -> str:

@@ -363,8 +363,8 @@ def match_answers(predictions, labels,    # CSV files
     classes = tuple(sorted(set(truth.label) if classes is None else classes))
     for frame, where in ((truth, labels), (said, predictions)):
         if (odd := ~frame.label.isin(classes)).any(): raise BadInput(f"{where} has the class {frame.label[odd].iloc[0]!r} for {frame[key][odd].iloc[0]!r}; the classes are {', '.join(classes)}")
-    number = lambda names: pd.Index(classes).get_indexer(names)
-    return number(truth.label), number(said.set_index(key).label.reindex(truth[key])), classes, truth.group.to_numpy() if 'group' in truth else None
+    number, groups = lambda names: pd.Index(classes).get_indexer(names), truth.group.where(truth.group != '', truth[key]).to_numpy() if 'group' in truth else None      # one without a group is alone
+    return number(truth.label), number(said.set_index(key).label.reindex(truth[key])), classes, groups
 
 # %% ../../nbs/judge/compare.ipynb #c4873a11
 def score_files(predictions, labels,         # CSV files: id or path, class

@@ -255,9 +255,9 @@ def learn(job: Job,
             if first() and row['valid_f1'] > max((h['valid_f1'] for h in point.history), default=-1): save_weights(job.run.best, point.stage.judged)
             point.history.append(row)
             turn(job, point)
+            if first(): note_timing(job.run, timing)      # first: a line too many is written over, one too few is missed
             save(job, point)
             if first():
-                note_timing(job.run, timing)
                 if show: show(pd.DataFrame(point.history), table)
     take_best(job)
     return pd.DataFrame(point.history)

@@ -83,7 +83,7 @@ def ours(where: Path, folds, test_fold: int, fold: int, seed: int, out: Path, ve
 
 def fastai(where: Path, folds, test_fold: int, fold: int, seed: int, out: Path, python: str, arch: str, size: int = 224, epochs: int = 5) -> dict:   # seconds, f1, tta
     "Let fastai's `fine_tune` learn from the same photographs and the same weights."
-    data, parts, _ = split_data(where, folds, fold, test_fold, out=out)
+    data, parts, _ = split_data(where, folds, fold, test_fold, seed=seed, out=out)
     model = build(arch, len(data.classes), find_weights(arch))
     mean, std = statistics('model', model)
     seen, test = parts[parts.part != 'test'], parts[parts.part == 'test']

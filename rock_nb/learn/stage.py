@@ -87,7 +87,8 @@ class Stage:
     def parts(self) -> dict: return {n: p for n in ('optimizer', 'schedule', 'scaler', 'average') if (p := getattr(self, n)) is not None}
     def state_dict(self) -> dict: return {n: p.state_dict() for n, p in self.parts.items()} | dict(steps=self.steps)
     def load_state_dict(self, state: dict):
-        for n, p in self.parts.items(): p.load_state_dict(state[n])
+        for n, p in self.parts.items():
+            if n != 'scaler' or state[n]: p.load_state_dict(state[n])      # that of another precision is empty: the run began on another machine
         self.steps = state['steps']
 
 # %% ../../nbs/learn/stage.ipynb #3c5552c9

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from .. import core
@@ -54,6 +55,7 @@ def execute(step: Step,
     except PapermillExecutionError as e:
         os.replace(hidden, step.record)
         raise StepFailed(f'{step.name} stopped in cell {e.cell_index} of {step.record} with {e.ename}: {e.evalue}. Mend that, then go on with: {go_on}') from None
+    except DeadKernelError: raise StepFailed(f'{step.name} was killed, perhaps for want of memory; what it did is in {hidden}. Give it a smaller batch_size or fewer workers, then go on with: {go_on}') from None
     os.replace(hidden, step.record)
 
 def command(module: str, given: dict) -> str:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PACKAGES', 'STATS', 'check_arch', 'Weights', 'from_package', 'from_cache', 'from_hub', 'find_weights',
            'settle_weights', 'read_state', 'by_order', 'from_oblong', 'at_size', 'load_weights', 'near_zero', 'create',
-           'refusal', 'build', 'resize', 'statistics']
+           'refusal', 'build', 'statistics']
 
 # %% ../../nbs/model/build.ipynb #e3e95073
 import difflib, importlib.util, math, os, socket, sys
@@ -137,10 +137,11 @@ def load_weights(model: nn.Module, file: str) -> bool:   # whether the head was 
     state = at_size(by_order(read_state(file), whole), model, file)
     heads, own = head_names(model), model.state_dict()
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
-    lacking = [k for k in own if k not in fits and not k.startswith(heads)]
+    empty = [k for k in own if k not in fits and not k.endswith('num_batches_tracked')]      # which files from before 2018 lack, and nothing needs
+    lacking = [k for k in empty if not k.startswith(heads)]
     if lacking: raise BadInput(f'{file} does not fit {cfg["architecture"]}: {len(lacking)} tensors are missing or of another shape, first {lacking[0]}')
     model.load_state_dict(fits, strict=False)
-    return len(fits) == len(own)
+    return not empty
 
 # %% ../../nbs/model/build.ipynb #f44a899d
 def near_zero(model: nn.Module, std: float = .01) -> nn.Module:
@@ -185,16 +186,6 @@ def build(arch: str,                # a timm name
         whole = load_weights(model, weights.file) if weights.file else weights.kind == 'random'
         if not whole: near_zero(model)
     return model.to(memory_format=torch.channels_last)
-
-# %% ../../nbs/model/build.ipynb #bb175bd1
-def resize(model: nn.Module,
-           img_size,             # pixels, or height and width
-          ) -> nn.Module:        # the same network; position embeddings are new parameters of another shape
-    "Make a network ready for images of another size."
-    size = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
-    if hasattr(model, 'set_input_size'): model.set_input_size(img_size=size)
-    elif model.pretrained_cfg.get('fixed_input_size'): raise BadInput(f"{model.pretrained_cfg['architecture']} cannot change its input size while it trains; give all phases the same img_size")
-    return model
 
 # %% ../../nbs/model/build.ipynb #538f8abe
 STATS = dict(half=((.5,)*3, (.5,)*3), imagenet=((.485, .456, .406), (.229, .224, .225)))
