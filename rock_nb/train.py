@@ -132,7 +132,6 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any o
             deterministic=False,   # the same bits on a GPU each time, slower; on a CPU they are the same anyway
             **given) -> Plan:   # fields of the recipe
     "Check everything that was given, then build what will train."
-    check_number('every', every, 0, 1e9)
     options = dict(version=version, data=data, out=out, run=run, scale=scale, folds=folds, fold=fold, test_fold=test_fold, on_error=on_error, label=label, level=level,
                    shift=shift, workers=workers, device=device, every=every, track=track, pack=pack, deterministic=deterministic, **given)
     starts = {k: v for k, v in dict(nproc=nproc, nnodes=nnodes, rdzv=rdzv).items() if v is not None}; many = bool(starts) and world() == 1
@@ -160,6 +159,7 @@ def count_processes(nproc=1, nnodes=1, rdzv=None) -> int:
 # %% ../nbs/03_train.ipynb #8a8b2a6a
 def with_job(plan: Plan, device: torch.device, out=None, every: float = 300., deterministic: bool = False, track=None, pack: str = 'auto') -> Plan:
     "The plan with its job; the run folder gets its split and its environment."
+    check_number('every', every, 0, 1e9)
     weights = plan.weights if first() else Weights('random', 'sent by the first process')
     plan.tracker = make_trackers(track or '' if first() else '', plan.run, to_dict(plan.recipe))
     plan.job, speeds = make_job(plan.recipe, plan.run, plan.data, plan.parts, weights, device, plan.codes, plan.workers, out, plan.processes, every, deterministic, pack)
