@@ -408,8 +408,9 @@ class Graph(nn.Module):
 def check_graph(networks: list[Network], views, takes: str, gives: str):
     "A `BadInput` unless these networks can be one graph."
     choose(takes, TAKES, 'input'); choose(gives, GIVES, 'output')
+    sees = lambda n: (n.size, n.classes, n.recipe.square, n.bare)
     for n in networks[1:]:
-        if (n.size, n.classes, n.recipe.square, n.bare) != (networks[0].size, networks[0].classes, networks[0].recipe.square, networks[0].bare): raise BadInput(f'{n.name} and {networks[0].name} want to see different things, so they cannot be one graph; export them one by one')
+        if sees(n) != sees(networks[0]): raise BadInput(f'{n.name} and {networks[0].name} want to see different things, so they cannot be one graph; export them one by one')
     if gives == 'logits' and len(networks)*len(views) > 1: raise BadInput('a mean of probabilities has no logits; give `gives` probabilities, or one run and one view')
     stats = [tuple(n.normalise.scale.flatten().tolist() + n.normalise.shift.flatten().tolist()) for n in networks]
     if takes == 'float' and len(set(stats)) > 1: raise BadInput('these runs normalise differently, so they cannot share normalised input; give `takes` uint8')

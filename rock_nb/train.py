@@ -101,7 +101,7 @@ def survey(version, data, out, run, scale, folds, fold, test_fold, on_error, lab
     folder = Run(core.outputs(out)/core.folder_name(run or run_name(version, given | dict(fold=fold, test_fold=test_fold, shift=shift))))
     weights = settle_weights(find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
     found, parts, skipped = split_data(where, folds, fold, test_fold, recipe.valid, recipe.seed, on_error, label and named_function(label), level, out)
-    if test_fold is None and found.test is not None and 'label' not in found.test: check_sample(found.sample, read_test(found.root).id)
+    if found.sample and test_fold is None and found.test is not None and 'label' not in found.test: check_sample(found.sample, read_test(found.root).id)
     if shift: parts = shift_labels(parts, shift)
     found, parts, codes = at_target(found, parts, recipe.target)
     record = dict(recipe=to_dict(recipe), scale=scale, classes=list(found.classes), data=fingerprint(found), start='random' if weights.kind == 'random' else 'pretrained',

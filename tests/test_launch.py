@@ -71,7 +71,7 @@ def test_killed_papermill_leaves_nobody(run, mark, tmp_path):
     assert len(alive(mark)) >= 7    # papermill, kernel, agent, two ranks, two loader workers
     p.kill()
     p.wait()
-    print(f'{until(lambda: not alive(mark), 30):.1f} s')
+    print(f'{until(lambda: not alive(mark), 15):.1f} s')
 
 
 def test_killed_papermill_of_03_train_leaves_nobody(sample, mark, tmp_path):
@@ -82,7 +82,7 @@ def test_killed_papermill_of_03_train_leaves_nobody(sample, mark, tmp_path):
     assert len(alive(mark)) >= 5
     p.kill()
     p.wait()
-    until(lambda: not alive(mark), 30)
+    until(lambda: not alive(mark), 15)
 
 
 def test_interrupted_cell_leaves_nobody(run, mark):
@@ -93,9 +93,9 @@ def test_interrupted_cell_leaves_nobody(run, mark):
         until(lambda: rows(run) > 1)
         assert len(alive(mark)) >= len(before) + 5
         km.interrupt_kernel()
-        reply = kc.get_shell_msg(timeout=60)
+        reply = kc.get_shell_msg(timeout=20)
         assert reply['content']['status'] == 'error' and reply['content']['ename'] == 'KeyboardInterrupt'
-        until(lambda: set(alive(mark)) <= before, 20)
+        until(lambda: set(alive(mark)) <= before, 5)
     finally:
         kc.stop_channels()
         km.shutdown_kernel(now=True)

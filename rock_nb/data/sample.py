@@ -401,7 +401,7 @@ def make(root: str | Path,          # folder of the data set; a relative path co
 def has_photos(folder: Path) -> bool:
     "Whether a folder has a table, or photographs in folders of its own: those that were drawn don't count."
     if (folder/'train.csv').exists(): return True
-    inside = [d for d in folder.iterdir() if d.is_dir() and not d.name.startswith('.') and not (d/'sample.json').exists()] if folder.is_dir() else []
+    inside = [d for d in folder.iterdir() if d.is_dir() and not d.name.startswith('.') and not is_sample(d)] if folder.is_dir() else []
     return any(os.path.splitext(f)[1].lower() in ENDINGS for d in inside for _, _, files in os.walk(d, followlinks=True) for f in files)
 
 def find_data(data: str | Path | None = None,  # a data folder or CSV file; None: `data/`, else generated photographs

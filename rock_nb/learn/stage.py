@@ -58,8 +58,8 @@ def keepers(stage) -> dict[str, Kept]:   # for 'train' and 'valid'; neither if t
     def make(x):      # always of as many images, for how many they are may change the last bits
         more = x[:1].expand(max(0, job.recipe.batch_size - len(x)), -1, -1, -1)
         return stage.prefix(job.normalise(torch.cat([x, more]).to(job.device, non_blocking=True)))[:len(x)]
-    share = dict(valid=sum(map(len, stage.valid.batch_sampler)) if 'valid' in fixed else 0)      # which is the same in each epoch
-    return {part: Kept(make, len(loaders[part].dataset), spare_memory(job.device)/16, share.get(part)) for part in fixed}
+    share = lambda part: sum(map(len, stage.valid.batch_sampler)) if part == 'valid' else None      # of validation each process sees the same in each epoch
+    return {part: Kept(make, len(loaders[part].dataset), spare_memory(job.device)/16, share(part)) for part in fixed}
 
 # %% ../../nbs/learn/stage.ipynb #0d6d85a3
 class Stage:
