@@ -120,7 +120,7 @@ def look(self: Dashboard) -> dict:   # part -> its content
         jobs, workers = status(self.queue)
         said, shown = job_view(jobs)
         found |= dict(jobs=as_html(shown, 'Jobs', said), workers=as_html(worker_view(workers), 'Workers', '' if len(workers) else 'none; start one with `rock-queue work`'))
-    except BadInput as e: self.queue = None; found |= dict(jobs=as_html(pd.DataFrame(), 'Jobs', str(e)), workers='')
+    except Exception as e: self.queue = None; found |= dict(jobs=as_html(pd.DataFrame(), 'Jobs', str(e) if isinstance(e, BadInput) else f'{type(e).__name__}: {e}'), workers='')      # runs are shown all the same
     found |= dict(runs=as_html(run_view(runs, self.out), 'Runs', '' if runs else f'none in {self.out}'), machine=as_html(machine_load(self.out).to_frame().T.set_axis(['']), 'This machine'))
     state = [(r.path, moved(r)) for r in runs]
     if state != self.drawn: self.drawn = state; found['curves'] = as_png(plot_runs(runs))

@@ -15,18 +15,19 @@ import pandas as pd
 
 from . import core
 from .core import BadInput, Run, choose, listed
-from .jobs.folder import FolderQueue
+from .jobs.folder import FolderQueue, already, check_after
 from .jobs.job import KINDS, PRIORITIES, Job, Kind, job_table, new_job, read_job, worker_table
 from .jobs.worker import MODES, Worker
 
 # %% ../nbs/07_queue.ipynb #5ad3ad2a
 def training(given: dict) -> dict:
     "The parameters of a training, checked, with the name of its run."
+    from rock_nb.data.sample import find_data
     from rock_nb.learn.ladder import get_recipe
     from rock_nb.learn.recipe import OVERRIDES
     from rock_nb.train import PARAMETERS, count_processes, run_name
     for name in given: choose(name, PARAMETERS, 'parameter of a training')
-    given = {k: v for k, v in given.items() if v is not None}
+    given = dict(data=str(find_data())) | {k: v for k, v in given.items() if v is not None}      # for all workers: one that lacks these photographs shall not train on others
     if given.get('nnodes') is not None or given.get('rdzv') is not None: raise BadInput('a job is done on one machine; leave out nnodes and rdzv, and give nproc for several processes')
     count_processes(given.get('nproc', 1))
     fields = {k: v for k, v in given.items() if k in OVERRIDES}
@@ -48,9 +49,11 @@ def voting(given: dict) -> dict:
 
 def scores_of(folder: Path) -> dict:   # part -> score
     "The scores of a complete run."
+    from rock_nb.judge.submission import f1_on_test
     if not Run(folder).done: raise BadInput(f'{folder} is not complete')
     metrics = core.read_json(Run(folder).metrics)
     some = lambda m, *names: {k: m[k] for k in names if k in m}
+    if 'test' not in metrics and not core.is_ensemble(Run(folder)) and pd.notna(f1 := f1_on_test(Run(folder))): metrics['solution_f1'] = f1
     return {part: some(metrics[part], 'f1', 'accuracy', 'log_loss') for part in ('valid', 'test') if part in metrics} | some(metrics, 'epochs', 'solution_f1')
 
 # %% ../nbs/07_queue.ipynb #1c6b7f0a
@@ -96,11 +99,12 @@ def publish(queue, versions=('baseline',),   # recipes; text with commas or a li
     return publish_jobs(queue, jobs)
 
 def publish_jobs(queue, jobs: list[Job]) -> list[Job]:
-    "Put checked jobs into a queue, all or none of them where one is known already."
+    "Put checked jobs into a queue, all or none of them."
     ids = [j.id for j in jobs]
     if twice := [i for i in ids if ids.count(i) > 1]: raise BadInput(f'the job {twice[0]} is there twice; give each a `run` of its own')
     for j in jobs:
-        if known := queue.find(j.id): raise BadInput(f'the job {j.id} is in the queue already, {known.state}; delete or requeue that one, or give another run')
+        if known := queue.find(j.id): raise already(known)
+        check_after(queue, j, ids[:ids.index(j.id)])
     for j in jobs: queue.publish(j)
     return jobs
 

@@ -141,6 +141,7 @@ class Search:
 def claim_search(folder: Path, record: dict):
     "Write what is searched into its folder; a folder that holds another search is a `BadInput` that says how they differ."
     record = json.loads(json.dumps(record, default=vars))
+    if (folder/'sweep.csv').exists() and not (folder/'search.json').exists(): raise BadInput(f'{folder} holds a grid; give the search another name')
     before = core.read_json(folder/'search.json') if (folder/'search.json').exists() else record
     if differ := differences({**before, **before['given']}, {**record, **record['given']}):
         raise BadInput(f"{folder} holds another search ({'; '.join(d for d in differ if not d.startswith('given:'))}); give another name, or delete that folder")
@@ -215,7 +216,7 @@ def settle(s: Search, trial, end: dict):
     else: s.study.tell(trial.number, state=state.PRUNED if end['state'] == 'hopeless' else state.FAIL)
     table = write_trials(s)
     row = table[table.trial == trial.number].iloc[0]
-    scored, why = f', macro F1 {row.valid_f1:.4f}'*bool(pd.notna(row.valid_f1)), f": {end.get('error')}"*('error' in end)
+    scored, why = f', macro F1 {row.valid_f1:.4f}' if pd.notna(row.valid_f1) else '', f": {end.get('error')}"*('error' in end)
     print(f"trial {trial.number} {row.state}{scored}{why}; {table.state.isin(('done', 'hopeless', 'failed')).sum()} of {s.trials} have ended", flush=True)
     if len(failed := table[table.state == 'failed']) >= 3 and not (table.state == 'done').any():
         raise BadInput(f"{len(failed)} trials failed and none was done, the last: {end.get('error')}; mend that, then begin again with another name")
@@ -241,10 +242,11 @@ def write_best(folder: Path, fields: dict, scale: str, about: str):
 def drive(s: Search, way):   # way: `Here` or `Through`
     "Begin, watch and settle trials until all have ended; those that a search which is gone had begun come first."
     at_hand = running(s.study)
-    for t in at_hand: way.begin(s, t)
+    new = list(at_hand)
     while True:
         try:
-            while len(at_hand) < way.ahead and len(s.study.get_trials(deepcopy=False)) < s.trials: at_hand.append(s.study.ask()); way.begin(s, at_hand[-1])
+            while len(at_hand) < way.ahead and len(s.study.get_trials(deepcopy=False)) < s.trials: at_hand.append(s.study.ask()); new.append(at_hand[-1])
+            while new: way.begin(s, new[0]); del new[0]
             for t in list(at_hand):
                 if end := way.look(s, t): at_hand.remove(t); settle(s, t, end)
         except Away as e: print(f'{e}; waiting for it', flush=True); time.sleep(5)
@@ -252,13 +254,14 @@ def drive(s: Search, way):   # way: `Here` or `Through`
         time.sleep(way.every)
 
 # %% ../nbs/06_sweep.ipynb #7bb0fedd
-def asked_search(search, space, grid, trials, queue) -> str:   # of `SEARCHES`
+def asked_search(search, space, grid, trials, queue, prune) -> str:   # of `SEARCHES`
     "How to search, if what was given for it fits together."
     how = choose(search or ('optuna' if space else 'grid'), SEARCHES, 'search')
     if how == 'grid' and space: raise BadInput('a grid has its values in `grid`; give that instead of `space`, or search=random or optuna')
     if how != 'grid' and not space: raise BadInput(f'a {how} search needs to know what it may vary; give `space`, e.g. "lr=1e-4..3e-3:log augment=v1,v2"')
     if how != 'grid' and grid: raise BadInput(f'a {how} search varies its `space`; leave `grid` out, or put its fields into the space')
     check_number('trials', trials, 1, 100_000, whole=True)
+    if not isinstance(prune, bool): raise BadInput(f'prune {prune!r} is wrong; give True or False')
     if queue is not None and not isinstance(queue, str): raise BadInput(f'queue {queue!r} is no place; give folder, redis, redis://host:port or the path of a folder')
     return how
 
@@ -275,7 +278,7 @@ def sweep(grid=None,          # text, a dict of lists, or a list of cells (None:
           **given,            # parameters of 03_train, for all cells alike
          ) -> pd.DataFrame:   # of `sweep_table`, or `leaderboard`
     "Train every cell with every seed, or search; what is complete is skipped."
-    how, own = asked_search(search, space, grid, trials, queue), dict(grid=grid, seeds=seeds, name=name, out=out)
+    how, own = asked_search(search, space, grid, trials, queue, prune), dict(grid=grid, seeds=seeds, name=name, out=out)
     again = command('rock_nb.sweep', {k: v for k, v in (own | given).items() if v is not None})
     given, scale = located(given)
     seeds = [typed(s) if isinstance(s, str) else s for s in listed(get_recipe(scale=scale).seed if seeds is None else seeds, 'seeds')]
@@ -284,6 +287,7 @@ def sweep(grid=None,          # text, a dict of lists, or a list of cells (None:
     cells = grid if isinstance(grid, list) else grid_cells(grid or {})
     check_cells(cells, seeds, given, scale)
     if queue or prune: return search_grid(cells, seeds, folder, given, scale, queue, prune)
+    if (folder/'search.json').exists(): raise BadInput(f'{folder} holds a search; give the grid another name')
     walk = sweep_steps(cells, seeds, folder, given)
     print(f'{len(cells)} cells, {len(seeds)} seeds: {len(walk)} runs, {sum(map(complete, walk))} of them complete', flush=True)
     for i, step in enumerate(walk, 1): do(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
@@ -302,12 +306,12 @@ def find_best(how, space: dict, seeds: list, folder: Path, given: dict, scale: s
     "A random or an Optuna search."
     if len(seeds) > 1: raise BadInput(f'a {how} search trains each trial with one seed, not {len(seeds)}; give one, then the best with several in a grid')
     check_space(space, given.get('version', 'baseline'), scale, given | dict(seed=seeds[0]))
-    return conduct(Search(folder, None, how, space, given | dict(seed=seeds[0]), scale, trials, bool(prune)), queue)
+    return conduct(Search(folder, None, how, space, given | dict(seed=seeds[0]), scale, trials, prune), queue)
 
 def search_grid(cells: list[dict], seeds: list, folder: Path, given: dict, scale: str, queue, prune: bool) -> pd.DataFrame:
     "A grid through a queue or with pruning."
     places = [c | dict(seed=s) for c, s in itertools.product(cells, seeds)]
-    table = conduct(Search(folder, None, 'grid', places, given, scale, len(places), bool(prune)), queue)
+    table = conduct(Search(folder, None, 'grid', places, given, scale, len(places), prune), queue)
     table = table[table.state == 'done'].set_index('trial').sort_index()
     rows = [dict(cell=label_of(c := cells[n//len(seeds)])) | c | dict(seed=r.seed, valid_f1=r.valid_f1, test_f1=r.test_f1, minutes=r.minutes) for n, r in table.iterrows()]
     return write_sweep(pd.DataFrame(rows), folder, cells, given, scale) if rows else table
@@ -344,9 +348,10 @@ def main(argv=None):
     p.add_argument('--queue', metavar='', help='folder, redis, redis://host:port or a path: let the workers of that queue train (None: here)')
     own = ('grid', 'seeds', 'name', 'search', 'space', 'trials', 'queue', 'prune')
     given = given_options(add_options(p, [n for n in dict.fromkeys((*PARAMETERS, *OVERRIDES)) if n not in (*own, 'seed')]), argv)
+    if (where := given.get('queue', 'folder')) not in ('folder', 'redis') and '://' not in where: given['queue'] = str(Path(where).expanduser().absolute())
     try: table = sweep(**given)
     except BadInput as e: sys.exit(f'{type(e).__name__}: {e}')
-    folder = core.outputs(given.get('out'))/given.get('name', 'sweep')
+    folder = core.outputs(given.get('out'))/str(given.get('name', 'sweep'))
     print('\n' + table.to_string(float_format='{:.4g}'.format, na_rep=''), (folder/'best.py').read_text() if (folder/'best.py').exists() else '', f'table, figure and runs: {folder}', sep='\n\n')
 
 # %% ../nbs/06_sweep.ipynb #f8f501b0

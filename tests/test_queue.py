@@ -133,6 +133,29 @@ def test_workers_killed_again_and_again(kind, server, processes, tmp_path):
     if redis: assert all(len([r for r in queue.fetch(j.id).results() if r.type == r.Type.SUCCESSFUL]) == 1 for j in found)    # written once
 
 
+@pytest.mark.parametrize('kind', ['redis', 'folder'])
+def test_what_shall_be_stopped_is_not_begun_again(kind, server, tmp_path):
+    "Also where it fails, or its worker leaves, before it hears of it."
+    queue = open_queue(**(server().queue if kind == 'redis' else dict(folder=str(tmp_path / 'queue'))))
+    queue.enter()
+    queue.publish(job := nap(tmp_path / 'naps', 'long', 60))
+    for how in (dict(error='broke'), dict(error='its worker left', count=False)):
+        hold = queue.take()
+        assert queue.delete(job.id) == 'will be stopped'
+        hold.again(**how)
+        assert queue.find(job.id).state == 'stopped' and queue.take() is None
+        queue.requeue(job.id)
+    assert queue.take().job.id == job.id
+
+
+def test_a_redis_without_room_is_waited_for(server, tmp_path):
+    queue = open_queue(**server().queue)
+    queue.redis.config_set('maxmemory', 1)
+    with pytest.raises(Away, match='refuses'): queue.publish(nap(tmp_path / 'naps', 'one'))
+    queue.redis.config_set('maxmemory', 0)
+    queue.publish(nap(tmp_path / 'naps', 'one'))
+
+
 def test_a_worker_that_is_only_slow_does_no_harm(server, processes, tmp_path):
     redis, home = server(), tmp_path / 'naps'
     queue = open_queue(**redis.queue)

@@ -8,13 +8,14 @@ __all__ = ['HELD', 'MODES', 'checked', 'start', 'finish_off', 'Leave', 'carry_ou
 # %% ../../nbs/jobs/worker.ipynb #ed3b3909
 import contextlib, os, signal, subprocess, threading, time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from fastcore.basics import patch
 
 from .. import core
 from ..core import BadInput, choose
-from .folder import seize
+from .folder import ON_REQUEST, seize
 from .job import KINDS, Away, Job, Lost, Stopped, blocked, check_places, write_job
 from ..learn.launch import tail
 
@@ -111,10 +112,12 @@ def do(self: Worker, hold):
     job, log, begun = hold.job, self.queue.log(hold.job.id), time.monotonic()
     self.say(f'{job.id}: attempt {job.attempts}')
     try:
-        try: hold.beat(); tell_end(hold, log, carry_out(hold, log, lambda: self.pulse(hold)))
-        except BadInput as e: hold.end('failed', str(e), log=tail(log)[-4000:])
-        except Stopped: hold.end('stopped', 'stopped on request', log=tail(log)[-4000:])
-        except Leave: hold.again('its worker left', count=False)
+        with contextlib.suppress(Away): hold.beat()
+        try: end = partial(tell_end, hold, log, carry_out(hold, log, lambda: self.pulse(hold)))
+        except BadInput as e: end = partial(hold.end, 'failed', str(e), log=tail(log)[-4000:])
+        except Stopped: end = partial(hold.end, *ON_REQUEST, log=tail(log)[-4000:])
+        except Leave: end = partial(hold.again, 'its worker left', count=False)
+        self.patiently(end)
     except Lost as e: return self.say(f'{job.id}: given up, {e}')
     finally: self.beaten = 0.    # others shall know soon
     self.say(f'{job.id}: {self.queue_says(job.id)} after {time.monotonic() - begun:.1f} s')
@@ -162,11 +165,11 @@ def run(self: Worker) -> str:   # why it is over: refresh, stop …
 
 @patch
 def patiently(self: Worker, ask: Callable):
-    "What `ask()` gives, once the queue answers; None if this worker is to leave before."
+    "What `ask()` gives, once the queue answers; it is asked at least once, and no more if this worker is to leave."
     wait = .2
-    while not self.leaving:
+    while True:
         try: found = ask(); self.away = False; return found
         except Away as e:
             if not self.away: self.say(f'{e}; waiting for it'); self.away = True
+        if self.leaving: return 'asked to leave'
         time.sleep(wait := min(5., wait*1.5))
-    return 'asked to leave'
