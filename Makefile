@@ -9,6 +9,11 @@ GIVEN  := RECIPES:versions DATA:data FOLDS:folds FOLD:fold TEST_FOLD:test_fold A
 field   = $(word $(2),$(subst :, ,$(1)))
 OPTIONS = $(foreach g,$(GIVEN),$(if $(filter command,$(origin $(call field,$(g),1))),--$(call field,$(g),2) "$($(call field,$(g),1))"))
 
+# a variable that is none of these is a slip of the pen
+KNOWN  := PYTHON VENV $(foreach g,$(GIVEN),$(call field,$(g),1))
+ODD    := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $(v))),$(v))))
+$(if $(ODD),$(error unknown $(ODD); give some of: $(KNOWN)))
+
 .PHONY: help env demo test notebooks pytest nodiff readme lab clean
 help:
 	@echo "make demo    environment, sample photographs if data/ has none, then the whole pipeline"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FIELDS', 'PARAMETERS', 'DULL', 'FIXED', 'KNOBS', 'called', 'choose_rows', 'plot_backgrounds', 'plot_squares', 'steps',
-           'arguments', 'settings', 'described', 'always', 'draws_of', 'before', 'plot_step', 'other_steps',
+           'arguments', 'varies', 'settings', 'described', 'always', 'draws_of', 'before', 'plot_step', 'other_steps',
            'plot_epochs', 'plot_sets', 'plot_views', 'rebuild', 'plot_strengths', 'sliders', 'turn', 'workbench']
 
 # %% ../nbs/02_augment.ipynb #e9c7544f
@@ -89,15 +89,20 @@ def arguments(t: A.BasicTransform) -> dict:
     "What a transform was made with."
     return {k: v for k, v in t.to_dict()['transform'].items() if k not in ('p', '__class_fullname__')}
 
+def varies(v) -> bool:
+    "Whether an argument is a range that values are drawn from, or has such."
+    return any(map(varies, v.values())) if isinstance(v, dict) else isinstance(v, (tuple, list)) and len(v) == 2 and v[0] != v[1]
+
 def settings(t: A.BasicTransform) -> dict:
-    "The arguments of a transform that aren't as the library has them by default."
+    "What the draws of a transform come from, and the arguments that aren't as the library has them by default."
     try: usual = arguments(type(t)())
     except (TypeError, ValueError): usual = {}                   # some need arguments
-    return {k: v for k, v in arguments(t).items() if k not in DULL and v is not None and (k not in usual or usual[k] != v)}
+    return {k: v for k, v in arguments(t).items() if k not in DULL and v is not None and (k not in usual or usual[k] != v or varies(v))}
 
 def described(t: A.BasicTransform) -> str:
     "The settings of a transform in a line."
-    short = lambda v: f'{v:.3g}' if isinstance(v, (int, float)) else ' '.join(f'{k} {short(x)}' for k, x in v.items()) if isinstance(v, dict) else '…'.join(map(short, v)) if isinstance(v, (tuple, list)) else str(v)
+    several = lambda v: '…'.join(map(short, v)) if varies(v) else short(v[0]) if len({*v}) == 1 else f"({', '.join(map(short, v))})"
+    short = lambda v: f'{v:.3g}' if isinstance(v, (int, float)) else ' '.join(f'{k} {short(x)}' for k, x in v.items()) if isinstance(v, dict) else several(v) if isinstance(v, (tuple, list)) else str(v)
     return ', '.join(f'{k} {short(v)}' for k, v in settings(t).items())
 
 # %% ../nbs/02_augment.ipynb #b96d1685

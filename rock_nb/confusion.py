@@ -33,7 +33,7 @@ from .judge.compare import read_part, split_groups
 from .judge.evidence import data_of, files_of, find_files, rows_of
 from .judge.explain import (embed, f1_by, features, heat_maps, heat_sheet, label_issues, overlay, per_value, plot_f1_by, plot_map,
                                    plot_reliability, reliability, silhouettes)
-from .judge.metric import calibration_error, confused_pairs, macro_f1, per_class
+from .judge.metric import calibration_error, confused_pairs, macro_f1, per_class, short_names
 from .judge.predict import Predictions
 from .judge.vote import mismatch
 from .learn.job import photos_for
@@ -146,6 +146,7 @@ def comparable(run: Run, others: list[Run], part: str) -> tuple[dict[Run, Predic
     same, reasons = {run: read_part(run, part)}, {}
     for r in others:
         if r.path == run.path: continue
+        if r.name in [s.name for s in same]: raise BadInput(f'two runs are called {r.name}, one of them {r.path}; rename one of the folders')
         try:
             p = read_part(r, part)
             if reason := mismatch(same[run], p): reasons[r.name] = reason
@@ -170,12 +171,13 @@ def plot_comparison(board: pd.DataFrame,  # of `comparison`
     "Macro F1 of runs as bars, F1 of each class as a heat map."
     per = board.filter(like='F1 ').astype(float).rename(columns=lambda c: c[3:])
     names, row = labels_of(board.index)
-    fig, (left, right) = panels(4.2 + .8*per.shape[1], 1.5 + row*len(board), 2, width_ratios=(3, .9*per.shape[1]))
+    few, wide = per.shape[1] <= 15, per.shape[1]*(.8 if per.shape[1] <= 15 else .2)
+    fig, (left, right) = panels(4.2 + wide, (1.5 if few else 2.2) + row*len(board), 2, width_ratios=(3, 1.1*wide))
     bars = left.barh(names, board.f1, color=['C1' if f == board.f1.max() else 'C0' for f in board.f1])
     left.bar_label(bars, [f' {f:.4f}' for f in board.f1], fontsize=8); left.invert_yaxis()
-    left.set(xlim=(0, min(1.25, 1.35*board.f1.max() + .01)), title='macro F1'); left.tick_params(axis='y', labelsize=8)
-    sns.heatmap(per, annot=True, fmt='.2f', cmap='Blues', vmin=0, vmax=1, cbar=False, ax=right, annot_kws=dict(size=8), yticklabels=False)
-    right.set(title='F1 of each class', xlabel='', ylabel=''); right.tick_params(axis='x', rotation=30, labelsize=8)
+    left.set(xlim=(0, min(1.25, 1.35*board.f1.max() + .01)), title='macro F1 (orange: the best)'); left.tick_params(axis='y', labelsize=8)
+    sns.heatmap(per, annot=few, fmt='.2f', cmap='Blues', vmin=0, vmax=1, cbar=False, ax=right, annot_kws=dict(size=8), yticklabels=False, xticklabels=short_names(per))
+    right.set(title='F1 of each class', xlabel='', ylabel=''); right.tick_params(axis='x', rotation=30 if few else 90, labelsize=8)
     return fig
 
 # %% ../nbs/04_confusion.ipynb #54d30a6f

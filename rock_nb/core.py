@@ -190,7 +190,8 @@ def lock(path: str | Path,   # a folder
     with open(Path(path)/'.lock', 'w') as f:
         try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError: raise BadInput(f'the {what} {path} is being written by another process; wait for it or give another name') from None
-        yield
+        try: yield
+        finally: fcntl.flock(f, fcntl.LOCK_UN)     # for children that have the file too, such as loader workers
 
 # %% ../nbs/00_core.ipynb #9c2e0246
 def git_commit() -> str | None:

@@ -20,6 +20,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from PIL import Image
 
 from . import core
+from .core import BadInput
 from .data.audit import audit, group_duplicates
 from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
@@ -29,7 +30,7 @@ from .data.target import named_function
 from .learn.ladder import get_recipe
 
 # %% ../nbs/01_eda.ipynb #334d3a59
-PARAMETERS = ('data', 'out', 'folds', 'fold', 'test_fold', 'label', 'level', 'valid', 'seed', 'n_sheet', 'n_odd')
+PARAMETERS = ('data', 'out', 'folds', 'fold', 'test_fold', 'label', 'level', 'version', 'valid', 'seed', 'n_sheet', 'n_odd')
 
 # %% ../nbs/01_eda.ipynb #b373b211
 TEST = '(test)'   # stands in the class column for photographs without a class
@@ -97,9 +98,9 @@ def plot_sizes(photos: pd.DataFrame,
     else: scatter.hexbin(ok.width, ok.height, xscale='log', yscale='log', bins='log', gridsize=50, mincnt=1, cmap='Blues')
     scatter.set(xlabel='width, pixels', ylabel='height, pixels')
     for ax, what in ((side, 'side'), (ratio, 'ratio')): sns.histplot(x=ok[what], bins=40, log_scale=True, ax=ax, lw=0); ax.set(ylabel='photographs')
-    for m in marks: side.axvline(m, color='C3', lw=1, label=f'below {m}: {(ok.side < m).mean():.0%}')
+    for i, m in enumerate(marks): side.axvline(m, color=f'C{i + 1}', lw=1, label=f'below {m}: {(ok.side < m).mean():.0%}')
     side.legend(frameon=False, fontsize=8); side.set_xlabel('shorter side, pixels')
-    ratio.axvline(1, color='C3', lw=1); ratio.set_xlabel(f'width : height ({((ok.ratio > 2) | (ok.ratio < .5)).mean():.1%} beyond 2 : 1)')
+    ratio.axvline(1, color='.4', lw=1); ratio.set_xlabel(f'width : height ({((ok.ratio > 2) | (ok.ratio < .5)).mean():.1%} beyond 2 : 1)')
     for axis in (scatter.xaxis, scatter.yaxis, side.xaxis, ratio.xaxis): plain_log(axis)
     return fig
 

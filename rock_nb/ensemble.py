@@ -28,9 +28,9 @@ from .judge.combine import line_up
 from .judge.compare import split_groups
 from .judge.evidence import data_of
 from .judge.jury import Answer, Jury, Way, answer_of, cross_folds, decision_file, fit_jury, nested_jury, plain, stages
-from .judge.metric import summary
+from .judge.metric import short_names, summary
 from .judge.predict import Predictions, load_predictions, save_predictions
-from .judge.submission import solution_f1, write_submission
+from .judge.submission import solution_f1, with_all_tests, write_submission
 from .judge.vote import from_probs, vote_files, votes
 from .train import fit
 
@@ -55,6 +55,8 @@ def check_members(members: list[Run]) -> list[Run]:
         if is_ensemble(r) and not is_folds(r): raise BadInput(f'{r.name} is an ensemble itself; name the runs that it was made of')
     paths = [r.path.resolve() for r in members]
     if twice := [r.name for r, p in zip(members, paths) if paths.count(p) > 1]: raise BadInput(f'the run {twice[0]} is named twice; give it a greater weight instead')
+    names = [r.name for r in members]
+    if twice := [r for r in members if names.count(r.name) > 1]: raise BadInput(f'{twice[0].path} and {twice[1].path} have the same name; rename one of the folders')
     return members
 
 # %% ../nbs/05_ensemble.ipynb #d71ca959
@@ -196,12 +198,12 @@ def plot_per_class(table: pd.DataFrame,  # classes down, voters across, the ense
                    name: str = '',       # of `beside`
                   ) -> Figure:
     "A dot for each voter and class, the ensemble as a diamond."
-    (fig, [ax]), x, k = panels(9, 3), np.arange(len(table)), len(table.columns) - 1
+    (fig, [ax]), x, k = panels(max(9, .22*len(table)), 3), np.arange(len(table)), len(table.columns) - 1
     labels, _ = labels_of(table.columns)
     if beside is not None: ax.bar(x, beside.reindex(table.index), width=.7, color='.88', label=name)
     for i, c in enumerate(table.columns[:-1]): ax.plot(x + .4*((i + 1)/(k + 1) - .5), table[c], 'o', ms=5, alpha=.8, label=labels[i])
     ax.plot(x, table.iloc[:, -1], 'D', color='k', ms=6, label=labels[-1])
-    ax.set_xticks(x, table.index, fontsize=8, rotation=20 if sum(map(len, table.index)) > 60 else 0); ax.set_ylim(-.03*ax.get_ylim()[1], None); ax.set_title(title, fontsize=10); ax.grid(axis='y', alpha=.25)
+    ax.set_xticks(x, short_names(table.index), fontsize=8, rotation=90 if len(table) > 20 else 20 if sum(map(len, table.index)) > 60 else 0); ax.set_xlim(-.7, len(table) - .3); ax.set_ylim(-.03*ax.get_ylim()[1], None); ax.set_title(title, fontsize=10); ax.grid(axis='y', alpha=.25)
     ax.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     return fig
 
@@ -237,9 +239,9 @@ def scored(run: Run, data: Data) -> dict:   # `solution_f1`, where the answers a
     return {} if np.isnan(f1) else dict(solution_f1=f1)
 
 def copy_sources(run: Run, member: Run):
-    "Let an ensemble's folder say, as its member's does, which photographs there were and where."
+    "Let an ensemble's folder say, as its member's does, which photographs there were and where; not what the member said of them."
     for f in (member.split, member.path/'oof.csv'):
-        if f.exists(): core.write_text(run.path/f.name, f.read_text(encoding='utf-8'))
+        if f.exists(): core.write_csv(run.path/f.name, pd.read_csv(f, dtype=str, keep_default_na=False).drop(columns=['predicted', 'probability'], errors='ignore'))
     if member.environment.exists(): core.write_json(run.environment, core.environment() | dict(data=core.read_json(member.environment)['data']))
 
 def clear(run: Run):
@@ -320,7 +322,8 @@ def vote_with_files(files, runs=None, weights=None, data=None, name: str = 'ense
         if as_asked(run, record): return run
         clear(run)
         core.write_json(run.recipe, record); core.write_json(run.environment, core.environment() | dict(data=str(of.root)))
-        core.write_csv(run.submission, frame)
+        if of.test is None: core.write_csv(run.submission, frame)
+        else: write_submission(run.submission, frame.iloc[:, 0], frame.iloc[:, 1], with_all_tests(of))
         core.write_json(run.metrics, scored(run, of) | dict(members=len(members), files=len(voters) - len(members)))
     return run
 

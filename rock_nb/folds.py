@@ -23,7 +23,7 @@ from .data.sample import find_data
 from .data.split import folds_of, split, split_data
 from .data.table import Data, read_data
 from .data.target import at_target, named_function
-from .judge.metric import per_class
+from .judge.metric import per_class, short_names
 from .judge.predict import Predictions, load_predictions, save_predictions
 from .judge.submission import score_submission, solution_of, with_all_tests, write_submission
 from .judge.vote import hard_vote, soft_vote
@@ -114,7 +114,8 @@ def plot_folds(runs: list[Run],
                oof: Predictions | None = None,   # once there are any
                title: str = '') -> Figure:
     "Macro F1 of each fold over the epochs, and F1 of each class: of each fold's best epoch, and out of fold."
-    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2), dpi=80, layout='constrained', width_ratios=(2, 3))
+    k = 0 if oof is None else len(oof.classes)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(4 + max(6, .22*k), 3.2), dpi=80, layout='constrained', width_ratios=(4, max(6, .22*k)))
     plt.close(fig)
     per = pd.Series(dtype=float)
     for i, r in enumerate(runs):
@@ -124,7 +125,7 @@ def plot_folds(runs: list[Run],
         per = best.filter(like='f1_').rename(lambda c: c[3:])
         right.plot(np.arange(len(per)) + .08*(i - len(runs)/2 + .5), per.astype(float), f'C{i}o', ms=5, alpha=.8)
     if oof is not None: right.plot(np.arange(len(oof.classes)), per_class(oof.labels, oof.preds, oof.classes).f1, 'kD', ms=6, mfc='none', label='out of fold'); right.legend(frameon=False, fontsize=8)
-    right.set_xticks(range(len(per)), per.index, fontsize=8, rotation=20); right.set(ylim=(-.03, 1.03), title='F1 of each class')
+    right.set_xticks(range(len(per)), short_names(per.index), fontsize=8, rotation=20 if len(per) <= 12 else 90); right.set(ylim=(-.03, 1.03), title='F1 of each class')
     left.set(ylim=(0, 1), xlabel='epoch', title='macro F1, validation'); left.xaxis.set_major_locator(MaxNLocator(integer=True)); left.legend(frameon=False, fontsize=8)
     for ax in (left, right): ax.grid(alpha=.25); ax.spines[['top', 'right']].set_visible(False)
     fig.suptitle(title)

@@ -16,7 +16,7 @@ from .core import BadInput, Run, choose
 from .data.sample import find_data
 from .data.target import from_anywhere
 from .judge.submission import f1_on_test
-from .learn.ladder import LADDER
+from .learn.ladder import LADDER, get_recipe
 from .learn.step import Step, command, do
 from .train import add_options, given_options
 
@@ -37,16 +37,16 @@ def steps(versions: list[str],     # recipes, in the order in which they are tra
     "The steps from photographs to submission."
     some = lambda *names, **more: {k: given[k] for k in names if k in given} | dict(out=str(out)) | more
     every, looks = ','.join(versions), {}
-    for v in versions: looks.setdefault(LADDER[v]().augment, v)    # one look at each augmentation set
+    for v in versions: looks.setdefault(get_recipe(v).augment, v)    # one look at each augmentation set
     photos = folders(given.get('data'))
-    walk = [Step('01_eda', out/'eda'/'eda.ipynb', some(*SPLIT), photos)]
+    walk = [Step('01_eda', out/'eda'/'eda.ipynb', some(*SPLIT, version=versions[0]), photos)]
     for v in versions:
         if v in looks.values(): walk.append(Step('02_augment', out/v/'augment.ipynb', some(*SPLIT, 'scale', 'img_size', version=v), photos))
         walk += [Step('03_train', out/v/'train.ipynb', some(*(p for p in PARAMETERS if p != 'versions'), version=v, run=v), photos, (Run(out/v).metrics,)),
                  Step('04_confusion', out/v/'confusion.ipynb', some(run=v, compare=v), (Run(out/v).metrics,))]
     metrics = tuple(Run(out/v).metrics for v in versions)
-    return [*walk, Step('05_ensemble', out/'ensemble'/'ensemble.ipynb', some(runs=every), metrics),
-            Step('04_confusion', out/'ensemble'/'comparison.ipynb', some(run=versions[-1], compare=every), metrics)]
+    return [*walk, Step('05_ensemble', out/'ensemble'/'ensemble.ipynb', some(runs=every), metrics, (Run(out/'ensemble').metrics,)),
+            Step('04_confusion', out/'ensemble'/'comparison.ipynb', some(run='ensemble', compare=every), (*metrics, Run(out/'ensemble').metrics))]
 
 # %% ../nbs/06_pipeline.ipynb #7db704f9
 def results(versions: list[str], out: Path) -> pd.DataFrame:   # indexed by run; the ensemble last
@@ -66,11 +66,13 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
             ) -> pd.DataFrame:         # the table of results
     "From photographs to submission; complete steps are skipped, a failing one is a `StepFailed`."
     names = versions.replace(',', ' ').split() if isinstance(versions, str) else list(versions or LADDER)
-    for v in names: choose(v, LADDER, 'recipe')
+    if not names: raise BadInput('there is no recipe in `versions`; name some, or leave it out for all')
+    for v in names: get_recipe(v)
     for k in given: choose(k, PARAMETERS, 'parameter')
     again = command('rock_nb.pipeline', given | dict(versions=' '.join(names)) | (dict(out=out) if out else {}))
     given |= dict(data=str(find_data(given.get('data'))))
     if 'folds' in given and not str(given['folds']).isdigit(): given['folds'] = str(core.resolve(given['folds']))
+    if isinstance(given.get('pretrained'), str) and core.resolve(given['pretrained']).is_file(): given['pretrained'] = str(core.resolve(given['pretrained']))
     if 'label' in given: given['label'] = from_anywhere(given['label'])
     folder = core.outputs(out)
     walk = steps(names, folder, given)
@@ -85,7 +87,8 @@ def main(argv=None):
     given = given_options(add_options(p, [n for n in PARAMETERS if n != 'versions']), argv)
     try: table = pipeline(**given)
     except BadInput as e: sys.exit(f'{type(e).__name__}: {e}')
-    print('\n' + table.to_string(float_format='{:.4f}'.format), f"\n\nrecords and figures: {core.outputs(given.get('out'))}/<run>/*.ipynb")
+    if 'random' in set(table.start): print('\nStarted from random weights, not from ImageNet: the scores show that all works, not what the recipes are worth.')
+    print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'), f"\n\nrecords and figures: {core.outputs(given.get('out'))}/<run>/*.ipynb")
 
 # %% ../nbs/06_pipeline.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -27,7 +27,7 @@ from torch import nn
 
 from .core import BadInput, Run, choose, find_run, is_ensemble, listed, typed, whole
 from .data.background import remove_background
-from .data.loader import Normalise, Photos, make_loader, read_image, to_rgb
+from .data.loader import Address, Normalise, Photos, make_loader, read_image, to_rgb
 from .data.steps import augment
 from .data.table import list_images
 from .data.target import codebook
@@ -210,6 +210,7 @@ class Given(Photos):
         image = read_image(image) if isinstance(image, (str, os.PathLike)) else np.asarray(to_rgb(ImageOps.exif_transpose(image) if isinstance(image, Image.Image) else Image.fromarray(image)))
         return augment(self.transform, without_background(image) if self.bare else image, self.seed, *address)
     def __getitem__(self, at):
+        at = at if isinstance(at, Address) else Address(at)
         try: return super().__getitem__(at)
         except Exception: return torch.zeros(*self.size, 3, dtype=torch.uint8), UNREADABLE, at.index
     def reason(self, index: int) -> str:
@@ -222,7 +223,7 @@ class Given(Photos):
 def check_images(images) -> tuple[list, np.ndarray]:   # the images, what to call each
     "Files and folders become files, images stay; an array that is no photograph is a `BadInput`."
     if isinstance(images, (str, os.PathLike)): images = find_images(images)
-    images = [images] if isinstance(images, (np.ndarray, Image.Image)) and np.ndim(images) < 4 else list(images)
+    images = [images] if isinstance(images, Image.Image) or isinstance(images, np.ndarray) and images.ndim < 4 else list(images)
     if not images: raise BadInput('no photograph was given; name files or folders')
     if all(isinstance(i, (str, os.PathLike)) for i in images): images = find_images(images)
     for n, a in enumerate(images):

@@ -85,7 +85,7 @@ def open_queue(ip: str | None = None,      # of the Redis (None: $ROCK_QUEUE_URL
         if port or user: raise BadInput('--port and --user belong to a Redis; give --ip too')
         return FolderQueue(folder)
     try: from rock_nb.jobs.server import RedisQueue, connect
-    except ImportError as e: raise BadInput(f"a queue on Redis needs {e.name}: pip install 'rock_nb[queue]'") from None
+    except ImportError as e: raise BadInput(f"a queue on Redis needs {e.name}: pip install -e '.[queue]'") from None
     return RedisQueue(connect(ip, port, user, seconds=min(5., max(.5, lease/12))), lease=lease)
 
 # %% ../nbs/07_queue.ipynb #2d7745d5

@@ -135,6 +135,7 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any o
     options = dict(version=version, data=data, out=out, run=run, scale=scale, folds=folds, fold=fold, test_fold=test_fold, on_error=on_error, label=label, level=level,
                    shift=shift, workers=workers, device=device, every=every, track=track, pack=pack, deterministic=deterministic, **given)
     starts = {k: v for k, v in dict(nproc=nproc, nnodes=nnodes, rdzv=rdzv).items() if v is not None}; many = bool(starts) and world() == 1
+    if many: given |= {n: p for n, p in absolute(dict(data=data) | given).items() if n in given}
     plan = replace(agree(survey, version, data, out, run, scale, folds, fold, test_fold, on_error, label, level, shift, count_processes(**starts) if many else world(), given), workers=workers)
     if not plan.data.root.exists(): plan.data = replace(plan.data, root=folder_of(find_data(data)))    # this machine has them elsewhere
     if many and not plan.run.done: plan.together = dict(starts=starts, options=options | dict(run=plan.run.name, out=core.outputs(out)) | absolute(dict(data=data, folds=folds, **given)))
@@ -147,7 +148,7 @@ def folder_of(data: Path) -> Path:
 
 def absolute(given: dict) -> dict:
     "Those parameters that are paths, in a form that holds in every process."
-    paths = dict(data=find_data(given['data'])) | {n: core.resolve(given[n]) for n in ('folds', 'pretrained', 'augment') if isinstance(given.get(n), str)}
+    paths = dict(data=find_data(given['data'])) | {n: core.resolve(given[n]) for n in ('folds', 'pretrained', 'augment') if isinstance(given.get(n), str) and (n != 'augment' or given[n].endswith('.json'))}
     return {n: str(p) for n, p in paths.items() if Path(p).exists()}
 
 # %% ../nbs/03_train.ipynb #5b78715c
@@ -165,6 +166,8 @@ def with_job(plan: Plan, device: torch.device, out=None, every: float = 300., de
     plan.job, speeds = make_job(plan.recipe, plan.run, plan.data, plan.parts, weights, device, plan.codes, plan.workers, out, plan.processes, every, deterministic, pack)
     if not first(): return plan
     core.write_csv(plan.run.split, plan.parts)
+    r, n = plan.recipe, int((plan.parts.part == 'train').sum())
+    if (steps := r.epochs*-(-n//(r.batch_size*r.accumulate*plan.processes))) < 30 and not core.in_test(): print(f'{steps} steps in all are few: a smaller batch_size than {r.batch_size} learns more from {n} photographs')
     if len(plan.skipped): core.write_csv(plan.run.skipped, plan.skipped)
     core.write_json(plan.run.environment, core.environment() | dict(data=str(plan.data.root), weights=plan.weights.note, device=str(device), processes=world(), precision=plan.job.amp, precision_speeds=speeds))
     return plan

@@ -125,8 +125,8 @@ def patches(r, h: int, w: int,  # generator; height and width, pixels
 # %% ../../nbs/data/sample.ipynb #3666909a
 CLASSES = 'Andesite Basalt Etc Gneiss Granite Mud_Sandstone Weathered_Rock'.split()
 PROPERTIES = dict(light='brightness, 0–1', warm='blue-green (−1) to brown (1)', grain='size of grains, % of the side', speckle='contrast between grains',
-                  pink='share of pink feldspar', band='contrast of bands', width='of a band, %', crystals='per unit area', holes='per unit area',
-                  stain='share of rust', vein='strength', rough='relief')
+                  pink='share of pink feldspar', band='contrast of bands', width='width of a band, %', crystals='crystals per unit area', holes='holes per unit area',
+                  stain='share of rust', vein='strength of veins', rough='relief')
 
 LOOKS = pd.DataFrame.from_dict(dict(
     #             light      warm        grain       speckle    pink      band       width     crystals  holes     stain     vein      rough

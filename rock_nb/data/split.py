@@ -22,7 +22,7 @@ from .table import Data, read_data, unread
 def check_enough(frame: pd.DataFrame, n: int, what: str):
     "A `BadInput` that names the smallest class if it has fewer than `n` photographs (groups, if grouped)."
     per = frame.groupby('label')['group' if 'group' in frame else 'path'].nunique()
-    unit = 'groups of photographs' if 'group' in frame else 'photographs that differ'
+    unit = ('group of photographs' if 'group' in frame else 'photograph of its own') if per.min() == 1 else 'groups of photographs' if 'group' in frame else 'photographs that differ'
     if per.min() < n: raise BadInput(f'class {per.idxmin()} has {per.min()} {unit}, fewer than the {n} that {what} needs; add some, merge the class or ask for fewer')
 
 # %% ../../nbs/data/split.ipynb #2d34b5eb

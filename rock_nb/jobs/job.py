@@ -111,7 +111,7 @@ def inside(name: str, value: str) -> Path:
     "The path that a parameter names; one outside is a `BadInput`."
     try: path = (core.root()/Path(value).expanduser()).resolve()
     except (ValueError, RuntimeError, OSError) as e: raise BadInput(f'{name} {value[:200]!r} is no path: {e}') from None
-    if not any(path.is_relative_to(a) for a in allowed()): raise BadInput(f'{name} {value!r} lies outside the project; bring it in, or name its folder in ROCK_QUEUE_PATHS where the workers run')
+    if not any(path.is_relative_to(a) for a in allowed()): raise BadInput(f'{name} {value!r} lies outside the project; bring it in, or name its folder in ROCK_QUEUE_PATHS, here and where the workers run')
     return path
 
 # %% ../../nbs/jobs/job.ipynb #20552147

@@ -76,4 +76,4 @@ def marginal(p: Predictions,         # of classes
     values, number = np.unique(column, return_inverse=True)
     z = p.logits.astype(np.float64)
     logits = np.stack([np.logaddexp.reduce(z[..., number == k], -1) for k in range(len(values))], -1) - np.logaddexp.reduce(z, -1)[..., None]
-    return Predictions(p.ids, logits.astype(np.float32), tuple(map(str, values)), None if p.labels is None else number[p.labels], p.views)
+    return Predictions(p.ids, logits.astype(np.float32), tuple(map(str, values)), None if p.labels is None else number[p.labels], p.views, p.weights)

@@ -6,9 +6,9 @@
 __all__ = ['METRICS', 'PARTS', 'SAID', 'counts_f1', 'counts_accuracy', 'counts_balanced', 'class_numbers', 'check_answers',
            'Kinds', 'group_kinds', 'kinds', 'scores_of', 'redraw', 'in_pieces', 'resampled', 'Interval', 'middle',
            'check_level', 'interval', 'exchanged', 'mcnemar', 'Verdict', 'judge_pair', 'check_part', 'compare',
-           'read_part', 'split_groups', 'photographs_of', 'about', 'board_row', 'read_parts', 'beside_best',
-           'leaderboard', 'plot_leaderboard', 'Repeats', 'over_runs', 'read_answers', 'shared_key', 'match_answers',
-           'score_files', 'main']
+           'read_part', 'split_groups', 'photographs_of', 'about', 'board_row', 'read_parts', 'likely_spread',
+           'beside_best', 'leaderboard', 'plot_leaderboard', 'Repeats', 'over_runs', 'read_answers', 'shared_key',
+           'match_answers', 'score_files', 'main']
 
 # %% ../../nbs/judge/compare.ipynb #57a495dc
 import argparse, sys, textwrap
@@ -267,12 +267,20 @@ def read_parts(out, part: str) -> tuple[dict, dict]:   # run -> (predictions, gr
     return parts, notes
 
 # %% ../../nbs/judge/compare.ipynb #bbb39871
+def likely_spread(voters: list[Predictions], groups: dict | None, level: float = .95, n: int = 2000, seed: int = 41) -> float:
+    "How far the best and the worst of equally good voters on the same photographs lie apart, at most, in a share `level` of bootstrap samples: the range of Tukey's test (1949), resampled."
+    first = voters[0]
+    of = kinds(first.labels, [aligned(p, first.ids, first.classes).argmax(1) for p in voters], len(first.classes), None if groups is None else [groups[i] for i in first.ids])
+    drawn = resampled(of, counts_f1, n, rng(seed))
+    return float(np.quantile(np.ptp(drawn - drawn.mean(0), axis=1), level))
+
 def beside_best(board: pd.DataFrame, parts: dict, **how) -> list[str]:   # a word for each run of the board
-    "The verdict on each run beside the best of those on the same photographs."
-    known, judged = {r.name: pg for r, pg in parts.items()}, board[board.photographs != '']
-    best = judged.groupby('photographs').f1.idxmax()
-    word = lambda run, top: 'best' if run == top else compare(known[run][0], known[top][0], groups=known[top][1], **how).verdict
-    return [word(run, best[of]) if of else '' for run, of in board.photographs.items()]
+    "Whether each run is worse than the best of those on the same photographs; that one of many equals is the best by luck counts."
+    known, word = {r.name: pg for r, pg in parts.items()}, dict.fromkeys(board.index, '')
+    for _, rows in board[board.photographs != ''].groupby('photographs'):
+        spread = likely_spread([known[r][0] for r in rows.index], known[rows.index[0]][1], **how)
+        word |= {r: 'worse' if rows.f1.max() - f > spread else "can't tell" for r, f in rows.f1.items()} | {rows.f1.idxmax(): 'best'}
+    return list(word.values())
 
 def leaderboard(out=None,              # the folder of runs (None: outputs/)
                 part: str = 'valid',   # 'valid', 'test', or 'oof' for folders of folds
@@ -305,7 +313,7 @@ def plot_leaderboard(board: pd.DataFrame,  # of `leaderboard`
         for yy, r in zip(at, rows.itertuples()): ax.annotate(f'{r.f1:.3f}', (r.f1, yy), (0, 6), textcoords='offset points', ha='center', fontsize=7)
     ax.set_yticks(y, names, fontsize=8); ax.set_ylim(y[-1] + .6, -.8)
     ax.set(xlabel='macro F1', title=title); ax.grid(axis='x', alpha=.25); ax.spines[['top', 'right']].set_visible(False)
-    ax.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1), title='photographs', title_fontsize=8)
+    if number.max(): ax.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1), title='photographs', title_fontsize=8)
     return fig
 
 # %% ../../nbs/judge/compare.ipynb #e5ef3267

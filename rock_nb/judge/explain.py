@@ -184,6 +184,7 @@ def f1_present(labels, preds, n_classes: int, level: float = .95, n: int = 2000,
     "Macro F1 over the classes that are there, with its bootstrap interval (Efron 1979; stratified, and by groups, as in `judge.compare`)."
     check_level(level, n)
     present, of = np.unique(labels), kinds(labels, [preds], n_classes, groups)
+    if np.bincount(of.stratum, of.count)[np.unique(of.stratum)].min() < 5: of = of._replace(stratum=np.zeros_like(of.stratum))      # a class of one photograph would never vary: all are drawn together
     def score(cm):
         tp = np.diagonal(cm, axis1=-2, axis2=-1)
         return (2*tp/np.maximum(cm.sum(-1) + cm.sum(-2), 1))[..., present].mean(-1)
@@ -215,7 +216,7 @@ def plot_f1_by(tables: dict[str, pd.DataFrame],   # fact -> table of `f1_by`
     fig, axes = plt.subplots(1, len(tables), figsize=(4.2*len(tables), 2.7), dpi=80, layout='constrained', sharey=True, squeeze=False)
     plt.close(fig)
     for ax, (fact, t) in zip(axes[0], tables.items()):
-        ax.errorbar(range(len(t)), t.f1, [t.f1 - t.low, t.high - t.f1], fmt='o', capsize=4)
+        ax.errorbar(range(len(t)), t.f1, np.maximum(0, [t.f1 - t.low, t.high - t.f1]), fmt='o', capsize=4)
         ax.axhline(overall, color='.4', lw=1, ls=':'); ax.grid(axis='y', alpha=.25); ax.spines[['top', 'right']].set_visible(False)
         ax.set_xticks(range(len(t)), [f'{a:,.0f}…{b:,.0f}\n({k})' for a, b, k in zip(t['from'], t.to, t.photographs)], fontsize=8)
         ax.set_xlim(-.5, len(t) - .5); ax.set_title(f'macro F1 by {fact}', fontsize=10)

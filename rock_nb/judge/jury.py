@@ -102,7 +102,7 @@ def nested_jury(way: Way, probs, labels, folds, classes) -> Answer:   # as in `f
     if not (way.learns or way.decides): return fit_jury(way, probs, labels, folds, classes)(probs)
     probs, labels = checked(probs, labels)
     folds, known = check_folds(folds, labels)
-    if way.learns and way.decides and len(known) < 3: raise BadInput('to learn how to combine and how to decide, each judged on what it has not seen, takes three folds or more; give more photographs of the rarest class, or only one of `combine` and `decide`')
+    if way.learns and way.decides and len(known) < 3: raise BadInput('to learn how to combine and how to decide, each judged on what it has not seen, takes three folds or more; give more photographs of the rarest class, `folds` 3 or more to the trainings, or only one of `combine` and `decide`')
     parts = [fit_jury(way, probs[:, folds != f], labels[folds != f], folds[folds != f], classes)(probs[:, folds == f]) for f in known]
     order = np.argsort(np.concatenate([np.flatnonzero(folds == f) for f in known]))
     return Answer(*(np.concatenate(a)[order] for a in zip(*parts)))
@@ -153,7 +153,8 @@ def steps_forward(labels, said: dict[str, Answer], pairs: list[tuple[str, str]],
 def in_words(pair: tuple[str, str], v: Verdict) -> str:
     "A verdict as a sentence."
     first, second = pair
-    facts = f'macro F1 {v.difference:+.4f}, between {v.low:+.4f} and {v.high:+.4f}, p = {v.p:.3f}; {v.only_first} photographs only {first} has right, {v.only_second} only {second}'
+    both = ' by exchange, which must agree' if v.verdict == "can't tell" and not v.low <= 0 <= v.high else ''
+    facts = f'macro F1 {v.difference:+.4f}, between {v.low:+.4f} and {v.high:+.4f}, p = {v.p:.3f}{both}; {v.only_first} photographs only {first} has right, {v.only_second} only {second}'
     if v.only_first + v.only_second + abs(v.difference) == 0: return f'{first} and {second} have the same photographs right.'
     return f"{first} is {v.verdict} than {second} ({facts})." if v.verdict != "can't tell" else f'Whether {first} is better than {second}, {v.photographs} photographs cannot tell ({facts}).'
 

@@ -57,7 +57,7 @@ def weighted(probs: np.ndarray,    # (n, views, classes)
              weights: np.ndarray,  # (views,)
             ) -> np.ndarray:       # (n, classes)
     "The weighted mean of the views' probabilities."
-    return np.einsum('nvk,v->nk', probs, weights)
+    return np.einsum('nvk,v->nk', probs, weights/np.sum(weights)).clip(0, 1)
 
 # %% ../../nbs/judge/predict.ipynb #9b94c44f
 def save_predictions(path, p: Predictions):
@@ -128,6 +128,7 @@ def predict(model,                      # images (N, 3, H, W) -> logits (N, clas
         with autocast(device, amp): found, together = look_roomily(model, x, views, together)
         logits.append(found); labels.append(y); indices.append(i)
         if bar is not None: bar.update(len(y))
+    if not logits: return np.zeros((0, len(views), 0), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64)      # more processes than photographs
     return torch.cat(logits).cpu().numpy(), torch.cat(labels).numpy(), torch.cat(indices).numpy()
 
 # %% ../../nbs/judge/predict.ipynb #09ac6298

@@ -63,8 +63,8 @@ def gather(x) -> list:
     return all
 
 def gather_rows(*arrays: np.ndarray) -> list[np.ndarray]:
-    "The rows of all processes under one another, array by array."
-    return [np.concatenate(a) for a in zip(*gather(arrays))]
+    "The rows of all processes under one another, array by array; one that has none doesn't count."
+    return [np.concatenate([p for p in a if len(p)] or a[:1]) for a in zip(*gather(arrays))]
 
 def gather_table(*arrays: np.ndarray) -> list[np.ndarray]:
     "The rows of all processes in the order of the last array: the numbers of the rows."

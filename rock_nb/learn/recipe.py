@@ -11,6 +11,8 @@ __all__ = ['UNTIL', 'START', 'CHOICES', 'RANGES', 'TYPES', 'FIELDS', 'OVERRIDES'
 from dataclasses import asdict, dataclass, fields, replace
 from typing import get_type_hints
 
+import numpy as np
+
 from ..core import BadInput, choose, in_test
 from ..data.augments import check_augment, training
 from ..data.mix import MIXES
@@ -179,6 +181,7 @@ OVERRIDES = (*FIELDS, 'epochs', 'lr')
 def override(r: Recipe, **given) -> Recipe:
     "The recipe with some fields changed, checked; an unknown one is a `BadInput` that lists the right ones."
     for name in given: choose(name, OVERRIDES, 'recipe field')
+    given = {k: int(v) if (k == 'epochs' or TYPES.get(k) is int) and isinstance(v, (float, np.number)) and v % 1 == 0 else v for k, v in given.items()}      # 8.0, as JSON may have it
     if 'epochs' in given: r = with_epochs(r, given.pop('epochs'))
     if 'lr' in given: r = with_lr(r, given.pop('lr'))
     if 'img_size' in given:   # wins over the sizes of the phases
@@ -188,11 +191,11 @@ def override(r: Recipe, **given) -> Recipe:
     return check_recipe(replace(r, **given))
 
 # %% ../../nbs/learn/recipe.ipynb #3a6758ba
-SCALES = dict(full=None, demo=dict(img_size=64, batch_size=16, epochs=4), smoke=dict(img_size=32, batch_size=4, epochs=1))
+SCALES = dict(full=None, demo=dict(img_size=64, batch_size=16, epochs=4), smoke=dict(img_size=32, batch_size=8, epochs=1))
 
-def shrunk(size, ratio: float):
+def shrunk(size, ratio: float, least: int = 16):
     "A size times a ratio, in whole multiples of 8 pixels."
-    sides = [max(16, round(s*ratio/8)*8) for s in hw(size)]
+    sides = [max(least, round(s*ratio/8)*8) for s in hw(size)]
     return sides[0] if sides[0] == sides[1] else tuple(sides)
 
 # %% ../../nbs/learn/recipe.ipynb #3199db57
@@ -202,7 +205,7 @@ def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
     if not small: return r
     ratio = small['img_size']/max(r.size())
     phases = tuple(replace(p, img_size=p.img_size and shrunk(p.img_size, ratio)) for p in r.phases)
-    r = replace(r, phases=phases, img_size=shrunk(r.img_size, ratio), batch_size=small['batch_size'], accumulate=min(r.accumulate, 2), amp='auto' if scale == 'demo' else 'none')
+    r = replace(r, phases=phases, img_size=shrunk(r.img_size, ratio, 80 if 'inception' in r.arch else 16), batch_size=small['batch_size'], accumulate=min(r.accumulate, 2), amp='auto' if scale == 'demo' else 'none')
     return with_epochs(r, max(len(r.phases), min(r.epochs, small['epochs'])))
 
 # %% ../../nbs/learn/recipe.ipynb #180927a3

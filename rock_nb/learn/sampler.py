@@ -221,6 +221,7 @@ def check_batches(labels, n_classes, effective, kind, balance, pieces, world, ra
     if effective < 1 or pieces < 1 or pieces % world or not 0 <= rank < world: raise BadInput(f'an effective batch of {effective} in {pieces} pieces for process {rank} of {world} makes no sense; pieces are the micro-batches of all processes')
     least = effective if kind == 'balanced' else n//-(-n//effective)
     if least < pieces: raise BadInput(f'{n} photographs in effective batches of {effective} leave some with {least}, too few for {pieces} pieces; take a smaller accumulate or fewer processes')
+    if kind == 'balanced' and effective < (k := len(np.unique(labels))): raise BadInput(f'a balanced batch of {effective} has no place for each of {k} classes; give batch_size times accumulate {k} or more, or another sampler')
     if hard is not None and kind != 'balanced': raise BadInput(f"a memory of hard photographs fills up the balanced batch; take sampler 'balanced' instead of {kind!r}")
 
 # %% ../../nbs/learn/sampler.ipynb #e258b117
@@ -254,7 +255,8 @@ class Batches(Sampler):
 @patch
 def claimed(self: Batches, epoch: int) -> int:
     "Seats of an effective batch that the memory may claim in an epoch."
-    return round(ratio_at(epoch, self.hard.ratio, self.hard.growth, self.hard.epochs)*self.effective) if self.hard else 0
+    asked = round(ratio_at(epoch, self.hard.ratio, self.hard.growth, self.hard.epochs)*self.effective) if self.hard else 0
+    return min(asked, self.effective - len(self.members))     # each class keeps a seat
 
 @patch
 def plan(self: Batches, epoch: int) -> tuple[list[np.ndarray], list[np.ndarray]]:   # for each step: rows, earlier draws of each row

@@ -92,7 +92,7 @@ STARTUP = 5      # trials drawn at random, before the estimator proposes; trials
 def library():
     "Optuna, with little to say."
     try: import optuna
-    except ImportError: raise BadInput("a search needs optuna: pip install 'rock_nb[search]'") from None
+    except ImportError: raise BadInput("a search needs optuna: pip install -e '.[search]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 

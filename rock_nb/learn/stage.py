@@ -44,6 +44,7 @@ class Job:
     device: torch.device = torch.device('cpu')
     memory: HardMemory | None = None
     every: float = 300.          # seconds between checkpoints within an epoch; 0: after each step
+    begun: bool = False          # whether its network has learned
 
 # %% ../../nbs/learn/stage.ipynb #8ec197ed
 def is_fixed(photos: Photos) -> bool:

@@ -95,12 +95,15 @@ def settle_weights(weights: Weights, arch: str, generated: bool) -> Weights:
 
 # %% ../../nbs/model/build.ipynb #d908efc9
 def read_state(file: str) -> dict[str, torch.Tensor]:
-    "The tensors of a .safetensors or a .pth file (never running code from it)."
+    "The tensors of a .safetensors or a .pth file (never running code from it); of a training's checkpoint the averaged ones, if it has some."
     from safetensors.torch import load_file
     try: state = load_file(file) if str(file).endswith('.safetensors') else torch.load(file, map_location='cpu', weights_only=True)
     except Exception as e: raise BadInput(f'the weight file {file} cannot be read: {e}') from None
-    for key in ('model', 'state_dict'): state = state.get(key, state) if isinstance(state.get(key), dict) else state
-    return state
+    for keys in (('model_ema', 'model'), ('state_dict_ema', 'state_dict')):
+        if isinstance(state, dict): state = next((state[k] for k in keys if isinstance(state.get(k), dict)), state)
+    found = {k.removeprefix('module.'): v for k, v in state.items() if isinstance(k, str) and torch.is_tensor(v)} if isinstance(state, dict) else {}
+    if not found: raise BadInput(f'the weight file {file} holds no tensors under names; give a state dict, as timm and this project save it')
+    return found
 
 # %% ../../nbs/model/build.ipynb #a546d515
 def by_order(state: dict, model: nn.Module) -> dict:
@@ -112,8 +115,8 @@ def by_order(state: dict, model: nn.Module) -> dict:
 # %% ../../nbs/model/build.ipynb #939266eb
 def from_oblong(state: dict, model: nn.Module) -> dict:
     "`state`, with position embeddings of an oblong grid interpolated to the model's grid of the same proportions."
-    old, grid = state.get('pos_embed'), getattr(getattr(model, 'patch_embed', None), 'grid_size', None)
-    if old is None or old.ndim != 3 or grid is None or old.shape == model.pos_embed.shape: return state
+    old, own, grid = state.get('pos_embed'), getattr(model, 'pos_embed', None), getattr(getattr(model, 'patch_embed', None), 'grid_size', None)
+    if old is None or old.ndim != 3 or own is None or grid is None or old.shape == own.shape: return state
     prefix = model.pos_embed.shape[1] - math.prod(grid)   # class tokens
     n = old.shape[1] - prefix
     if math.isqrt(n)**2 == n: return state
@@ -127,7 +130,7 @@ def at_size(state: dict, model: nn.Module, what: str = 'the weights') -> dict:
     convert = getattr(sys.modules[type(model).__module__], 'checkpoint_filter_fn', None)
     if convert is None: return state
     try: return convert(from_oblong(state, model), model)
-    except (RuntimeError, AssertionError, ValueError) as e: raise BadInput(f'{what} cannot be brought to the input size of this network: {e}') from None
+    except Exception as e: raise BadInput(f'{what} cannot be brought to the form and input size of this network, perhaps since they are of another one: {type(e).__name__} {e}') from None
 
 # %% ../../nbs/model/build.ipynb #2b3bc9fe
 def load_weights(model: nn.Module, file: str) -> bool:   # whether the head was filled too

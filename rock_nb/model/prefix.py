@@ -34,7 +34,7 @@ def still_units(model: nn.Module,   # frozen in part, in the mode in which it le
         if any(p.requires_grad for p in m.parameters(recurse=False)): raise Reached     # of its own, as positions are
         if any(inside(names[m], u) for u in units): return
         if is_still(m) and names[m]: units.append(names[m])
-        elif not any(is_still(c) for c in m.children()): raise Reached                  # before it runs, and gathers statistics
+        elif isinstance(m, _NormBase) or not any(is_still(c) for c in m.modules() if c is not m): raise Reached                  # before it runs, and gathers statistics
     hooks = [m.register_forward_pre_hook(entered) for m in model.modules()]
     try: model(x)
     except Reached: pass
