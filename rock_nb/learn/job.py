@@ -97,7 +97,7 @@ def takes(model: nn.Module, h: int, w: int) -> str:   # why not; '' if it does
 def check_sizes(model: nn.Module, recipe: Recipe):
     "A `BadInput` unless a network takes the sizes of all phases, and the views of the last one."
     h, w = recipe.size(recipe.phases[-1])
-    sizes = {recipe.size(p): '' for p in recipe.phases} | ({(w, h): f', as the turned views of tta {recipe.tta} have,' for v in TTA[recipe.tta] if int(v[1]) % 2} if h != w else {})
+    sizes = {recipe.size(p): '' for p in recipe.phases} | ({(w, h): f', as the turned views of tta {recipe.tta} are' for v in TTA[recipe.tta] if int(v[1]) % 2} if h != w else {})
     for (h, w), of in sizes.items():
         if why := takes(model, h, w): raise BadInput(f"{recipe.arch} cannot take images of {h}×{w} px{of} ({why}); give another img_size{' or tta' if of else ''}")
 
