@@ -30,11 +30,14 @@ def still_units(model: nn.Module,   # frozen in part, in the mode in which it le
                ) -> list[str]:      # names
     "The modules that run before the first one that learns, as large as they can be, in the order in which they run."
     names, units = {m: n for n, m in model.named_modules()}, []
+    def end(m):
+        if isinstance(m, _NormBase) and units and isinstance(model.get_submodule(units[-1]), nn.Conv2d): units.pop()     # in inference form it would do what the normalisation does
+        raise Reached
     def entered(m, inputs):
-        if any(p.requires_grad for p in m.parameters(recurse=False)): raise Reached     # of its own, as positions are
+        if any(p.requires_grad for p in m.parameters(recurse=False)): end(m)     # of its own, as positions are
         if any(inside(names[m], u) for u in units): return
         if is_still(m) and names[m]: units.append(names[m])
-        elif isinstance(m, _NormBase) or not any(is_still(c) for c in m.modules() if c is not m): raise Reached                  # before it runs, and gathers statistics
+        elif isinstance(m, _NormBase) or not any(is_still(c) for c in m.modules() if c is not m): end(m)                  # before it runs, and gathers statistics
     hooks = [m.register_forward_pre_hook(entered) for m in model.modules()]
     try: model(x)
     except Reached: pass
