@@ -40,7 +40,7 @@ CASES = {
     'an empty class folder': (empty_class, {}, 'Quartz holds no photograph'),
     'one class only': (one_class, {}, 'one class only (Basalt)'),
     'fewer images than folds': (fine, dict(folds=20), 'fewer than the 20'),
-    'one image of a class': (one_photo, {}, 'class Etc has 1 photographs'),
+    'one image of a class': (one_photo, {}, 'class Etc has 1 photograph of its own'),
     'an unreadable image': (unreadable, {}, 'TRAIN_00000.jpg cannot be read'),
     'an image cut short': (cut_short, {}, 'TRAIN_00000.jpg cannot be read'),
     'test.csv names a missing file': (missing_test, {}, 'names ./test/TEST_00003.jpg, which is not there'),

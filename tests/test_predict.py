@@ -2,6 +2,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -163,6 +164,15 @@ def test_all_unreadable(out, mixed, monkeypatch, capsys):
     with pytest.raises(SystemExit) as e: main(['folder/broken.jpg', 'folder/notes.txt', '--run', 'flips', '--out', str(out), '--workers', '0'])
     said = capsys.readouterr()
     assert e.value.code == 1 and not said.out.strip() and said.err.count('cannot be read (') == 2
+
+
+def test_first_unreadable(out, mixed, monkeypatch, capsys):
+    "Loader workers take their shape from the first photograph, which may be none."
+    monkeypatch.chdir(mixed)
+    good = next(p for p in sorted(Path('folder').rglob('*.jpg')) if p.name != 'broken.jpg')
+    with pytest.raises(SystemExit) as e: main(['folder/broken.jpg', str(good), '--run', 'flips', '--out', str(out), '--workers', '1'])
+    said = capsys.readouterr()
+    assert e.value.code == 1 and good.name in said.out and said.err.count('cannot be read (') == 1
 
 
 def test_onnx(out, mixed, monkeypatch, capsys):
