@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OPTIONS', 'PARAMETERS', 'run_name', 'claim', 'pick_device', 'Plan', 'look_up', 'survey', 'prepare', 'folder_of',
-           'absolute', 'count_processes', 'with_job', 'train', 'judge', 'predict_parts', 'scores', 'effort', 'suspects',
-           'finish', 'read_metrics', 'fit', 'add_options', 'given_options', 'main']
+           'asked', 'absolute', 'count_processes', 'with_job', 'train', 'judge', 'predict_parts', 'scores', 'effort',
+           'suspects', 'finish', 'read_metrics', 'fit', 'add_options', 'given_options', 'main']
 
 # %% ../nbs/03_train.ipynb #266752c5
 import argparse, os, sys
@@ -134,8 +134,7 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any o
     "Check everything that was given, then build what will train."
     options = dict(version=version, data=data, out=out, run=run, scale=scale, folds=folds, fold=fold, test_fold=test_fold, on_error=on_error, label=label, level=level,
                    shift=shift, workers=workers, device=device, every=every, track=track, pack=pack, deterministic=deterministic, **given)
-    starts = {k: v for k, v in dict(nproc=nproc, nnodes=nnodes, rdzv=rdzv).items() if v is not None}; many = bool(starts) and world() == 1
-    if many: given |= {n: p for n, p in absolute(dict(data=data) | given).items() if n in given}
+    if many := bool(starts := asked(nproc=nproc, nnodes=nnodes, rdzv=rdzv)) and world() == 1: given |= {n: p for n, p in absolute(dict(data=data) | given).items() if n in given}
     plan = replace(agree(survey, version, data, out, run, scale, folds, fold, test_fold, on_error, label, level, shift, count_processes(**starts) if many else world(), given), workers=workers)
     if not plan.data.root.exists(): plan.data = replace(plan.data, root=folder_of(find_data(data)))    # this machine has them elsewhere
     if many and not plan.run.done: plan.together = dict(starts=starts, options=options | dict(run=plan.run.name, out=core.outputs(out)) | absolute(dict(data=data, folds=folds, **given)))
@@ -145,6 +144,8 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any o
 def folder_of(data: Path) -> Path:
     "The folder that the paths of a data set count from."
     return data if data.is_dir() else data.parent
+
+def asked(**given) -> dict: return {k: v for k, v in given.items() if v is not None}
 
 def absolute(given: dict) -> dict:
     "Those parameters that are paths, in a form that holds in every process."

@@ -253,6 +253,7 @@ def known_labels(test: pd.DataFrame, classes, file) -> pd.DataFrame:
     if len(odd): raise BadInput(f"{file} has the class {odd.label.iloc[0]!r} for {odd.path.iloc[0]}; the classes are {', '.join(classes)} (leave the column out if nobody knows)")
     return test
 
+# %% ../../nbs/data/table.ipynb #21237a38
 def read_data(source: str | Path,              # a data folder, or a CSV file with paths and classes
               folds: str | Path | None = None, # CSV with path, fold and perhaps group
               label: Callable | None = None,   # relative path -> label, or a mapping with label, group, attributes
