@@ -117,7 +117,8 @@ def do(self: Worker, hold):
         except BadInput as e: end = partial(hold.end, 'failed', str(e), log=tail(log)[-4000:])
         except Stopped: end = partial(hold.end, *ON_REQUEST, log=tail(log)[-4000:])
         except Leave: end = partial(hold.again, 'its worker left', count=False)
-        self.patiently(end)
+        try: self.patiently(end)
+        except BadInput as e: self.patiently(partial(hold.end, 'failed', str(e)))      # its end can't be written as it is
     except Lost as e: return self.say(f'{job.id}: given up, {e}')
     finally: self.beaten = 0.    # others shall know soon
     self.say(f'{job.id}: {self.queue_says(job.id)} after {time.monotonic() - begun:.1f} s')
