@@ -27,7 +27,8 @@ def training(given: dict) -> dict:
     from rock_nb.learn.recipe import OVERRIDES
     from rock_nb.train import PARAMETERS, count_processes, run_name
     for name in given: choose(name, PARAMETERS, 'parameter of a training')
-    given = dict(data=str(find_data())) | {k: v for k, v in given.items() if v is not None}      # for all workers: one that lacks these photographs shall not train on others
+    given = {k: v for k, v in given.items() if v is not None}
+    if 'data' not in given: given['data'] = str(find_data())      # for all workers: one that lacks these photographs shall not train on others
     if given.get('nnodes') is not None or given.get('rdzv') is not None: raise BadInput('a job is done on one machine; leave out nnodes and rdzv, and give nproc for several processes')
     count_processes(given.get('nproc', 1))
     fields = {k: v for k, v in given.items() if k in OVERRIDES}

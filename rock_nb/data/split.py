@@ -46,9 +46,13 @@ def kfold(frame: pd.DataFrame,  # the table: path, label, group?
 
 # %% ../../nbs/data/split.ipynb #4976d31b
 def on_both_sides(held: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
-    "A hold-out in which each class of several groups is on both sides: where it is on one, its smallest group changes sides."
-    for _, rows in frame.assign(held=held).groupby('label'):
-        if rows.held.nunique() == 1: held = held ^ frame.group.eq(rows.group.value_counts().index[-1]).to_numpy()
+    "A hold-out in which each class of several groups is on both sides, as far as that can be: of one that is on one side, the group changes sides that leaves fewest classes so, the smallest of several."
+    several, one_sided = frame.groupby('label').group.nunique() > 1, lambda h: pd.Series(h, frame.index).groupby(frame.label).nunique() == 1
+    for _ in several:
+        lonely = several.index[several & one_sided(held)]
+        if not len(lonely): break
+        groups = frame.group[frame.label == lonely[0]].value_counts().index[::-1]
+        held = min((held ^ frame.group.eq(g).to_numpy() for g in groups), key=lambda h: one_sided(h).sum())
     return held
 
 def holdout(frame: pd.DataFrame,  # the table: path, label, group?

@@ -33,13 +33,14 @@ def leads_back(here: str, name: str) -> bool:
     return os.path.islink(path) and os.path.join(os.path.realpath(here), '').startswith(os.path.join(os.path.realpath(path), ''))
 
 def list_images(folder: str | Path,  # searched with all folders below it
+                endings=ENDINGS,
                ) -> list[str]:
     "Paths of the photographs below a folder, relative to it, with `/`, sorted; hidden files and folders are left out."
     found = []
     for here, dirs, files in os.walk(folder, followlinks=True):
         dirs[:] = [d for d in dirs if not d.startswith(('.', '__')) and not leads_back(here, d)]
         below = '' if here == str(folder) else f'{Path(here).relative_to(folder).as_posix()}/'
-        found += [below + f for f in files if not f.startswith('.') and os.path.splitext(f)[1].lower() in ENDINGS]
+        found += [below + f for f in files if not f.startswith('.') and os.path.splitext(f)[1].lower() in endings]
     return sorted(found)
 
 # %% ../../nbs/data/table.ipynb #c3b008cc
@@ -116,8 +117,8 @@ def part_folder(root: Path, part: str) -> str | None:
 
 def left_out(folder: Path) -> dict[str, int]:
     "How many photographs below a folder, by their endings, are of a kind that isn't read."
-    found = [os.path.splitext(f)[1].lower() for _, _, files in os.walk(folder, followlinks=True) for f in files]
-    return {e: found.count(e) for e in sorted(RAW & {*found})}
+    found = [os.path.splitext(p)[1].lower() for p in list_images(folder, RAW)]
+    return {e: found.count(e) for e in sorted({*found})}
 
 def unread(folder: Path) -> str:
     "The same for a sentence; nothing where there are none."

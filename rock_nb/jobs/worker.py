@@ -74,8 +74,9 @@ def tell_end(hold, log: Path, code: int):
     "Write how a process ended: 0 is done, 2 useless to try again, anything else worth it."
     words = tail(log, 20)[-4000:]
     if code == 0:
-        try: return hold.end('done', result=KINDS[hold.job.kind].result(KINDS[hold.job.kind].folder(hold.job.given)), log=words)
+        try: result = KINDS[hold.job.kind].result(KINDS[hold.job.kind].folder(hold.job.given))
         except (BadInput, OSError, ValueError, KeyError) as e: return hold.end('failed', f'it left no result: {e}', log=words)
+        return hold.end('done', result=result, log=words)
     error = last_words(log, code)
     return hold.end('failed', error, log=words) if code == 2 else hold.again(error, log=words)
 
@@ -112,8 +113,9 @@ def do(self: Worker, hold):
     job, log, begun = hold.job, self.queue.log(hold.job.id), time.monotonic()
     self.say(f'{job.id}: attempt {job.attempts}')
     try:
-        with contextlib.suppress(Away): hold.beat()
-        try: end = partial(tell_end, hold, log, carry_out(hold, log, lambda: self.pulse(hold)))
+        try:
+            with contextlib.suppress(Away): hold.beat()
+            end = partial(tell_end, hold, log, carry_out(hold, log, lambda: self.pulse(hold)))
         except BadInput as e: end = partial(hold.end, 'failed', str(e), log=tail(log)[-4000:])
         except Stopped: end = partial(hold.end, *ON_REQUEST, log=tail(log)[-4000:])
         except Leave: end = partial(hold.again, 'its worker left', count=False)
