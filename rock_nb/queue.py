@@ -188,6 +188,7 @@ def work_command(argv):
     p.add_argument('--mode', choices=MODES, default='forever', help='; '.join(f'{k}: {v}' for k, v in MODES.items()))
     p.add_argument('--lease', type=float, default=60., help='seconds after which a silent worker is taken for dead (Redis; the same for all workers)')
     queue = opened(o := p.parse_args(argv), lease=o.lease)
+    import rock_nb.judge.submission     # now: while a job is held, its lease would run meanwhile
     why = Worker(queue, o.mode, lambda *words: print(*words, flush=True)).run()
     print(why, flush=True)
     if why == 'refresh': os.execv(sys.executable, [sys.executable, '-m', 'rock_nb.queue', 'work', *argv])
