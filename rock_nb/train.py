@@ -132,12 +132,12 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any o
             deterministic=False,   # the same bits on a GPU each time, slower; on a CPU they are the same anyway
             **given) -> Plan:   # fields of the recipe
     "Check everything that was given, then build what will train."
+    if many := bool(starts := asked(nproc=nproc, nnodes=nnodes, rdzv=rdzv)) and world() == 1: given |= {n: p for n, p in absolute(dict(data=data) | given).items() if n in given}
     options = dict(version=version, data=data, out=out, run=run, scale=scale, folds=folds, fold=fold, test_fold=test_fold, on_error=on_error, label=label, level=level,
                    shift=shift, workers=workers, device=device, every=every, track=track, pack=pack, deterministic=deterministic, **given)
-    if many := bool(starts := asked(nproc=nproc, nnodes=nnodes, rdzv=rdzv)) and world() == 1: given |= {n: p for n, p in absolute(dict(data=data) | given).items() if n in given}
     plan = replace(agree(survey, version, data, out, run, scale, folds, fold, test_fold, on_error, label, level, shift, count_processes(**starts) if many else world(), given), workers=workers)
     if not plan.data.root.exists(): plan.data = replace(plan.data, root=folder_of(find_data(data)))    # this machine has them elsewhere
-    if many and not plan.run.done: plan.together = dict(starts=starts, options=options | dict(run=plan.run.name, out=core.outputs(out)) | absolute(dict(data=data, folds=folds, **given)))
+    if many and not plan.run.done: plan.together = dict(starts=starts, options=options | dict(run=plan.run.name, out=core.outputs(out)) | absolute(dict(data=data, folds=folds)))
     return plan if many or plan.run.done else with_job(plan, pick_device(device), out, every, deterministic, track, pack)
 
 # %% ../nbs/03_train.ipynb #6040c795

@@ -25,8 +25,6 @@ ENDINGS = frozenset(e for e, f in Image.registered_extensions().items() if f not
 RAW = frozenset('.heic .heif .cr2 .cr3 .nef .arw .dng .raf .rw2 .orf'.split()) - ENDINGS     # photographs that Pillow doesn't open by itself
 
 # %% ../../nbs/data/table.ipynb #9570e548
-RAW = frozenset('.heic .heif .cr2 .cr3 .nef .arw .dng .raf .rw2 .orf'.split()) - ENDINGS     # photographs that Pillow doesn't open by itself
-
 def leads_back(here: str, name: str) -> bool:
     "Whether a folder is a link to one that it lies in."
     path = os.path.join(here, name)
