@@ -155,10 +155,10 @@ def locate(path: str, root: Path, folders=('', 'train', 'test')) -> str | None:
 
 # %% ../../nbs/data/table.ipynb #18328a78
 def read_text(file: Path) -> pd.DataFrame:
-    "A CSV file with commas, semicolons or tabs, as text, its columns under our names."
+    "A CSV file with commas, semicolons or tabs, as text."
     try:
         with open(file, encoding='utf-8-sig') as f: head = f.readline()
-        return rename_columns(pd.read_csv(file, sep=max(',;\t', key=head.count), dtype=str, keep_default_na=False, encoding='utf-8-sig'))
+        return pd.read_csv(file, sep=max(',;\t', key=head.count), dtype=str, keep_default_na=False, encoding='utf-8-sig')
     except (OSError, ValueError) as e: raise BadInput(f'{file} is no readable CSV file: {e}') from None
 
 def read_csv(file: Path,           # has a column of paths
@@ -166,7 +166,7 @@ def read_csv(file: Path,           # has a column of paths
              folders=('', 'train', 'test'),
             ) -> pd.DataFrame:
     "A CSV file's table with checked paths, ids and labels as text, in the order of the file."
-    frame = read_text(file)
+    frame = rename_columns(read_text(file))
     if 'path' not in frame: raise BadInput(f"{file} has no column of paths; name it one of: {', '.join(COLUMNS['path'])}")
     for col in ('id', 'path'):
         twice = frame[col][frame[col].duplicated()] if col in frame else []
@@ -227,7 +227,7 @@ def read_train(root: Path, label: Callable | None = None, level: int = 0) -> pd.
 # %% ../../nbs/data/table.ipynb #ec19d6d3
 def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     "`frame` with the columns `fold` (and `group`) of a CSV file that has a row for each of its paths."
-    given = read_text(file)
+    given = rename_columns(read_text(file))
     for c in ('path', 'fold'):
         if c not in given: raise BadInput(f'{file} has no column {c!r}; expected path, fold and perhaps group')
     given = given.assign(fold=whole_numbers(given.fold, f'{file}, column fold'))[[c for c in ('path', 'fold', 'group') if c in given]].drop_duplicates()

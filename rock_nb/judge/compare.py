@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from scipy import sparse, stats
 
 from ..core import BadInput, Run, choose, read_json, rng, runs, short_hash
-from ..data.table import COLUMNS, rename_columns
+from ..data.table import COLUMNS, read_text, rename_columns
 from .metric import macro_f1, per_class, summary
 from .predict import Predictions, load_predictions
 from .vote import aligned, mismatch
@@ -342,8 +342,7 @@ SAID = ('predicted', 'prediction', 'pred')   # columns of answers, before those 
 
 def read_answers(file, said=()) -> pd.DataFrame:   # text: id? path? label, group?
     "The classes in a CSV file; what is lacking is a `BadInput`."
-    try: frame = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as e: raise BadInput(f'{file} is no readable CSV file: {e}') from None
+    frame = read_text(file)
     own = next((c for s in said for c in frame if c.lower() == s), None)
     frame = rename_columns(frame if own is None else frame.drop(columns=[c for c in frame if c.lower() in COLUMNS['label']]).rename(columns={own: 'label'}))
     if 'label' not in frame: raise BadInput(f"{file} has no column of classes; name it one of: {', '.join([*said, *COLUMNS['label']])}")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import BadInput, listed
-from ..data.table import Data
+from ..data.table import Data, read_text
 from .predict import Predictions
 from .submission import check_submission
 
@@ -118,8 +118,7 @@ def read_votes(files) -> pd.DataFrame:   # ids down, files across, in the order 
     if not len(files): raise BadInput('nobody votes: give at least one CSV file')
     said = {}
     for f in map(str, files):
-        try: frame = pd.read_csv(f, dtype=str, keep_default_na=False)
-        except (OSError, ValueError) as e: raise BadInput(f'{f} is no readable CSV file: {e}') from None
+        frame = read_text(f)
         if frame.shape[1] != 2: raise BadInput(f'{f} has {frame.shape[1]} columns; expected two, id and class')
         if f in said: raise BadInput(f'{f} is named twice; each file has one vote')
         said[f] = frame.set_index(frame.columns[0]).iloc[:, 0]
