@@ -7,12 +7,10 @@ __all__ = ['check_enough', 'kfold', 'grouped_holdout', 'holdout', 'split', 'chec
            'split_copies', 'split_together', 'folds_of', 'split_data']
 
 # %% ../../nbs/data/split.ipynb #76db1817
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_matrix
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from ..core import BadInput, resolve
