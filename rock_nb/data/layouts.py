@@ -18,7 +18,7 @@ import pandas as pd
 from ..core import BadInput
 from .files import Finder, Listing, ending, is_photo, list_files, locate, nfc
 from .labels import OWN, class_of, columns_named, find_class, folder_label, from_paths, single_labels
-from .parts import PARTS, part_of, with_parts
+from .parts import part_columns, part_of, with_parts
 from .tabular import COLUMNS, ENDINGS, find_columns, read_text, rename_columns
 
 # %% ../../nbs/data/layouts.ipynb #c8f5dd84
@@ -32,6 +32,7 @@ class Source:
     notes: list[str] = field(default_factory=list)   # sentences for the user
     folders: tuple[str, ...] = ('', 'train', 'test')   # where paths of a table may begin, below `root`
     chosen: list[str] | None = None       # the columns of the class, once they are known
+    said: tuple[str, ...] = ()            # the columns of a table that name parts
     listed: Listing | None = None         # of `root`, once it was listed
     plain_test: bool = False              # whether the test photographs are those of `read_test`
 
@@ -118,6 +119,7 @@ def read_rows(source: Source,             # a table
     if column is None: raise BadInput(f"{file} has no column of paths; name it one of: {', '.join(COLUMNS['path'][:8])}")
     frame = _own_columns(frame, column)
     _refuse_twice(frame, file)
+    source.said = tuple(c for c in part_columns(frame, file) if c != 'part') if len(frame) else ()
     frame = with_parts(frame, file)
     if 'fold' in frame and 'part' in frame:
         source.notes.append(f'{file} has parts and folds; the parts count')
@@ -161,10 +163,10 @@ def with_classes(source: Source,           # a table
     "A table with classes: of the function or the columns in `source.label`, else of the columns that hold them."
     if callable(source.label): return labelled(frame, source.label)
     if source.label is not None:
-        source.chosen = columns_named(frame, source.label, source.path)
+        source.chosen = columns_named(frame.drop(columns=list(source.said)), source.label, source.path)
         return single_labels(class_of(frame, source.chosen, True, source.path), source.path)
-    source.chosen = find_class(frame[~_open(frame)], source.path)
-    if not source.chosen and by_folder and set(frame) <= {*OWN}: return folder_classes(source, frame)
+    source.chosen = find_class(frame[~_open(frame)].drop(columns=list(source.said)), source.path)
+    if not source.chosen and by_folder and set(frame) <= {*OWN, *source.said}: return folder_classes(source, frame)
     if not source.chosen: raise BadInput(f"{source.path} has no column of classes; name it one of: {', '.join(COLUMNS['label'][:5])}, or name yours with `label`")
     if source.chosen[0] not in COLUMNS['label'] and len(source.chosen) == 1: source.notes.append(f'{source.path}: the class is the column {source.chosen[0]}')
     return _one_class(source, frame)
