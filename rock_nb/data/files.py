@@ -173,8 +173,10 @@ class Finder:
     def __init__(self, root: str | Path,                   # what is found counts from here
                  folders: tuple[str, ...] = ('',),         # where a path may begin, the first that has it counts
                  listing: Listing | None = None,           # of `root`, if it was listed
+                 prefer: tuple[str, ...] = (),             # of several, those in the first of these that has some
                 ):
         self.root, self.folders, self.listed = Path(root), tuple(dict.fromkeys(folders)), listing
+        self.prefer = prefer
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
@@ -204,9 +206,9 @@ class Finder:
         return self.fits(_MADE.sub('', words[-1])) if _MADE.match(words[-1]) else []
 
     def nearest(self, found: list[str]) -> list[str]:
-        "Of several photographs those in the first of the folders that has some."
-        for f in self.folders:
-            if f and (here := [p for p in found if p.startswith(f'{f}/')]): return here
+        "Of several photographs those in the first of the preferred folders that has some."
+        for f in self.prefer:
+            if (here := [p for p in found if p.startswith(f'{f}/')]): return here
         return found
 
     def __call__(self, value: str) -> str | None:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..core import BadInput
 from .annotations import coco
-from .files import Finder, ending, first_of, is_system, list_images, nfc, unread
+from .files import ending, first_of, is_system, list_images, nfc, unread
 from .labels import folder_label, from_paths
 from .layouts import Source, find_layout, layout, path_column, read_rows, with_known_classes
 from .parts import part_folder, part_folders, part_of
@@ -62,9 +62,9 @@ KNOWN = ('metadata', 'labels', 'label', 'annotations', 'annotation', 'annotation
 
 def tables_of(folder: Path) -> list[Path]:
     "The files in a folder that may be tables of photographs."
-    files = sorted(p for p in folder.iterdir() if ending(p.name) in TABLES and not p.name.startswith('.') and p.is_file())
+    names = sorted(e.name for e in os.scandir(folder) if ending(e.name) in TABLES and not e.name.startswith('.') and e.is_file())
     plain = lambda p: plain_name(p.stem)
-    return [p for p in files if plain(p) not in _NEVER or plain(p) in KNOWN and ending(p.name) != '.txt']
+    return [p for p in map(folder.joinpath, names) if plain(p) not in _NEVER or plain(p) in KNOWN and ending(p.name) != '.txt']
 
 def usable(source: Source, file: Path, *folders: str) -> bool:
     "Whether a table names photographs that are there."
@@ -73,7 +73,7 @@ def usable(source: Source, file: Path, *folders: str) -> bool:
     if ending(file.name) in ('.txt', '.lst') and file.stat().st_size > 10**9: return False
     try:
         frame = read_text(file)
-        find = Finder(source.root, table.folders, source.listing)
+        find = table.finder()
         column = path_column(frame, find)
         return column is not None and any(find(v) for v in frame[column].head(20) if v)
     except BadInput: return False

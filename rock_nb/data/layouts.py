@@ -16,10 +16,10 @@ from typing import Callable
 import pandas as pd
 
 from ..core import BadInput
-from .files import Finder, Listing, ending, is_photo, list_files, locate, nfc
+from .files import ENDINGS, Finder, Listing, check_names, ending, list_files
 from .labels import OWN, class_of, columns_named, find_class, folder_label, from_paths, single_labels
 from .parts import part_columns, part_of, with_parts
-from .tabular import COLUMNS, ENDINGS, find_columns, read_text, rename_columns
+from .tabular import COLUMNS, find_columns, read_text
 
 # %% ../../nbs/data/layouts.ipynb #c8f5dd84
 @dataclass
@@ -31,6 +31,7 @@ class Source:
     level: int | None = None              # which folder is the class; None: the first, if nothing speaks against it
     notes: list[str] = field(default_factory=list)   # sentences for the user
     folders: tuple[str, ...] = ('', 'train', 'test')   # where paths of a table may begin, below `root`
+    prefer: tuple[str, ...] = ()          # of several photographs that a table may mean, those in the first of these folders
     chosen: list[str] | None = None       # the columns of the class, once they are known
     said: tuple[str, ...] = ()            # the columns of a table that name parts
     listed: Listing | None = None         # of `root`, once it was listed
@@ -39,13 +40,20 @@ class Source:
     @property
     def listing(self) -> Listing:
         "All files below `root`; a folder in it that can't be entered is an error if the folder was what was given."
-        if self.listed is None: self.listed = list_files(self.root, strict=self.path.is_dir())
+        if self.listed is None:
+            self.listed = list_files(self.root, strict=self.path.is_dir())
+            if self.path.is_dir(): check_names(self.listed.images, self.root)
         return self.listed
+
+    def finder(self) -> Finder:
+        "What finds the photographs that a table names."
+        return Finder(self.root, self.folders, self.listed, self.prefer)
 
     def table(self, file: Path, *folders: str) -> 'Source':
         "A table in a folder as a source of its own, whose paths may begin in some folders."
         below = Path(os.path.relpath(file.parent, self.root)).as_posix()
-        return replace(self, path=file, folders=('' if below == '.' else below, *folders, '', 'images'), listed=self.listed)
+        near = tuple(f for f in (below, *folders) if f != '.')
+        return replace(self, path=file, folders=(*near, '', 'images') if near else ('', 'images'), prefer=near)
 
 # %% ../../nbs/data/layouts.ipynb #f111c7bf
 LAYOUTS: dict[str, Callable] = {}   # by name, in the order in which they joined
@@ -114,7 +122,7 @@ def read_rows(source: Source,             # a table
     "The rows of a table, each with a photograph that is there, in their order."
     file, notes = source.path, frame.attrs.pop('notes', [])
     source.notes += [n for n in notes if n not in source.notes]
-    find = Finder(source.root, source.folders, source.listed)
+    find = source.finder()
     column = path_column(frame, find)
     if column is None: raise BadInput(f"{file} has no column of paths; name it one of: {', '.join(COLUMNS['path'][:8])}")
     frame = _own_columns(frame, column)

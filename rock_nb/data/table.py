@@ -14,12 +14,12 @@ from typing import Callable
 import pandas as pd
 
 from ..core import BadInput, resolve
-from .files import check_names, ending, first_of, links_among, list_files, nfc, same_files, unread
+from .files import check_names, ending, first_of, nfc, same_files, unread
 from . import annotations, found_tables    # they join the registry of layouts
 from .folders import by_folder, file_ids, near_class, read_test
-from .labels import OWN, check_spelling, folder_label
+from .labels import check_spelling
 from .layouts import Source, find_layout, whole_numbers
-from .parts import PARTS, part_folder
+from .parts import part_folder
 from .tabular import read_text, rename_columns
 
 # %% ../../nbs/data/table.ipynb #7cb7c1d3
