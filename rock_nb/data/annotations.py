@@ -39,10 +39,13 @@ def _one_each(source: Source, given: dict[str, set[str]]) -> pd.DataFrame:   # p
     "A table of the photographs with one class; several are a `BadInput`, those without are counted."
     for path, names in given.items():
         if len(names) > 1:
-            raise BadInput(f"{source.path} gives {path} {len(names)} classes: {', '.join(sorted(names))}; several labels a photograph (multi-label), "
+            raise BadInput(f"{source.path} gives {path} {len(names)} classes: {', '.join(sorted(names))}; "
+                           'several labels a photograph (multi-label), '
                            'or annotators who disagree, are not learned here: give each one class')
     none = [p for p, names in given.items() if not names]
-    if none: source.notes.append(f'{source.path}: left out {len(none)} photographs without a class, first {none[0]}')
+    if none:
+        source.notes.append(f'{source.path}: left out {len(none)} photographs without a class, first '
+                            f'{none[0]}')
     rows = [(p, *names) for p, names in given.items() if names]
     return pd.DataFrame(rows, columns=['path', 'label'], dtype=str)
 
@@ -55,11 +58,13 @@ def coco(source: Source) -> pd.DataFrame:
         given = {i['id']: set() for i in found['images']}
         for a in found['annotations']: given[a['image_id']].add(names[a['category_id']])
         by_path = {i['file_name']: given[i['id']] for i in found['images']}
-    except (KeyError, TypeError) as e: raise BadInput(f'{source.path} is no COCO file: {e} is missing or wrong') from None
+    except (KeyError, TypeError) as e:
+        raise BadInput(f'{source.path} is no COCO file: {e} is missing or wrong') from None
     return with_classes(source, read_rows(source, _one_each(source, by_path)))
 
 # %% ../../nbs/data/annotations.ipynb #364ac02c
-def _is_task(task) -> bool: return isinstance(task, dict) and isinstance(task.get('data'), dict) and 'annotations' in task
+def _is_task(task) -> bool: return isinstance(task, dict) and isinstance(task.get('data'),
+        dict) and 'annotations' in task
 
 def is_tasks(source: Source) -> bool:
     "Whether a file is Label Studio's JSON."
@@ -72,22 +77,28 @@ def _choices(task: dict, file) -> set[str]:
     for a in task['annotations']:
         if a.get('was_cancelled'): continue
         for r in a.get('result', []):
-            if r.get('type') not in ('choices', None): raise BadInput(f"{file} holds {r.get('type')}, not choices; export a classification of whole photographs")
+            if r.get('type') not in ('choices', None):
+                raise BadInput(f"{file} holds {r.get('type')}, not choices; export a classification "
+                               "of whole photographs")
             found |= {str(c).strip() for c in r['value'].get('choices', [])}
     return found
 
 def _image_of(data: dict, file) -> str:
     "The photograph of a task: what is called image, or the only text."
     texts = {k: v for k, v in data.items() if isinstance(v, str)}
-    named = find_columns(pd.DataFrame(columns=list(texts)), ['image', 'img', 'photo', 'picture', 'path', 'file', 'url'])
-    if not named and len(texts) != 1: raise BadInput(f"{file} has a task without an image; its data has {', '.join(data)}")
+    named = find_columns(pd.DataFrame(columns=list(texts)),
+                         ['image', 'img', 'photo', 'picture', 'path', 'file', 'url'])
+    if not named and len(texts) != 1:
+        raise BadInput(f"{file} has a task without an image; its data has {', '.join(data)}")
     return texts[named[0]] if named else next(iter(texts.values()))
 
 @layout(is_tasks)
 def label_studio_tasks(source: Source) -> pd.DataFrame:
     "Label Studio's JSON export (labelstud.io/guide/export) as a table."
     given = {}
-    for task in _json_of(source): given.setdefault(_image_of(task['data'], source.path), set()).update(_choices(task, source.path))
+    for task in _json_of(source):
+        given.setdefault(_image_of(task['data'], source.path),
+                         set()).update(_choices(task, source.path))
     return with_classes(source, read_rows(source, _one_each(source, given)))
 
 # %% ../../nbs/data/annotations.ipynb #5303bf57
@@ -95,10 +106,12 @@ _ABOUT = ('annotation_id', 'annotator', 'created_at', 'updated_at', 'lead_time',
 
 def is_annotations(source: Source) -> bool:
     "Whether a table has the columns that Label Studio adds to each annotation."
-    if not source.path.is_file() or ending(source.path.name) not in ('.csv', '.tsv', '.json'): return False
+    if not source.path.is_file() or ending(source.path.name) not in ('.csv', '.tsv', '.json'):
+        return False
     if ending(source.path.name) == '.json':
         found = _json_of(source)
-        return isinstance(found, list) and bool(found) and isinstance(found[0], dict) and len({*found[0]} & {*_ABOUT}) > 1
+        return isinstance(found, list) and bool(found) and isinstance(found[0],
+                dict) and len({*found[0]} & {*_ABOUT}) > 1
     with open(source.path, 'rb') as f: head = f.readline(10**5)
     return sum(name.encode() in head for name in _ABOUT) > 1
 
@@ -107,24 +120,29 @@ def label_studio_rows(source: Source) -> pd.DataFrame:
     "Label Studio's CSV or JSON_MIN as a table; those who annotate the same photograph must agree."
     frame = read_text(source.path)
     frame = frame.drop(columns=[c for c in frame if c in (*_ABOUT, 'id')])
-    path = (find_columns(frame, ['image', 'img', 'photo', 'picture', 'path', 'file', 'url']) or [None])[0]
+    path = (find_columns(frame, ['image', 'img', 'photo', 'picture', 'path', 'file', 'url'])
+            or [None])[0]
     rest = [c for c in frame if c != path]
     empty = (frame[rest] == '').all(axis=1)
     if empty.any():
-        source.notes.append(f'{source.path}: left out {empty.sum()} rows without a class, first {frame[path][empty].iloc[0]}')
+        source.notes.append(f'{source.path}: left out {empty.sum()} rows without a class, first '
+                            f'{frame[path][empty].iloc[0]}')
         frame = frame[~empty]
     frame = frame.drop_duplicates(ignore_index=True)
     if path and (twice := frame[path].duplicated()).any():
-        raise BadInput(f'{source.path} gives {frame[path][twice].iloc[0]} several classes: the annotators disagree; leave one annotation of each photograph')
+        raise BadInput(f'{source.path} gives {frame[path][twice].iloc[0]} several classes: the '
+                       'annotators disagree; leave one annotation of each photograph')
     return with_classes(source, read_rows(source, frame))
 
 # %% ../../nbs/data/annotations.ipynb #b4f1a79a
-_NAMES = ('classes.txt', 'class_names.txt', 'classnames.txt', 'names.txt', 'labels.txt', 'label_names.txt', 'synset_words.txt', 'synsets.txt', 'classes.names')
+_NAMES = ('classes.txt', 'class_names.txt', 'classnames.txt', 'names.txt', 'labels.txt',
+          'label_names.txt', 'synset_words.txt', 'synsets.txt', 'classes.names')
 
 def names_beside(file: Path) -> list[str]:
     "The names in the list of names that lies beside a file; [] where there is none."
     there = next((file.parent/n for n in _NAMES if (file.parent/n).is_file() and file.name != n), None)
-    lines = [line.strip() for line in decode_text(there)[0].splitlines() if line.strip()] if there else []
+    lines = [line.strip() for line in decode_text(there)[0].splitlines()
+             if line.strip()] if there else []
     heads = [line.split(None, 1)[0] for line in lines]
     return [line.split(None, 1)[-1] for line in lines] if all(h.isdigit() for h in heads) else lines
 
@@ -134,6 +152,7 @@ def image_list(source: Source) -> pd.DataFrame:
     frame = with_classes(source, read_rows(source, read_text(source.path)), by_folder=True)
     names = names_beside(source.path)
     if not names or not frame.label.str.isdigit().all(): return frame
-    start = 1 if frame.label.astype(int).min() == 1 and frame.label.astype(int).max() == len(names) else 0
-    if frame.label.astype(int).max() - start >= len(names): return frame
+    number = frame.label.astype(int)
+    start = int(number.min() == 1 and number.max() == len(names))
+    if number.max() - start >= len(names): return frame
     return frame.assign(label=[names[int(i) - start] for i in frame.label])

@@ -35,8 +35,9 @@ def ending(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 # %% ../../nbs/data/files.ipynb #afb85d8c
-_MAGIC = re.compile(rb'\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF....WEBP|8BPS\x00\x01|qoif'
-                    rb'|\0\0\0\x0cjP  \r\n\x87\n|\xffO\xffQ|....ftypavi[fs]|BM....\0\0\0\0....[\x0c(4@l|]\0\0\0', re.DOTALL)
+_MAGIC = re.compile(rb'\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF....WEBP'
+                    rb'|8BPS\x00\x01|qoif|\0\0\0\x0cjP  \r\n\x87\n|\xffO\xffQ|....ftypavi[fs]'
+                    rb'|BM....\0\0\0\0....[\x0c(4@l|]\0\0\0', re.DOTALL)
 _HEIF_MAGIC = re.compile(rb'....ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)', re.DOTALL)
 
 def is_photo(path: str | Path) -> bool:
@@ -46,10 +47,12 @@ def is_photo(path: str | Path) -> bool:
     except OSError: return False
     return bool(_MAGIC.match(head) or not HEIF and _HEIF_MAGIC.match(head))
 
-# %% ../../nbs/data/files.ipynb #c200fd16
-SYSTEM = frozenset(('@eadir', '@recycle', '@recently-snapshot', '@tmp', '@sharebin', '@sharesnap', '@appstore', '@database',
-    '@download', '@synoeastream', '#recycle', '#snapshot', '~snapshot', 'lost+found', '$recycle.bin', 'recycler', 'recycled',
-    'system volume information', 'network trash folder', 'temporary items', 'thevolumesettingsfolder', 'found.000'))
+# %% ../../nbs/data/files.ipynb #d3442e10
+SYSTEM = frozenset((
+    '@eadir', '@recycle', '@recently-snapshot', '@tmp', '@sharebin', '@sharesnap', '@appstore',
+    '@database', '@download', '@synoeastream', '#recycle', '#snapshot', '~snapshot', 'lost+found',
+    '$recycle.bin', 'recycler', 'recycled', 'system volume information', 'network trash folder',
+    'temporary items', 'thevolumesettingsfolder', 'found.000'))
 _NOISE = frozenset(('thumbs.db', 'ehthumbs.db', 'desktop.ini', 'picasa.ini', 'icon\r'))
 
 def is_system(name: str) -> bool:
@@ -65,13 +68,14 @@ def walk(folder: str,              # an absolute path
          chain: tuple = (),        # real paths of the folders on the way
          strict: bool = True,      # an error where a folder can't be entered, else it is passed by
          linked: bool = False,     # whether a link lies on the way
-        ) -> Iterator[tuple[str, list[str], list[str]]]:   # `below`, its files, those of them that are links
+        ) -> Iterator[tuple[str, list[str], list[str]]]:   # below, files, links
     "The folders below a folder, as `os.walk` has them, and their files."
     chain = chain or (os.path.realpath(folder),)
     try: found = list(os.scandir(folder))
     except OSError as e:
         if not strict: return
-        raise BadInput(f"the folder {folder} can't be entered ({e.strerror}); allow reading it, or move it away") from None
+        raise BadInput(f"the folder {folder} can't be entered ({e.strerror}); allow reading it, or "
+                       "move it away") from None
     dirs = {e.name for e in found if e.is_dir()}
     files = [e for e in found if e.name not in dirs and not e.name.startswith('.')]
     yield below, [e.name for e in files], [e.name for e in files if linked or e.is_symlink()]
@@ -104,11 +108,12 @@ def list_files(folder: str | Path, strict: bool = True) -> Listing:
             elif f.casefold() in _NOISE: continue
             else: (images if is_photo(os.path.join(root, below, f)) else other).append(below + f)
         linked.update(below + f for f in links)
-    return Listing(root, sorted(images), sorted(raw), sorted(other), sorted(linked.intersection(images)))
+    return Listing(root, sorted(images), sorted(raw), sorted(other),
+                   sorted(linked.intersection(images)))
 
 def list_images(folder: str | Path,  # searched with all folders below it
                ) -> list[str]:
-    "Paths of the images below a folder, relative to it, with `/`, sorted; hidden files and folders are left out."
+    "Paths of the images below a folder, relative to it, with `/`, sorted; without hidden ones."
     return list_files(folder).images
 
 # %% ../../nbs/data/files.ipynb #be64624e
@@ -122,7 +127,8 @@ def unread(raw: list[str],   # of a `Listing`
     "What can be done about images that can't be read, for a sentence; '' where there are none."
     heif = [p for p in raw if ending(p) in HEIF]
     rest = [p for p in raw if ending(p) not in HEIF]
-    ways = [f'{count_endings(heif)} cannot be read: pip install pi-heif, or convert them to JPEG'] if heif else []
+    ways = []
+    if heif: ways.append(f'{count_endings(heif)} cannot be read: pip install pi-heif, or convert them')
     if rest: ways.append(f'{count_endings(rest)} cannot be read: convert them to JPEG, PNG or TIFF')
     return '; '.join(ways)
 
@@ -146,8 +152,9 @@ def check_names(paths: list[str], root: str | Path = ''):
             raise BadInput(f'the name {shown} below {root} is no UTF-8; rename it '
                            '(e.g. `convmv -r --notest -f cp949 -t utf-8` on its folder)') from None
 
-# %% ../../nbs/data/files.ipynb #d24b509c
-def locate(path: str, root: str | Path, folders: tuple[str, ...] = ('', 'train', 'test')) -> str | None:
+# %% ../../nbs/data/files.ipynb #9b219907
+def locate(path: str, root: str | Path,
+           folders: tuple[str, ...] = ('', 'train', 'test')) -> str | None:
     "The path relative to `root` under which a path of a table exists, or None."
     for f in folders:
         p = os.path.normpath(os.path.join(f, path))
@@ -171,9 +178,9 @@ _MADE = re.compile(r'^[0-9a-f]{8}-')   # Label Studio puts it before the names o
 class Finder:
     "Finds the photographs that a table names; paths are relative to `root`."
     def __init__(self, root: str | Path,                   # what is found counts from here
-                 folders: tuple[str, ...] = ('',),         # where a path may begin, the first that has it counts
+                 folders: tuple[str, ...] = ('',),         # where a path may begin, in this order
                  listing: Listing | None = None,           # of `root`, if it was listed
-                 prefer: tuple[str, ...] = (),             # of several, those in the first of these that has some
+                 prefer: tuple[str, ...] = (),             # of several, those in the first of these
                 ):
         self.root, self.folders, self.listed = Path(root), tuple(dict.fromkeys(folders)), listing
         self.prefer = prefer
@@ -192,14 +199,16 @@ class Finder:
         "The photographs whose path ends like a value, with or without an ending."
         value = nfc(value)
         last = value.rpartition('/')[2]
-        ends = lambda p: f'/{nfc(p)}'.endswith(f'/{value}') or f'/{nfc(os.path.splitext(p)[0])}'.endswith(f'/{value}')
+        whole = lambda p: (f'/{nfc(p)}', f'/{nfc(os.path.splitext(p)[0])}')
+        ends = lambda p: any(w.endswith(f'/{value}') for w in whole(p))
         return [p for p in self.names.get(last, []) if ends(p)]
 
     def search(self, value: str) -> list[str]:
         "The photographs that a value may mean."
         plain = _plain(value)
         if not plain: return []
-        away = value.startswith('/') or '://' in value or '?d=' in value or re.match(r'[A-Za-z]:[\\/]', value)
+        away = value.startswith('/') or '://' in value or '?d=' in value or re.match(r'[A-Za-z]:[\\/]',
+                value)
         words = plain.split('/')
         for i in range(len(words) if away else 1):      # a path of another machine: its end
             if found := self.fits('/'.join(words[i:])): return found
@@ -217,13 +226,15 @@ class Finder:
             if v and (p := locate(v, self.root, self.folders)): return p
         found = self.nearest(self.search(value))
         if len(found) > 1:
-            raise BadInput(f'{value} may be {found[0]} or {found[1]} ({len(found)} in all); give the path in full')
+            raise BadInput(f'{value} may be {found[0]} or {found[1]} ({len(found)} in all); give the '
+                           'path in full')
         return found[0] if found else None
 
     def suggest(self, value: str) -> str:
         "A photograph that is called nearly like a value, for a sentence."
         want = nfc(os.path.splitext(_plain(value).rpartition('/')[2])[0]).casefold()
-        close = next((ps[0] for n, ps in self.names.items() if os.path.splitext(n)[0].casefold() == want), None)
+        close = next((ps[0] for n, ps in self.names.items()
+                      if os.path.splitext(n)[0].casefold() == want), None)
         return f' (there is {close})' if close else ''
 
 # %% ../../nbs/data/files.ipynb #0e77cd65
@@ -234,18 +245,20 @@ def links_among(root: str | Path, paths: list[str]) -> list[str]:
     for p in paths:
         folder = os.path.dirname(p)
         if folder not in folders:
-            folders[folder] = os.path.realpath(os.path.join(here, folder)) != os.path.normpath(os.path.join(here, folder))
+            there = os.path.join(here, folder)
+            folders[folder] = os.path.realpath(there) != os.path.normpath(there)
         if folders[folder] or os.path.islink(os.path.join(here, p)): found.append(p)
     return found
 
 def same_files(root: str | Path,
                paths: list[str],                  # relative to it: all that are used
                linked: list[str] | None = None,   # those of them that are links, if that is known
-              ) -> list[tuple[str, str]]:         # path of a link, path of the photograph that it leads to
+              ) -> list[tuple[str, str]]:         # a link, the photograph that it leads to
     "The links among some photographs that lead to another one of them; of two links the first counts."
     linked = {*(links_among(root, paths) if linked is None else linked)}.intersection(paths)
     if not linked: return []
-    known = {os.path.normpath(os.path.join(os.path.realpath(root), p)): p for p in paths if p not in linked}
+    known = {os.path.normpath(os.path.join(os.path.realpath(root), p)): p for p in paths
+             if p not in linked}
     twice = []
     for p in sorted(linked):
         there = known.setdefault(os.path.realpath(os.path.join(root, p)), p)

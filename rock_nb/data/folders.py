@@ -29,42 +29,51 @@ def _inner(paths: list[str]) -> dict[str, set[str]]:
         inner.setdefault(first, set()).update(nfc(r).casefold() for r in rest[:1] if len(rest) > 1)
     return inner
 
+_WAYS = ('Give `data` one of them, call them train, valid and test, or take `level -1` if the inner folders '
+         'are the classes, `level 0` if the outer ones are')
+
 def ask_if_parts(paths: list[str],   # relative to `top`
                  top: Path) -> None:
-    "A `BadInput` where several folders hold the same class folders, or one holds the names of those beside it."
+    "A `BadInput` where folders hold the same class folders, or one holds the names of those beside it."
     inner = _inner(paths)
     names = sorted(inner)
     known, holders = {nfc(n).casefold() for n in names}, {}
     for n in names:
         for i in inner[n]: holders.setdefault(i, []).append(n)
         if len(same := inner[n] & (known - {nfc(n).casefold()})) > 1:
-            raise BadInput(f'{top/n} holds folders that lie beside it too ({_some(same)}): a part, or a copy? Give `data` one of them, '
-                           'call them train, valid and test, or take `level -1` if the inner folders are the classes, `level 0` if the outer ones are')
+            raise BadInput(f'{top/n} holds folders that lie beside it too ({_some(same)}): a part, '
+                           f'or a copy? {_WAYS}')
     for a, b in {(v[0], w) for v in holders.values() for w in v[1:]}:
         if len(same := inner[a] & inner[b]) > 1:
-            raise BadInput(f'{top/a} and {top/b} hold the same folders ({_some(same)}): are they parts or copies of the whole? Give `data` one of them, '
-                           'call them train, valid and test, or take `level -1` if the inner folders are the classes, `level 0` if the outer ones are')
+            raise BadInput(f'{top/a} and {top/b} hold the same folders ({_some(same)}): are they parts or '
+                           f'copies of the whole? {_WAYS}')
 
 def _some(names) -> str: return ', '.join(sorted(names)[:3])
 
 # %% ../../nbs/data/folders.ipynb #b6001a12
 def below_folder(source: Source, below: str) -> list[str]:
     "The photographs below a folder of the source, relative to it."
-    return [p[len(below) + 1:] for p in source.listing.images if p.startswith(f'{below}/')] if below else source.listing.images
+    return [p[len(below) + 1:] for p in source.listing.images
+            if p.startswith(f'{below}/')] if below else source.listing.images
 
 def _drawn(root: Path) -> list[str]:
     "The folders that hold generated photographs."
-    return [e.name for e in os.scandir(root) if e.is_dir() and os.path.exists(os.path.join(e.path, 'sample.json'))]
+    return [e.name for e in os.scandir(root) if e.is_dir()
+            and os.path.exists(os.path.join(e.path, 'sample.json'))]
 
 # %% ../../nbs/data/folders.ipynb #dd4cd704
-_NEVER = ('samplesubmission', 'submission', 'solution', 'predictions', 'classes', 'names', 'labels', 'requirements', 'readme', 'license')
-KNOWN = ('metadata', 'labels', 'label', 'annotations', 'annotation', 'annotationscoco', 'classes', 'dataset', 'data', 'list', 'images')
+_NEVER = ('samplesubmission', 'submission', 'solution', 'predictions', 'classes', 'names', 'labels',
+          'requirements', 'readme', 'license')
+KNOWN = ('metadata', 'labels', 'label', 'annotations', 'annotation', 'annotationscoco', 'classes',
+         'dataset', 'data', 'list', 'images')
 
 def tables_of(folder: Path) -> list[Path]:
     "The files in a folder that may be tables of photographs."
-    names = sorted(e.name for e in os.scandir(folder) if ending(e.name) in TABLES and not e.name.startswith('.') and e.is_file())
+    names = sorted(e.name for e in os.scandir(folder) if ending(e.name) in TABLES
+                   and not e.name.startswith('.') and e.is_file())
     plain = lambda p: plain_name(p.stem)
-    return [p for p in map(folder.joinpath, names) if plain(p) not in _NEVER or plain(p) in KNOWN and ending(p.name) != '.txt']
+    return [p for p in map(folder.joinpath, names) if plain(p) not in _NEVER or plain(p) in KNOWN
+            and ending(p.name) != '.txt']
 
 def usable(source: Source, file: Path, *folders: str) -> bool:
     "Whether a table names photographs that are there."
@@ -87,7 +96,7 @@ def class_tops(source: Source) -> set[str]:
 # %% ../../nbs/data/folders.ipynb #db0bfbe0
 def _differs(frame: pd.DataFrame,   # path, label; of a table
              root: str = '') -> tuple[int, str]:   # how many photographs; the first in words
-    "Where a table and the folders that hold the photographs give them different classes, if they name the same classes at all."
+    "Where a table and the folders of its photographs name other classes, if they share some at all."
     folder = pd.Series([nfc(p.split('/')[-2]) if '/' in p else '' for p in frame.path], frame.index)
     if len({*folder} & {*frame.label}) < 2: return 0, ''
     wrong = folder != frame.label
@@ -99,7 +108,9 @@ def check_folders(frame: pd.DataFrame, table: Path, source: Source):
     "A `BadInput` where a table that was found contradicts the class folders."
     if callable(source.label): return
     n, first = _differs(frame)
-    if n: raise BadInput(f'{table} and the folders give {n} photographs different classes, first {first}; give `data` the table itself, if it is right, else take it away')
+    if n:
+        raise BadInput(f'{table} and the folders give {n} photographs different classes, first '
+                       f'{first}; give `data` the table itself, if it is right, else take it away')
 
 def _agrees_with_tables(source: Source, frame: pd.DataFrame):
     "A `BadInput` where class folders are contradicted by a table of a known name beside them."
@@ -111,10 +122,13 @@ def _agrees_with_tables(source: Source, frame: pd.DataFrame):
         check_folders(said, file, source)
         both = frame.merge(said, on='path', suffixes=('', '_said'))
         if len(both) and not {*both.label} & {*both.label_said}:
-            raise BadInput(f"{source.root} has the folders {_some({*frame.label})} and the table {file.name} with the classes {_some({*said.label})}; "
+            raise BadInput(f"{source.root} has the folders {_some({*frame.label})} and the table {file.name} "
+                           f'with the classes {_some({*said.label})}; '
                            f'give `data` the table ({file}) or take it away')
         more = [c for c in ('part', 'fold', 'group') if c in said]
-        if more: source.notes.append(f"the folders are the classes; {file.name}, which has {', '.join(more)} too, is not used: give `data` the table if it shall be")
+        if more:
+            source.notes.append(f"the folders are the classes; {file.name}, which has "
+                                f"{', '.join(more)} too, is not used: give `data` the table if it shall be")
 
 # %% ../../nbs/data/folders.ipynb #8cc85cd7
 def _check_full(source: Source, top: Path, below: str, used: set[str], other: set[str]):
@@ -122,22 +136,29 @@ def _check_full(source: Source, top: Path, below: str, used: set[str], other: se
     prefix = f'{below}/' if below else ''
     for d in sorted(p for p in top.iterdir() if p.is_dir() and not is_system(p.name)):
         if d.name in used or d.name in other: continue
-        raw, rest = ([p for p in of if p.startswith(f'{prefix}{d.name}/')] for of in (source.listing.raw, source.listing.other))
+        raw, rest = ([p for p in of if p.startswith(f'{prefix}{d.name}/')]
+                     for of in (source.listing.raw, source.listing.other))
         why = f' ({unread(raw)})' if raw else ''
-        if raw or not rest: raise BadInput(f'the class folder {d} holds no photograph{why}; add some or remove the folder')
-        source.notes.append(f'left out: {d} holds no photograph but {len(rest)} other files, {first_of(rest)}')
+        if raw or not rest:
+            raise BadInput(f'the class folder {d} holds no photograph{why}; add some or remove the '
+                           'folder')
+        source.notes.append(f'left out: {d} holds no photograph but {len(rest)} other files, '
+                            f'{first_of(rest)}')
 
 def class_rows(source: Source, below: str = '') -> pd.DataFrame:
-    "The table of `root/below`, whose folders are classes, except for test folders and photographs that were drawn."
+    "The table of `root/below`, whose folders are classes, but for test and generated ones."
     top = source.root/below
-    other = {*_drawn(top)} if below else {*part_folders(top).values(), *_drawn(top)} - {part_folder(top, 'train')}
+    other = {*_drawn(top)}
+    if not below: other |= {*part_folders(top).values()} - {part_folder(top, 'train')}
     paths = [p for p in below_folder(source, below) if p.split('/')[0] not in other]
     if not paths:
         why = f' ({unread(source.listing.raw)})' if source.listing.raw else ''
-        raise BadInput(f'no photograph below {top}{why}; expected one folder of photographs per class there')
+        raise BadInput(f'no photograph below {top}{why}; expected one folder of photographs per class '
+                       'there')
     _check_full(source, top, below, {p.split('/')[0] for p in paths}, other)
     if source.label is not None and not callable(source.label):
-        raise BadInput(f'`label` {source.label} names a column, and {source.root} has class folders, no table; name a function (module:function), or give `data` a table')
+        raise BadInput(f'`label` {source.label} names a column, and {source.root} has class folders, '
+                       'no table; name a function (module:function), or give `data` a table')
     if source.level is None and not source.label: ask_if_parts(paths, top)
     frame = from_paths(paths, source.label or folder_label(source.level))
     return frame.assign(path=[f'{below}/{p}' if below else p for p in frame.path])
@@ -146,7 +167,8 @@ def class_rows(source: Source, below: str = '') -> pd.DataFrame:
 def file_ids(paths: list[str]) -> list[str]:
     "Ids of photographs by their names; with their folders where that doesn't tell them apart."
     names = [nfc(Path(p).stem) for p in paths]
-    return names if len(set(names)) == len(names) else [nfc(p.rpartition('.')[0]) for p in paths]      # test/Granite/1.jpg and test/Basalt/1.jpg
+    if len(set(names)) == len(names): return names
+    return [nfc(p.rpartition('.')[0]) for p in paths]      # test/Granite/1.jpg and test/Basalt/1.jpg
 
 def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
     "The test table of a data folder: `test.csv`, else the photographs below `test/`, else None."
@@ -160,7 +182,8 @@ def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
         paths = below_folder(source, there) if listed else list_images(root/there)
         frame = pd.DataFrame(dict(id=file_ids(paths), path=[f'{there}/{p}' for p in paths]), dtype=str)
     else: return None
-    if twice := sorted(frame.id[frame.id.duplicated()]): raise BadInput(f'two test photographs have the id {twice[0]!r}; give ids in {root}/test.csv')
+    if twice := sorted(frame.id[frame.id.duplicated()]):
+        raise BadInput(f'two test photographs have the id {twice[0]!r}; give ids in {root}/test.csv')
     return frame if len(frame) else None
 
 # %% ../../nbs/data/folders.ipynb #ebe7d99b
@@ -171,9 +194,10 @@ def near_class(name: str, classes) -> str:
     return f' (did you mean {plain[close[0]]!r}?)' if close else ''
 
 def by_folder(test: pd.DataFrame, source: Source, classes, top: str) -> pd.DataFrame:
-    "A test table, labelled by the folders below `top` if they are named like classes; where only some are, or nearly so, a `BadInput`."
+    "A test table, labelled by the folders below `top` if all are classes; some alone are a `BadInput`."
     inside = [p[len(top) + 1:] for p in test.path]
-    if 'label' in test or not top or not all(p.startswith(f'{top}/') for p in test.path) or not any('/' in p for p in inside): return test
+    if 'label' in test or not top or not any('/' in p for p in inside): return test
+    if not all(p.startswith(f'{top}/') for p in test.path): return test
     label = folder_label(source.level)
     names = [label(p) if '/' in p else '' for p in inside]
     odd = next((n for n in dict.fromkeys(names) if n not in classes), None)
@@ -181,11 +205,14 @@ def by_folder(test: pd.DataFrame, source: Source, classes, top: str) -> pd.DataF
     known = {*names} & {*classes}
     near = next((n for n in dict.fromkeys(names) if n not in classes and near_class(n, classes)), None)
     if not known and near is None:
-        source.notes.append(f"the test photographs have no classes: {source.root/top}/{odd} is called like none of {', '.join(classes)}, so there is no test score")
+        source.notes.append(f"the test photographs have no classes: {source.root/top}/{odd} is called "
+                            f"like none of {', '.join(classes)}, so there is no test score")
         return test
     odd = near or odd
-    what = f'the folder {source.root/top}/{odd}' if odd else f'{test.path[names.index("")]}, which lies in no class folder,'
-    raise BadInput(f"{what} is no class that is trained on{near_class(odd, classes)}; the classes are {', '.join(classes)}: rename the folder, or take it out of {top}")
+    what = f'the folder {source.root/top}/{odd}'
+    if not odd: what = f'{test.path[names.index("")]}, which lies in no class folder,'
+    raise BadInput(f"{what} is no class that is trained on{near_class(odd, classes)}; the classes are "
+                   f"{', '.join(classes)}: rename the folder, or take it out of {top}")
 
 # %% ../../nbs/data/folders.ipynb #91fa0a67
 @layout(lambda source: source.path.is_dir())
@@ -193,16 +220,20 @@ def class_folders(source: Source) -> dict[str, pd.DataFrame]:
     "`<Class>/*`, or `train/<Class>/*` and `valid/<Class>/*`; beside them a test folder or `test.csv`."
     there = part_folders(source.root)
     found = dict(train=class_rows(source, there.get('train', '')))
-    if 'valid' in there and below_folder(source, there['valid']): found['valid'] = class_rows(source, there['valid'])
+    if 'valid' in there and below_folder(source, there['valid']):
+        found['valid'] = class_rows(source, there['valid'])
     _agrees_with_tables(source, pd.concat(found.values()))
     return found | dict(test=read_test(source.root, source))
 
 # %% ../../nbs/data/folders.ipynb #2742cff7
 def _parts_within(source: Source) -> bool:
     "Whether the folders within the first folders are called like parts, one of them train."
-    if not source.path.is_dir() or callable(source.label) or source.level is not None or part_folders(source.root).get('train'): return False
+    if not source.path.is_dir() or callable(source.label) or source.level is not None: return False
+    if part_folder(source.root, 'train'): return False
     inner = set().union(*_inner(source.listing.images).values())
-    return len(inner) > 1 and all(map(part_of, inner)) and 'train' in map(part_of, inner) and all(p.count('/') > 1 for p in source.listing.images)
+    parts = {part_of(name) for name in inner}
+    inside = all(p.count('/') > 1 for p in source.listing.images)
+    return inside and len(inner) > 1 and None not in parts and 'train' in parts
 
 @layout(_parts_within)
 def parts_in_classes(source: Source) -> pd.DataFrame:

@@ -12,7 +12,8 @@ from typing import Iterable
 import pandas as pd
 
 from ..core import BadInput
-from .folders import KNOWN, below_folder, check_folders, class_tops, read_test, tables_of, usable
+from .folders import KNOWN, below_folder, check_folders, class_tops, read_test, tables_of
+from .folders import usable
 from .layouts import Source, find_layout, layout, read_rows, with_known_classes
 from .parts import PARTS, part_folder, part_folders, part_of
 from .tabular import plain_name, read_text
@@ -25,11 +26,12 @@ def _found_tables(source: Source) -> list[Path]:
 
 @layout(lambda source: bool(_found_tables(source)))
 def found_table(source: Source) -> pd.DataFrame:
-    "`images/*` and a table such as `labels.csv`, `metadata.jsonl` or `annotations.json`; of several a `BadInput`."
+    "`images/*` and a table: `labels.csv`, `metadata.jsonl`, … ; several are a `BadInput`."
     files = _found_tables(source)
     known = [f for f in files if plain_name(f.stem) in KNOWN]
     if len(files) > 1 and len(known) != 1:
-        raise BadInput(f"{source.root} has several tables of photographs: {', '.join(f.name for f in files)}; give `data` the one that counts")
+        raise BadInput(f"{source.root} has several tables of photographs: "
+                       f"{', '.join(f.name for f in files)}; give `data` the one that counts")
     file = (known or files)[0]
     frame = find_layout(source.table(file))(source.table(file))
     check_folders(frame, file, source)
@@ -40,22 +42,29 @@ def found_table(source: Source) -> pd.DataFrame:
 def _part_table(source: Source, folder: str) -> Path | None:
     "The table in the folder of a part that names its photographs."
     top = source.root/folder
-    found = [f for f in tables_of(top) if plain_name(f.stem) in KNOWN and usable(source, f, folder)] if top.is_dir() else []
-    if len(found) > 1: raise BadInput(f"{top} has several tables of photographs: {', '.join(f.name for f in found)}; keep one")
+    found = [f for f in tables_of(top) if plain_name(f.stem) in KNOWN
+             and usable(source, f, folder)] if top.is_dir() else []
+    if len(found) > 1:
+        raise BadInput(f"{top} has several tables of photographs: {', '.join(f.name for f in found)}; "
+                       "keep one")
     return found[0] if found else None
 
 def _has_part_tables(source: Source) -> bool:
-    train = part_folder(source.root, 'train') if source.path.is_dir() and not callable(source.label) else None
+    train = part_folder(source.root,
+                        'train') if source.path.is_dir() and not callable(source.label) else None
     return train is not None and _part_table(source, train) is not None
 
 @layout(_has_part_tables)
 def tables_in_parts(source: Source) -> dict[str, pd.DataFrame]:
-    "`train/_classes.csv`, `train/metadata.csv`, `train/_annotations.coco.json`, each with its photographs beside it; so for valid and test."
+    "`train/_classes.csv`, `train/metadata.csv`, `train/_annotations.coco.json` …, valid and test too."
     found = {}
-    for part, folder in sorted(part_folders(source.root).items(), key=lambda x: list(PARTS).index(x[0])):
+    for part, folder in sorted(part_folders(source.root).items(),
+                               key=lambda x: list(PARTS).index(x[0])):
         if not below_folder(source, folder): continue
         file = _part_table(source, folder)
-        if file is None and part != 'test': raise BadInput(f'{source.root/folder} has no table like that of train; add one, or move the folder away')
+        if file is None and part != 'test':
+            raise BadInput(f'{source.root/folder} has no table like that of train; add one, or move '
+                           'the folder away')
         if file is None: found[part] = read_test(source.root, source)
         else:
             found[part] = _read_part(source, source.table(file, folder), part)
@@ -68,17 +77,20 @@ def _read_part(source: Source, table: Source, part: str) -> pd.DataFrame:
     if part == 'train':
         frame = read(table)
         source.chosen = table.chosen
-        return frame.drop(columns='part', errors='ignore') if 'part' in frame and (frame.part == 'train').all() else frame
-    if read.__name__ == 'table': frame = with_known_classes(table, read_rows(table, read_text(table.path)), source.chosen)
+        alone = 'part' in frame and (frame.part == 'train').all()
+        return frame.drop(columns='part') if alone else frame
+    if read.__name__ == 'table':
+        frame = with_known_classes(table, read_rows(table, read_text(table.path)), source.chosen)
     else: frame = read(table)
-    if part == 'valid' and 'label' not in frame: raise BadInput(f'{table.path} has no column of classes like that of train')
+    if part == 'valid' and 'label' not in frame:
+        raise BadInput(f'{table.path} has no column of classes like that of train')
     return frame.drop(columns='part', errors='ignore')
 
 # %% ../../nbs/data/found_tables.ipynb #7558278c
 _PLACES = ('', 'annotations', 'annots', 'ann', 'meta', 'splits', 'split', 'lists', 'labels', 'csv')
 
 def table_parts(source: Source) -> dict[str, Path]:
-    "The tables that are called like parts, in a folder or in one for annotations; {} without one for train."
+    "The tables that are called like parts, in a folder or in one for annotations; {} without train."
     if not source.path.is_dir(): return {}
     if (source.root/'train.csv').exists() and callable(source.label): return _exact(source.root)
     for place in filter(lambda p: (source.root/p).is_dir(), _PLACES):
@@ -90,19 +102,22 @@ def table_parts(source: Source) -> dict[str, Path]:
         if 'train' in found: return found
     return {}
 
-def _exact(root: Path) -> dict[str, Path]: return {p: root/f'{p}.csv' for p in ('train', 'test') if (root/f'{p}.csv').exists()}
+def _exact(root: Path) -> dict[str, Path]: return {p: root/f'{p}.csv' for p in ('train', 'test')
+                                                   if (root/f'{p}.csv').exists()}
 
 def _one_table(source: Source, files: list[Path], part: str) -> Path | None:
     "The table of a part: `train.csv` itself, else the one that names photographs which are there."
     exact = [f for f in files if f.name == f'{part}.csv' and f.parent == source.root]
     if exact: return exact[0]
     files = [f for f in files if usable(source, f, *filter(None, [part_folder(source.root, part)]))]
-    if len(files) > 1: raise BadInput(f"{files[0].parent} has several tables for {part}: {', '.join(f.name for f in files)}; keep one")
+    if len(files) > 1:
+        raise BadInput(f"{files[0].parent} has several tables for {part}: "
+                       f"{', '.join(f.name for f in files)}; keep one")
     return files[0] if files else None
 
 @layout(lambda source: bool(table_parts(source)))
 def part_tables(source: Source) -> dict[str, pd.DataFrame]:
-    "`train.csv`, `test.csv` and perhaps `valid.csv` with paths or ids and classes; the photographs beside them or in folders."
+    "`train.csv`, `test.csv` and perhaps `valid.csv`: paths or ids, and classes."
     files, found = table_parts(source), {}
     for part in [p for p in PARTS if p in files]:
         folder = part_folder(source.root, part)

@@ -16,42 +16,49 @@ from ..core import BadInput
 from .files import nfc
 from .tabular import COLUMNS, find_columns, plain_name
 
-# %% ../../nbs/data/labels.ipynb #dbbcabe6
-def folder_label(level: int | None = 0,  # 0 (or None): the folder below the root, -1: the folder that holds the file
+# %% ../../nbs/data/labels.ipynb #846b95c8
+def folder_label(level: int | None = 0,  # 0, None: the folder below the root, -1: that of the file
                 ) -> Callable[[str], str]:
     "A function from a relative path to its class folder's name."
     def label(path):
         parts = path.split('/')[:-1]
         if not parts: raise BadInput(f'{path} lies in no class folder; expected <class>/{path}')
         name = parts[min(level or 0, len(parts) - 1)]
-        return sys.intern(name) if name.isascii() else nfc(name).strip()     # the name once, not once a photograph
+        return sys.intern(name) if name.isascii() else nfc(name).strip()     # one object a name
     return label
 
 # %% ../../nbs/data/labels.ipynb #06f665db
-OWN = ('id', 'path', 'label', 'group', 'fold', 'part', 'was', 'joint')   # columns with a meaning of their own; any other may hold an attribute
+OWN = ('id', 'path', 'label', 'group', 'fold', 'part', 'was',
+       'joint')   # columns with a meaning of their own; any other may hold an attribute
 
 def joint(frame: pd.DataFrame,   # a row a photograph
           attributes=None,       # names of columns (None: all but `OWN`)
          ) -> pd.Series:         # of text
     "The joint label of some attributes: their values with `-` between."
     names = [c for c in frame if c not in OWN] if attributes is None else list(attributes)
-    if not names: raise BadInput('there is no label, and no attribute to make one of; give every photograph a label')
+    if not names:
+        raise BadInput('there is no label, and no attribute to make one of; give every photograph a '
+                       'label')
     values = frame[names].fillna('').astype(str)
     for c in names:
         lacking = values[c] == ''
-        if lacking.any(): raise BadInput(f'{frame.path[lacking].iloc[0]} has no {c}; a joint label needs every attribute of every photograph')
+        if lacking.any():
+            raise BadInput(f'{frame.path[lacking].iloc[0]} has no {c}; a joint label needs every '
+                           'attribute of every photograph')
     labels = values.agg('-'.join, axis=1)
     if labels.nunique() < len(values.drop_duplicates()):
-        raise BadInput(f"joined by '-', different values of {', '.join(names)} give the same label; write them without '-'")
+        raise BadInput(f"joined by '-', different values of {', '.join(names)} give the same label; "
+                       "write them without '-'")
     return labels
 
 # %% ../../nbs/data/labels.ipynb #720b18b6
 def from_paths(paths: list[str],            # relative paths
-               label: Callable[[str], object],   # path -> label, or a mapping with `label` and other columns
+               label: Callable[[str], object],   # path -> label, or a mapping
               ) -> pd.DataFrame:
     "The table of a list of paths."
     facts = [label(p) for p in paths]
-    if any(isinstance(f, dict) for f in facts): facts = [f if isinstance(f, dict) else dict(label=f) for f in facts]
+    if any(isinstance(f, dict) for f in facts):
+        facts = [f if isinstance(f, dict) else dict(label=f) for f in facts]
     else: facts = dict(label=facts)
     frame = pd.DataFrame(facts, index=range(len(paths)))
     frame.insert(0, 'path', paths)
@@ -64,10 +71,11 @@ _BITS = {'0': 0, '1': 1, '0.0': 0, '1.0': 1, 'false': 0, 'true': 1, '': 0, 'no':
 def one_hot(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:   # int 0 or 1
     "Those columns of some that hold 0 and 1 alone, as numbers."
     bits = {c: frame[c].str.casefold().map(_BITS) for c in names}
-    return pd.DataFrame({c: b.astype(int) for c, b in bits.items() if b.notna().all() and b.any()}, index=frame.index)
+    return pd.DataFrame({c: b.astype(int) for c, b in bits.items() if b.notna().all() and b.any()},
+                        index=frame.index)
 
 def _may_be_class(values: pd.Series) -> bool:
-    "Whether the values of a column could be classes: several, each of several photographs, and no measured numbers."
+    "Whether a column could be the class: several values, each of several photographs, no measures."
     n = values.nunique()
     return 1 < n <= len(values)/2 and not values.str.fullmatch(r'-?\d*\.\d*[1-9]\d*(e-?\d+)?').all()
 
@@ -83,17 +91,20 @@ def _in_words(frame: pd.DataFrame, names: list[str]) -> str:
 # %% ../../nbs/data/labels.ipynb #b253671e
 def _ask(file, names: list[str], why: str) -> BadInput:
     "A sentence about columns that might all be the class."
-    return BadInput(f"{file} {why}: {', '.join(names)}; name the one that is the class with `label` (label {names[0]}), or several divided by "
+    return BadInput(f"{file} {why}: {', '.join(names)}; name the one that is the class with `label` "
+                    f'(label {names[0]}), or several divided by '
                     'commas, which together are the class (`target` then takes one of them)')
 
 def _bad_row(bits: pd.DataFrame, frame: pd.DataFrame, file) -> BadInput | None:
-    "A sentence about the first row of one-hot columns that has none or several classes; None if all have one."
+    "A sentence about the first row of one-hot columns with no or several classes; None without one."
     wrong = bits.sum(axis=1) != 1
     if not wrong.any(): return
     at = wrong.idxmax()
     of = [c for c in bits if bits.at[at, c]]
-    said = f"has several classes: {', '.join(of)}" if of else f"has none of the classes {', '.join(bits)}"
-    return BadInput(f'{file} line {at + 2} ({frame.path[at]}) {said}; several labels a photograph (multi-label) are not learned here: '
+    said = f"has none of the classes {', '.join(bits)}"
+    if of: said = f"has several classes: {', '.join(of)}"
+    return BadInput(f'{file} line {at + 2} ({frame.path[at]}) {said}; several labels a photograph '
+                    '(multi-label) are not learned here: '
                     'give each photograph one class, or name a column with `label`')
 
 def find_class(frame: pd.DataFrame,   # with `path`
@@ -119,13 +130,16 @@ def columns_named(frame: pd.DataFrame, names: str, file) -> list[str]:
     "The columns that a text with commas names; one that isn't there is a `BadInput` that lists them."
     found = []
     for n in map(str.strip, str(names).split(',')):
-        fits = [c for c in frame if c == nfc(n)] or [c for c in frame if plain_name(c) == plain_name(n)]
-        if not fits: raise BadInput(f"{file} has no column {n!r} for `label`; it has {', '.join(c for c in frame if c not in OWN or c == 'label')}")
+        fits = [c for c in frame if c == nfc(n)] or [c for c in frame
+                                                     if plain_name(c) == plain_name(n)]
+        if not fits:
+            raise BadInput(f"{file} has no column {n!r} for `label`; it has "
+                           f"{', '.join(c for c in frame if c not in OWN or c == 'label')}")
         found.append(fits[0])
     return found
 
 def class_of(frame: pd.DataFrame, columns: list[str],   # of `find_class`, or `columns_named`
-             together: bool = False,                    # several columns: their values joined, else one-hot
+             together: bool = False,                    # join the values of several (False: one-hot)
              file='') -> pd.DataFrame:
     "A table whose column `label` is what some columns say."
     if len(columns) > 1 and together: return frame.assign(label=joint(frame, columns))
@@ -135,7 +149,8 @@ def class_of(frame: pd.DataFrame, columns: list[str],   # of `find_class`, or `c
         return bare.rename(columns={columns[0]: 'label'}) if own else bare.assign(label=bare[columns[0]])
     if len(columns) == 1: return frame
     bits = one_hot(frame, columns)
-    if set(bits) != set(columns): raise BadInput(f"{file} has other values than 0 and 1 in the columns {', '.join(columns)}")
+    if set(bits) != set(columns):
+        raise BadInput(f"{file} has other values than 0 and 1 in the columns {', '.join(columns)}")
     if wrong := _bad_row(bits, frame, file): raise wrong
     return frame.drop(columns=columns).assign(label=bits.idxmax(axis=1))
 
@@ -159,9 +174,11 @@ def single_labels(frame: pd.DataFrame,   # path, label
     for n, found in names.items():
         if found is None or len(found) == 1: continue
         path = frame.path[frame.label == n].iloc[0]
-        raise BadInput(f'{file} gives {path} {len(found)} classes: {n}; several labels a photograph (multi-label) are not learned here: give each one class')
+        raise BadInput(f'{file} gives {path} {len(found)} classes: {n}; several labels a photograph '
+                       '(multi-label) are not learned here: give each one class')
     if not any(names.values()): return frame
-    return frame.assign(label=frame.label.map({n: nfc(f[0].strip()) if f else n for n, f in names.items()}))
+    return frame.assign(label=frame.label.map({n: nfc(f[0].strip()) if f else n for n,
+                                               f in names.items()}))
 
 # %% ../../nbs/data/labels.ipynb #12626a19
 def check_spelling(labels: pd.Series,   # of text
@@ -173,5 +190,5 @@ def check_spelling(labels: pd.Series,   # of text
         for key in {re.sub(r'[\s_-]+', '_', plain), re.sub(r'\s+', '', plain)}:
             other = seen.setdefault(key, name)
             if other != name:
-                raise BadInput(f'{where} has the classes {other!r} ({counts[other]} photographs) and {name!r} ({counts[name]}), which differ in case '
-                               'or spaces only; write one of them everywhere, or give them names that differ')
+                raise BadInput(f'{where} has the classes {other!r} ({counts[other]} photographs) and '
+                               f'{name!r} ({counts[name]}), which differ in case or spaces only; write one of them everywhere, or give them names that differ')

@@ -17,7 +17,8 @@ import pandas as pd
 
 from ..core import BadInput
 from .files import ENDINGS, Finder, Listing, check_names, ending, list_files
-from .labels import OWN, class_of, columns_named, find_class, folder_label, from_paths, single_labels
+from .labels import OWN, class_of, columns_named, find_class, folder_label, from_paths
+from .labels import single_labels
 from .parts import part_columns, part_of, with_parts
 from .tabular import COLUMNS, find_columns, read_text
 
@@ -28,10 +29,10 @@ class Source:
     path: Path                            # absolute
     root: Path                            # a folder; the paths of photographs are relative to it
     label: Callable | str | None = None   # path -> label (or a mapping), or names of columns with commas
-    level: int | None = None              # which folder is the class; None: the first, if nothing speaks against it
+    level: int | None = None              # which folder is the class (None: the first, with a look)
     notes: list[str] = field(default_factory=list)   # sentences for the user
     folders: tuple[str, ...] = ('', 'train', 'test')   # where paths of a table may begin, below `root`
-    prefer: tuple[str, ...] = ()          # of several photographs that a table may mean, those in the first of these folders
+    prefer: tuple[str, ...] = ()          # of several photographs, those in the first of these
     chosen: list[str] | None = None       # the columns of the class, once they are known
     said: tuple[str, ...] = ()            # the columns of a table that name parts
     listed: Listing | None = None         # of `root`, once it was listed
@@ -39,7 +40,7 @@ class Source:
 
     @property
     def listing(self) -> Listing:
-        "All files below `root`; a folder in it that can't be entered is an error if the folder was what was given."
+        "All files below `root`; if that is what was given, a folder that can't be entered is an error."
         if self.listed is None:
             self.listed = list_files(self.root, strict=self.path.is_dir())
             if self.path.is_dir(): check_names(self.listed.images, self.root)
@@ -53,12 +54,13 @@ class Source:
         "A table in a folder as a source of its own, whose paths may begin in some folders."
         below = Path(os.path.relpath(file.parent, self.root)).as_posix()
         near = tuple(f for f in (below, *folders) if f != '.')
-        return replace(self, path=file, folders=(*near, '', 'images') if near else ('', 'images'), prefer=near)
+        return replace(self, path=file, folders=(*near, '', 'images') if near else ('', 'images'),
+                       prefer=near)
 
 # %% ../../nbs/data/layouts.ipynb #f111c7bf
 LAYOUTS: dict[str, Callable] = {}   # by name, in the order in which they joined
 
-def layout(detect: Callable[[Source], bool],   # whether a source has this layout; looks, but doesn't complain
+def layout(detect: Callable[[Source], bool],   # whether a source looks like it
           ):
     "A decorator: the function reads a `Source` into a table, or a table a part."
     def register(read):
@@ -80,31 +82,37 @@ def _leads(values: pd.Series, find: Finder) -> bool:
     except BadInput: return True       # it may be several
 
 def path_column(frame: pd.DataFrame, find: Finder) -> str | None:
-    "The column of a table that holds the paths of photographs, or their names or ids; None if there is none."
+    "The column of a table that holds the paths of photographs, or their names or ids, or None."
     named = find_columns(frame, COLUMNS['path'])
     named = [c for c in ('path',) if c in frame] + [c for c in named if c != 'path']
     for c in (*named, *find_columns(frame, COLUMNS['id'])):
         if _leads(frame[c], find): return c
     for c in frame:
-        if c not in named and len(frame) and frame[c].map(ending).isin(ENDINGS).all() and _leads(frame[c], find): return c
+        if c in named or not len(frame) or not frame[c].map(ending).isin(ENDINGS).all(): continue
+        if _leads(frame[c], find): return c
     return named[0] if named else None
 
 def _refuse_twice(frame: pd.DataFrame, file):
     "A `BadInput` where an id or a path is there twice."
     for col in ('id', 'path'):
         twice = frame[col][frame[col].duplicated()] if col in frame else []
-        if len(twice): raise BadInput(f'{file} has the {col} {twice.iloc[0]!r} twice (line {twice.index[0] + 2}); each must be there once')
+        if len(twice):
+            raise BadInput(f'{file} has the {col} {twice.iloc[0]!r} twice (line '
+                           f'{twice.index[0] + 2}); each must be there once')
 
 # %% ../../nbs/data/layouts.ipynb #9d011d9f
 def _found(frame: pd.DataFrame, find: Finder, file) -> list[str]:
-    "The photographs of the rows of a table; one that is not there is a `BadInput`, and so is one that is there twice."
+    "The photographs of the rows of a table; one that is not there, or there twice, is a `BadInput`."
     found, seen = [], set()
     for i, value in enumerate(frame.path):
         try: path = find(value)
         except BadInput as e: raise BadInput(f'{file} line {i + 2}: {e}') from None
         if path is None:
-            raise BadInput(f'{file} line {i + 2} names {value}, which is not there{find.suggest(value)}; add the file or remove the line')
-        if path in seen: raise BadInput(f'{file} line {i + 2} names {path}, as a line before it does; each photograph must be there once')
+            raise BadInput(f'{file} line {i + 2} names {value}, which is not '
+                           f'there{find.suggest(value)}; add the file or remove the line')
+        if path in seen:
+            raise BadInput(f'{file} line {i + 2} names {path}, as a line before it does; each '
+                           'photograph must be there once')
         found.append(path); seen.add(path)
     return found
 
@@ -112,19 +120,23 @@ def whole_numbers(values: pd.Series, where: str) -> pd.Series:
     "Text as whole numbers; anything else is a `BadInput` that names it."
     numbers = pd.to_numeric(values, errors='coerce')
     bad = values[numbers.isna() | (numbers % 1 != 0)]
-    if len(bad): raise BadInput(f'{where} line {bad.index[0] + 2} holds {bad.iloc[0]!r}; expected a whole number')
+    if len(bad):
+        raise BadInput(f'{where} line {bad.index[0] + 2} holds {bad.iloc[0]!r}; expected a whole '
+                       'number')
     return numbers.astype(int)
 
 # %% ../../nbs/data/layouts.ipynb #a66143df
 def read_rows(source: Source,             # a table
               frame: pd.DataFrame,        # of text: its contents
-             ) -> pd.DataFrame:           # path, and id, group, fold, part where the table has them; others as they are
+             ) -> pd.DataFrame:           # path; id?, group?, fold?, part?; others as they are
     "The rows of a table, each with a photograph that is there, in their order."
     file, notes = source.path, frame.attrs.pop('notes', [])
     source.notes += [n for n in notes if n not in source.notes]
     find = source.finder()
     column = path_column(frame, find)
-    if column is None: raise BadInput(f"{file} has no column of paths; name it one of: {', '.join(COLUMNS['path'][:8])}")
+    if column is None:
+        raise BadInput(f"{file} has no column of paths; name it one of: "
+                       f"{', '.join(COLUMNS['path'][:8])}")
     frame = _own_columns(frame, column)
     _refuse_twice(frame, file)
     source.said = tuple(c for c in part_columns(frame, file) if c != 'part') if len(frame) else ()
@@ -136,11 +148,12 @@ def read_rows(source: Source,             # a table
     return frame.assign(path=_found(frame, find, file))
 
 def _own_columns(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    "A table with its column of paths under `path`, and those of ids, groups and folds under their names."
+    "A table with its column of paths under `path`; ids, groups and folds under their names."
     ids = find_columns(frame, COLUMNS['id'])
     names = {column: 'path'} | {ids[0]: 'id' for _ in ids[:1] if ids[0] != column}
     for own in ('group', 'fold'): names |= {c: own for c in find_columns(frame, COLUMNS[own])[:1]}
-    frame = frame.drop(columns=[n for n in ('path',) if n in frame and column != n]).rename(columns=names)
+    frame = frame.drop(columns=[n for n in ('path',) if n in frame
+                                and column != n]).rename(columns=names)
     return frame.assign(id=frame.path) if column in ids else frame
 
 # %% ../../nbs/data/layouts.ipynb #b2a8cb0d
@@ -153,30 +166,35 @@ def labelled(frame: pd.DataFrame,   # of `read_rows`
 def folder_classes(source: Source,
                    frame: pd.DataFrame,   # of `read_rows`
                   ) -> pd.DataFrame:
-    "A table whose classes are the folders of its paths, without those that hold all of them or are called like parts."
+    "A table whose classes are the folders of its paths, but for those of all of them, and of parts."
     inside = [p.split('/') for p in frame.path]
     while source.level is None and min(map(len, inside)) > 2:
         first = {p[0] for p in inside}
         parts = {f: part_of(f) for f in first}
         if len(first) > 1 and not all(parts.values()): break
-        if len(first) > 1 and 'part' not in frame: frame = frame.assign(part=[parts[p[0]] for p in inside])
+        if len(first) > 1 and 'part' not in frame:
+            frame = frame.assign(part=[parts[p[0]] for p in inside])
         inside = [p[1:] for p in inside]
     label = folder_label(source.level)
     return frame.assign(label=[label('/'.join(p)) for p in inside])
 
 def with_classes(source: Source,           # a table
                  frame: pd.DataFrame,      # of `read_rows`
-                 by_folder: bool = False,  # classes of the folders, where the table has nothing but paths
+                 by_folder: bool = False,  # by folders, where there are paths alone
                 ) -> pd.DataFrame:
-    "A table with classes: of the function or the columns in `source.label`, else of the columns that hold them."
+    "A table with classes: by the function or the columns in `source.label`, else by what fits."
     if callable(source.label): return labelled(frame, source.label)
     if source.label is not None:
         source.chosen = columns_named(frame.drop(columns=list(source.said)), source.label, source.path)
         return single_labels(class_of(frame, source.chosen, True, source.path), source.path)
     source.chosen = find_class(frame[~_open(frame)].drop(columns=list(source.said)), source.path)
-    if not source.chosen and by_folder and set(frame) <= {*OWN, *source.said}: return folder_classes(source, frame)
-    if not source.chosen: raise BadInput(f"{source.path} has no column of classes; name it one of: {', '.join(COLUMNS['label'][:5])}, or name yours with `label`")
-    if source.chosen[0] not in COLUMNS['label'] and len(source.chosen) == 1: source.notes.append(f'{source.path}: the class is the column {source.chosen[0]}')
+    if not source.chosen and by_folder and set(frame) <= {*OWN, *source.said}:
+        return folder_classes(source, frame)
+    if not source.chosen:
+        raise BadInput(f"{source.path} has no column of classes; name it one of: "
+                       f"{', '.join(COLUMNS['label'][:5])}, or name yours with `label`")
+    if source.chosen[0] not in COLUMNS['label'] and len(source.chosen) == 1:
+        source.notes.append(f'{source.path}: the class is the column {source.chosen[0]}')
     return _one_class(source, frame)
 
 def _open(frame: pd.DataFrame) -> pd.Series:
@@ -186,7 +204,8 @@ def _open(frame: pd.DataFrame) -> pd.Series:
 def _one_class(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
     "The class of each row by the chosen columns."
     blank = _open(frame)
-    if len(source.chosen) > 1 and blank.any() and frame.loc[blank, source.chosen].isin(['', '0']).all(axis=None):
+    empty = frame.loc[blank, source.chosen].isin(['', '0']).all(axis=None)
+    if len(source.chosen) > 1 and blank.any() and empty:
         named = class_of(frame[~blank], source.chosen, file=source.path)
         return pd.concat([named, frame[blank].drop(columns=source.chosen).assign(label='')]).sort_index()
     return single_labels(class_of(frame, source.chosen, file=source.path), source.path)
@@ -195,9 +214,11 @@ def with_known_classes(source: Source,        # a table of test photographs
                        frame: pd.DataFrame,   # of `read_rows`
                        chosen: list[str] | None,   # the columns of the class in the training table
                       ) -> pd.DataFrame:
-    "A table with classes if it has the columns that the training table has them in, or one that is called so."
+    "A table with classes if it has the columns of the training table's, or one that is called so."
     here = [c for c in chosen or () if c in frame] or find_columns(frame, COLUMNS['label'])[:1]
-    if not here or len(here) < len(chosen or ()) or (frame[here].isin(['', '0'])).all(axis=None) and len(here) > 1: return frame
+    if not here or len(here) < len(chosen or ()) or (frame[here].isin(['',
+            '0'])).all(axis=None) and len(here) > 1:
+        return frame
     if len(here) == 1 and (frame[here[0]] == '').all(): return frame.drop(columns=here)
     together = source.label is not None and not callable(source.label)
     return single_labels(class_of(frame, here, together, source.path), source.path)
@@ -205,5 +226,5 @@ def with_known_classes(source: Source,        # a table of test photographs
 # %% ../../nbs/data/layouts.ipynb #bf3b8748
 @layout(lambda source: source.path.is_file())
 def table(source: Source) -> pd.DataFrame:
-    "Any table with a column of paths and one of classes; of nothing but paths, the folders are the classes."
+    "Any table with a column of paths and one of classes; of paths alone, the folders are the classes."
     return with_classes(source, read_rows(source, read_text(source.path)), by_folder=True)

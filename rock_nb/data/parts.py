@@ -16,11 +16,13 @@ from .files import is_system
 from .tabular import find_columns, plain_name
 
 # %% ../../nbs/data/parts.ipynb #1af079bd
-PARTS = dict(train=('train', 'training', 'trn', 'learn', 'learning', 'trainval', 'trainvalid', '학습', '훈련'),
+PARTS = dict(train=('train', 'training', 'trn', 'learn', 'learning', 'trainval', 'trainvalid',
+                    '학습', '훈련'),
              valid=('valid', 'val', 'validation', 'validate', 'dev', 'development', '검증'),
              test=('test', 'testing', 'tst', 'eval', 'evaluation', '시험', '평가', '테스트'))
-_AROUND = '''set sets data dataset datasets image images img imgs photo photos picture pictures pic pics folder folders file
-files sample samples split part public private list labels label annotations annotation instances jpg jpeg png'''.split()
+_AROUND = '''set sets data dataset datasets image images img imgs photo photos picture pictures pic pics
+folder folders file files sample samples split part public private list labels label annotations annotation
+instances jpg jpeg png'''.split()
 _WORDS = {word: part for part, words in PARTS.items() for word in words}
 _any = lambda words: '|'.join(sorted(words, key=len, reverse=True))
 _PART = re.compile(rf'(?:{_any(_AROUND)}|\d)*({_any(_WORDS)})(?:{_any(_AROUND)}|\d)*')
@@ -35,12 +37,14 @@ def part_of(name: str,        # of a folder, a file without its ending, or a val
 def part_folders(root: Path) -> dict[str, str]:
     "How the folders of the parts of the data are spelled in `root`; two for one part are a `BadInput`."
     found = {}
-    for name in sorted(d.name for d in root.iterdir() if not is_system(d.name) and d.is_dir()) if root.is_dir() else ():
+    for name in sorted(d.name for d in root.iterdir() if not is_system(d.name)
+                       and d.is_dir()) if root.is_dir() else ():
         if part := part_of(name): found.setdefault(part, []).append(name)
     for part, names in found.items():
         exact = [n for n in names if plain_name(n) in PARTS[part]]
         if len(names) > 1 and len(exact) != 1:
-            raise BadInput(f"{root} has {len(names)} folders for {part}: {', '.join(names)}; keep one, or give a table with a column split")
+            raise BadInput(f"{root} has {len(names)} folders for {part}: {', '.join(names)}; keep "
+                           "one, or give a table with a column split")
         found[part] = exact or names
     return {part: names[0] for part, names in found.items()}
 
@@ -49,8 +53,10 @@ def part_folder(root: Path, part: str) -> str | None:
     return part_folders(root).get(part)
 
 # %% ../../nbs/data/parts.ipynb #5e55a8c9
-_COLUMNS = ('split', 'part', 'set', 'subset', 'partition', 'data_split', 'dataset_split', 'split_name', 'part_name', 'tvt')
-_FLAGS = {plain_name(f'is_{w}'): part for w, part in _WORDS.items()} | {'istraining': 'train', 'isvalidation': 'valid'}
+_COLUMNS = ('split', 'part', 'set', 'subset', 'partition', 'data_split', 'dataset_split', 'split_name',
+            'part_name', 'tvt')
+_FLAGS = {plain_name(f'is_{w}'): part for w, part in _WORDS.items()} | {'istraining': 'train',
+        'isvalidation': 'valid'}
 _YES, _NO = {'true', '1', '1.0', 'yes', 'y', 't'}, {'false', '0', '0.0', 'no', 'n', 'f', ''}
 
 def _named_parts(values: pd.Series, file) -> pd.Series:
@@ -58,15 +64,18 @@ def _named_parts(values: pd.Series, file) -> pd.Series:
     parts = values.map({v: part_of(v) for v in values.unique()})
     odd = values[parts.isna()]
     if len(odd):
-        raise BadInput(f'{file} line {odd.index[0] + 2} holds {odd.iloc[0]!r} in the column {values.name}; expected train, valid or test '
-                       '(whole numbers belong in a column fold; what is no part of the data, under another name)')
+        raise BadInput(f'{file} line {odd.index[0] + 2} holds {odd.iloc[0]!r} in the column {values.name}; '
+                       'expected train, valid or test (whole numbers belong in a column fold; '
+                       'what is no part of the data, under another name)')
     return parts
 
 def _flagged_parts(values: pd.Series, part: str, file) -> pd.Series:
     "The parts that yes and no mean; another value is a `BadInput`."
     text = values.str.casefold()
     odd = values[~text.isin(_YES | _NO)]
-    if len(odd): raise BadInput(f'{file} line {odd.index[0] + 2} holds {odd.iloc[0]!r} in the column {values.name}; expected True or False')
+    if len(odd):
+        raise BadInput(f'{file} line {odd.index[0] + 2} holds {odd.iloc[0]!r} in the column '
+                       f'{values.name}; expected True or False')
     return text.isin(_YES).map({True: part, False: 'test' if part == 'train' else 'train'})
 
 def part_columns(frame: pd.DataFrame, file) -> dict[str, pd.Series]:   # column -> train, valid, test
@@ -76,7 +85,8 @@ def part_columns(frame: pd.DataFrame, file) -> dict[str, pd.Series]:   # column 
         name, values = plain_name(c), {*frame[c].unique()}
         if c in found: continue
         if name in _FLAGS: found[c] = _flagged_parts(frame[c], _FLAGS[name], file)
-        elif name in _WORDS and {v.casefold() for v in values} <= _YES | _NO: found[c] = _flagged_parts(frame[c], _WORDS[name], file)
+        elif name in _WORDS and {v.casefold() for v in values} <= _YES | _NO:
+            found[c] = _flagged_parts(frame[c], _WORDS[name], file)
         elif 1 < len(values) < 9 and all(map(part_of, values)): found[c] = _named_parts(frame[c], file)
     return found
 
@@ -94,5 +104,7 @@ def with_parts(frame: pd.DataFrame,   # of text
         part = p if plain_name(c) == 'istrain' else part.where(p == 'train', p)
     for c, p in found.items():
         wrong = (p != part) & ((p != 'train') | (c not in flags))
-        if wrong.any(): raise BadInput(f"{file} line {wrong.idxmax() + 2}: the columns {' and '.join(found)} disagree; leave one of them out")
+        if wrong.any():
+            raise BadInput(f"{file} line {wrong.idxmax() + 2}: the columns {' and '.join(found)} "
+                           "disagree; leave one of them out")
     return frame.assign(part=part)

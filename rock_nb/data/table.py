@@ -31,13 +31,14 @@ class Data:
     test: pd.DataFrame | None = None    # id, path, label?; in the order of test.csv where there is one
     sample: Path | None = None          # sample_submission.csv
     sizes: pd.Series | None = None      # bytes of each file, by path, where they have been looked at
-    tests: pd.DataFrame | None = None   # all of the test set as it was read, where `read_test` doesn't find it by itself
+    tests: pd.DataFrame | None = None   # the whole test set, where `read_test` doesn't find it
     notes: tuple[str, ...] = ()         # what the user should know of how it was read, in sentences
     @property
     def classes(self) -> tuple[str, ...]: return tuple(sorted(self.train.label.unique()))
     @property
     def counts(self) -> pd.Series: return self.train.label.value_counts().reindex(list(self.classes))
-    def files(self, frame: pd.DataFrame) -> list[str]: return [os.path.join(self.root, p) for p in frame.path]
+    def files(self, frame: pd.DataFrame) -> list[str]: return [os.path.join(self.root, p)
+                                                               for p in frame.path]
 
 # %% ../../nbs/data/table.ipynb #14fad61c
 def fingerprint(data: Data) -> str:
@@ -53,20 +54,25 @@ def fingerprint(data: Data) -> str:
 # %% ../../nbs/data/table.ipynb #20828cbd
 def _by_part(found: pd.DataFrame | dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     "A table for each part that has rows; a column `part` is obeyed."
-    tables = {'train': found} if isinstance(found, pd.DataFrame) else {p: f for p, f in found.items() if f is not None}
+    tables = {'train': found} if isinstance(found, pd.DataFrame) else {p: f for p, f in found.items()
+            if f is not None}
     parts = {}
     for name, frame in tables.items():
         split = frame.groupby('part') if 'part' in frame else [(name, frame)]
-        for part, rows in split: parts.setdefault(part, []).append(rows.drop(columns='part', errors='ignore'))
+        for part, rows in split:
+            parts.setdefault(part, []).append(rows.drop(columns='part', errors='ignore'))
     return {p: pd.concat(fs) if len(fs) > 1 else fs[0] for p, fs in parts.items() if sum(map(len, fs))}
 
 def _train_of(parts: dict[str, pd.DataFrame], src: Path) -> pd.DataFrame:
     "The training table of the parts train and valid."
-    if 'train' not in parts: raise BadInput(f"{src} has no photograph to train on{', only ' + ' and '.join(parts) if parts else ''}; give each one a line")
+    if 'train' not in parts:
+        raise BadInput(f"{src} has no photograph to train "
+                       f"on{', only ' + ' and '.join(parts) if parts else ''}; give each one a line")
     train, valid = parts['train'], parts.get('valid')
     if valid is None: return train
     if odd := sorted({*valid.label} - {*train.label}):
-        raise BadInput(f"{src}: the class {odd[0]!r} is in the part valid ({valid.path[valid.label == odd[0]].iloc[0]}) but not in train"
+        first = valid.path[valid.label == odd[0]].iloc[0]
+        raise BadInput(f"{src}: the class {odd[0]!r} is in the part valid ({first}) but not in train"
                        f"{near_class(odd[0], {*train.label})}; the classes are {', '.join(sorted({*train.label}))}")
     return pd.concat([train.assign(fold=-1), valid.assign(fold=0)])
 
@@ -83,21 +89,25 @@ def known_labels(test: pd.DataFrame, classes, file) -> pd.DataFrame:
     odd = test[~test.label.isin(classes)]
     if len(odd):
         what = f'has the class {odd.label.iloc[0]!r} for' if odd.label.iloc[0] else 'has no class for'
-        raise BadInput(f"{file} {what} {odd.path.iloc[0]}{near_class(odd.label.iloc[0], classes)}; the classes are {', '.join(classes)} (leave the column out if nobody knows)")
+        raise BadInput(f"{file} {what} {odd.path.iloc[0]}{near_class(odd.label.iloc[0], classes)}; "
+                       f"the classes are {', '.join(classes)} (leave the column out if nobody knows)")
     return test
 
 # %% ../../nbs/data/table.ipynb #44588e18
 def without_links(source: Source, parts: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     "The parts without links to photographs that are there already."
-    rows = {p: (part, l) for part, f in parts.items() for p, l in zip(f.path, f.label if 'label' in f else [None]*len(f))}
+    rows = {p: (part, l) for part, f in parts.items() for p,
+            l in zip(f.path, f.label if 'label' in f else [None]*len(f))}
     linked = source.listed.linked if source.listed is not None and source.path.is_dir() else None
     twice = same_files(source.root, list(rows), linked)
     for link, path in twice:
         if rows[link] != rows[path]:
             said = [f'{part} {label or ""}'.strip() for part, label in (rows[link], rows[path])]
-            raise BadInput(f'{link} ({said[0]}) is a link to {path} ({said[1]}): one photograph can be in one class and one part only; remove one of them')
+            raise BadInput(f'{link} ({said[0]}) is a link to {path} ({said[1]}): one photograph can '
+                           'be in one class and one part only; remove one of them')
     if not twice: return parts
-    source.notes.append(f'left out: {len(twice)} links to photographs that are there already, first {twice[0][0]}')
+    source.notes.append(f'left out: {len(twice)} links to photographs that are there already, first '
+                        f'{twice[0][0]}')
     gone = {link for link, _ in twice}
     return {p: f[~f.path.isin(gone)].reset_index(drop=True) for p, f in parts.items()}
 
@@ -105,26 +115,41 @@ def tell_left_out(source: Source, parts: dict[str, pd.DataFrame]):
     "Notes of what lies in a folder and isn't used."
     used = {p for f in parts.values() for p in f.path}
     folders = {os.path.dirname(p) for p in used} - {''}
-    files, skip = source.listing, tuple(f'{e.name}/' for e in os.scandir(source.root) if e.is_dir() and os.path.exists(f'{e.path}/sample.json'))
-    images = [p for p in files.images if p not in used and not p.startswith(skip) and p not in files.linked]
-    other = [p for p in files.other if os.path.dirname(p) in folders and ending(p) not in ('.csv', '.json', '.jsonl', '.parquet')]
-    if files.raw: source.notes.append(f'left out ({unread(files.raw)}), {first_of(files.raw)}' if len(files.raw) > 1 else f'left out: {files.raw[0]} ({unread(files.raw)})')
-    if images: source.notes.append(f"left out: {len(images)} photograph{'s'*(len(images) > 1)} that no class or table names, {first_of(images)}")
-    if other: source.notes.append(f"left out: {len(other)} file{'s'*(len(other) > 1)} that {'are no photographs' if len(other) > 1 else 'is no photograph'}, {first_of(other)}")
+    files, skip = source.listing, tuple(f'{e.name}/' for e in os.scandir(source.root) if e.is_dir()
+                                        and os.path.exists(f'{e.path}/sample.json'))
+    images = [p for p in files.images if p not in used and not p.startswith(skip)
+              and p not in files.linked]
+    other = [p for p in files.other if os.path.dirname(p) in folders
+             and ending(p) not in ('.csv', '.json', '.jsonl', '.parquet')]
+    if files.raw:
+        source.notes.append(f'left out ({unread(files.raw)}), {first_of(files.raw)}'
+                            if len(files.raw) > 1 else f'left out: {files.raw[0]} ({unread(files.raw)})')
+    if images:
+        source.notes.append(f"left out: {len(images)} photograph{'s'*(len(images) > 1)} that no class "
+                            f"or table names, {first_of(images)}")
+    many = len(other) > 1
+    if other:
+        what = 'files that are no photographs' if many else 'file that is no photograph'
+        source.notes.append(f'left out: {len(other)} {what}, {first_of(other)}')
 
 # %% ../../nbs/data/table.ipynb #0e0c2573
 def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     "`frame` with the columns `fold` (and `group`) of a table that has a row for each of its paths."
     given = rename_columns(read_text(file))
     for c in ('path', 'fold'):
-        if c not in given: raise BadInput(f'{file} has no column {c!r}; expected path, fold and perhaps group')
-    given = given.assign(fold=whole_numbers(given.fold, f'{file}, column fold'), path=given.path.str.replace('\\', '/'))
+        if c not in given:
+            raise BadInput(f'{file} has no column {c!r}; expected path, fold and perhaps group')
+    given = given.assign(fold=whole_numbers(given.fold, f'{file}, column fold'),
+                         path=given.path.str.replace('\\', '/'))
     given = given[[c for c in ('path', 'fold', 'group') if c in given]].drop_duplicates()
     if (twice := given.path.duplicated()).any():
-        raise BadInput(f'{file} has two folds or groups for {given.path[twice].iloc[0]}; each photograph needs one')
+        raise BadInput(f'{file} has two folds or groups for {given.path[twice].iloc[0]}; each '
+                       'photograph needs one')
     given, paths = given.set_index('path'), frame.path.map(nfc)
     missing = frame.path[~paths.isin(given.index)]
-    if len(missing): raise BadInput(f'{file} has no row for {missing.iloc[0]} ({len(missing)} photographs in all); paths must count from the data folder')
+    if len(missing):
+        raise BadInput(f'{file} has no row for {missing.iloc[0]} ({len(missing)} photographs in all); '
+                       'paths must count from the data folder')
     there = given.loc[paths].set_index(frame.index)
     return frame.drop(columns=[c for c in given if c in frame]).join(there)
 
@@ -145,34 +170,48 @@ def _with_test(data: Data, test: pd.DataFrame | None, source: Source) -> Data:
     "A data set with its test table, labelled where its classes are known."
     if test is None: return data
     root, there = source.root, part_folder(source.root, 'test') if source.path.is_dir() else None
-    if not callable(source.label) and source.plain_test and not (root/'test.csv').exists(): test = by_folder(test, source, data.classes, there or '')
+    if not callable(source.label) and source.plain_test and not (root/'test.csv').exists():
+        test = by_folder(test, source, data.classes, there or '')
     where = root/'test.csv' if (root/'test.csv').exists() or source.path.is_dir() else source.path
     if 'label' in test: test = known_labels(test, data.classes, where)
-    return replace(data, test=test, tests=None if source.plain_test else test, notes=tuple(source.notes))
+    return replace(data, test=test, tests=None if source.plain_test else test,
+                   notes=tuple(source.notes))
 
 # %% ../../nbs/data/table.ipynb #15317799
 def read_data(source: str | Path,              # a data folder, or a table with paths and classes
               folds: str | Path | None = None, # a table with path, fold and perhaps group
-              label: Callable | str | None = None,   # relative path -> label, or a mapping with label, group, attributes; or the name of the column that is the class (several with commas are joined)
-              level: int | None = None,        # which folder is the class: 0 below the root, -1 holding the file (None: 0, if nothing speaks against it)
+              label: Callable | str | None = None,   # path -> label or a mapping; or a column's name
+              level: int | None = None,        # the class folder: 0 below the root, -1 that of the file
               layout: Callable | None = None,  # `Source` -> table (None: the one of `LAYOUTS` that fits)
              ) -> Data:
     "A data set from any of the known layouts; everything that is wrong with it is a `BadInput`."
     src = resolve(source)
     check_names([str(src)])
-    if not src.exists(): raise BadInput(f'no data folder {src}; give `data` a folder with one folder of photographs per class')
-    given = Source(src, src if src.is_dir() else src.parent, label, level, folders=('', 'train', 'test', 'images', '..', '../images'))
+    if not src.exists():
+        raise BadInput(f'no data folder {src}; give `data` a folder with one folder of photographs '
+                       'per class')
+    given = Source(src, src if src.is_dir() else src.parent, label, level,
+                   folders=('', 'train', 'test', 'images', '..', '../images'))
     parts = _checked_parts(given, _layout_of(given, layout)(given))
     train = _train_of(parts, src)
     if folds is not None: train = with_folds(train, resolve(folds))
-    if 'group' in train: train['group'] = train.group.where(train.group.notna() & (train.group != ''), train.path)      # one without a group is alone
-    data = Data(given.root, train.sort_values('path', ignore_index=True), None, next(iter(given.root.glob('sample_submission.csv')), None))
-    if '' in data.classes: raise BadInput(f"{src}: {train.path[train.label == ''].iloc[0]} has an empty class")
+    if 'group' in train:
+        train['group'] = train.group.where(train.group.notna() & (train.group != ''),
+                                           train.path)      # one without a group is alone
+    data = Data(given.root, train.sort_values('path', ignore_index=True), None,
+                next(iter(given.root.glob('sample_submission.csv')), None))
+    if '' in data.classes:
+        raise BadInput(f"{src}: {train.path[train.label == ''].iloc[0]} has an empty class")
     check_spelling(data.train.label, src)
-    if len(data.classes) < 2: raise BadInput(f'{src} has one class only ({data.classes[0]}{_inside(given, data)}); there must be two or more to tell apart')
+    if len(data.classes) < 2:
+        raise BadInput(f'{src} has one class only ({data.classes[0]}{_inside(given, data)}); there '
+                       'must be two or more to tell apart')
     return replace(_with_test(data, _test_of(parts), given), notes=tuple(given.notes))
 
 def _inside(source: Source, data: Data) -> str:
     "What the folders within the only class are called, for a sentence."
-    names = sorted({p.split('/')[1] for p in data.train.path if p.count('/') > 1}) if source.path.is_dir() else []
-    return f"; its folders are {', '.join(names[:3])}: if they are the classes, give `data` {source.root/data.train.path[0].split('/')[0]}" if len(names) > 1 else ''
+    names = sorted({p.split('/')[1] for p in data.train.path
+                    if p.count('/') > 1}) if source.path.is_dir() else []
+    if len(names) < 2: return ''
+    top = source.root/data.train.path[0].split('/')[0]
+    return f"; its folders are {', '.join(names[:3])}: if they are the classes, give `data` {top}"

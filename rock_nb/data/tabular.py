@@ -32,14 +32,17 @@ def find_encoding(raw: bytes) -> str:
     for mark, name in _MARKS:
         if raw.startswith(mark): return name
     head = raw[:4096]
-    if head.count(0) > len(head)/4: return 'utf-16-le' if head[1::2].count(0) > head[::2].count(0) else 'utf-16-be'
+    if head.count(0) > len(head)/4:
+        return 'utf-16-le' if head[1::2].count(0) > head[::2].count(0) else 'utf-16-be'
     if _decodes(raw, 'utf-8'): return 'utf-8'
     high = sum(b > 127 for b in raw)
-    inside = {n: sum(b > 127 for b in b''.join(re.findall(common, raw))) for n, common in _COMMON.items()}
+    inside = {n: sum(b > 127 for b in b''.join(re.findall(common, raw))) for n,
+              common in _COMMON.items()}
     best = max(inside, key=inside.get)
     if inside[best] >= .75*high and _decodes(raw, best): return best
     runs = re.findall(rb'[\x80-\xff]+', raw)
-    cyrillic = high >= 3*len(runs) and sum(b >= 0xc0 for b in raw) >= .9*high     # whole words of high bytes
+    cyrillic = high >= 3*len(runs) and sum(b >= 0xc0
+                                           for b in raw) >= .9*high     # whole words of high bytes
     return 'cp1251' if cyrillic else 'cp1252' if _decodes(raw, 'cp1252') else 'latin-1'
 
 # %% ../../nbs/data/tabular.ipynb #1f156f5c
@@ -52,8 +55,9 @@ def find_separator(line: str) -> str:
 def _is_image(cell: str) -> bool: return ending(cell.strip()) in ENDINGS
 
 def _by_spaces(lines: list[str]) -> list[list[str]]:
-    "Rows of lines with spaces between their cells: one cell, a number and a path, or a path and a class."
-    if not lines or any(len(line.split()) < 2 for line in lines[:20]): return [[line] for line in lines]
+    "Rows of lines with spaces between their cells: a path, a number and a path, or a path and a class."
+    if not lines or any(len(line.split()) < 2 for line in lines[:20]):
+        return [[line] for line in lines]
     if not _is_image(lines[-1]): return [line.rsplit(None, 1) for line in lines]
     numbered = all(line.split()[0].isdigit() for line in lines[-20:])
     return [line.split(None, 1) if numbered else [line] for line in lines]
@@ -66,17 +70,20 @@ def split_rows(text: str) -> list[list[str]]:
     sep = find_separator(lines[0]) if lines else ''
     if not sep: return _by_spaces([line.strip().strip('"') for line in lines])
     csv.field_size_limit(sys.maxsize)
-    return [r for r in csv.reader(io.StringIO(text.lstrip('\ufeff')), delimiter=sep, skipinitialspace=True)
+    read = csv.reader(io.StringIO(text.lstrip('\ufeff')), delimiter=sep, skipinitialspace=True)
+    return [r for r in read
             if any(r) and not re.fullmatch(r'sep=.?', sep.join(r))]
 
 # %% ../../nbs/data/tabular.ipynb #6edf12cf
 def _names_of(row: list[str]) -> list[str] | None:
     "Names of columns for a table whose first row is a photograph's already; None if it has names."
     at = next((i for i, c in enumerate(row) if _is_image(c)), None)
-    if at is None and len(row) == 1 and '/' in row[0]: at = 0       # `granite/1005649`, as Food-101 lists them
+    if at is None and len(row) == 1 and '/' in row[0]:
+        at = 0       # `granite/1005649`, as Food-101 lists them
     if at is None: return None
     other = 'id' if len(row) == 2 and at == 1 and row[0].strip().isdigit() else 'label'
-    return ['path' if i == at else other if len(row) == 2 else f'column {i + 1}' for i in range(len(row))]
+    return ['path' if i == at else other if len(row) == 2 else f'column {i + 1}'
+            for i in range(len(row))]
 
 def _clean(cells) -> list[str]:
     "Cells without spaces around them, in one form of Unicode."
@@ -84,13 +91,15 @@ def _clean(cells) -> list[str]:
 
 def as_frame(rows: list[list[str]], file) -> pd.DataFrame:
     "Rows of cells as a frame of text; the first has the names, unless it is a photograph's."
-    if not rows: raise BadInput(f'{file} is empty; expected a line of names and a line for each photograph')
+    if not rows:
+        raise BadInput(f'{file} is empty; expected a line of names and a line for each photograph')
     given = _names_of(rows[0])
     names, rows = (given, rows) if given else (_clean(rows[0]), rows[1:])
     n = len(names)
     for i, r in enumerate(rows):
         if any(c.strip() for c in r[n:]):
-            raise BadInput(f'{file} line {i + 1 + (not given)} has {len(r)} cells, {n} expected; put quotes around what holds the separator')
+            raise BadInput(f'{file} line {i + 1 + (not given)} has {len(r)} cells, {n} expected; put '
+                           'quotes around what holds the separator')
         if len(r) != n: rows[i] = [*r[:n], *['']*(n - len(r))]
     columns = [_clean(c) for c in zip(*rows)] if rows else [[] for _ in names]
     return _named_columns(names, columns, file)
@@ -98,7 +107,9 @@ def as_frame(rows: list[list[str]], file) -> pd.DataFrame:
 def _named_columns(names: list[str], columns: list[list[str]], file) -> pd.DataFrame:
     "A frame of columns; those without name and contents are left out, as a number for each row is."
     count = [str(i) for i in range(len(columns[0]) if columns else 0)]
-    keep = [i for i, n in enumerate(names) if not (n in ('', 'Unnamed: 0') and (columns[i] == count or not any(columns[i])))]
+    nameless = lambda i: names[i] in ('', 'Unnamed: 0') and (columns[i] == count
+                                                             or not any(columns[i]))
+    keep = [i for i in range(len(names)) if not nameless(i)]
     names = [n or f'column {i + 1}' for i, n in enumerate(names)]
     twice = next((n for i, n in enumerate(names) if i in keep and n in names[:i]), None)
     if twice: raise BadInput(f'{file} has the column {twice!r} twice; give each its own name')
@@ -108,7 +119,8 @@ def _named_columns(names: list[str], columns: list[list[str]], file) -> pd.DataF
 def _cell(value) -> str:
     "A value of JSON or Parquet as text."
     if value is None or isinstance(value, float) and value != value: return ''
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value)
+    if isinstance(value, (list, dict)): return json.dumps(value, ensure_ascii=False)
+    return str(value)
 
 def from_records(records: list[dict], file) -> pd.DataFrame:
     "A frame of text of objects with the same keys, more or less."
@@ -119,14 +131,18 @@ def read_json_rows(text: str, file) -> pd.DataFrame:
     "The table in a JSON file: objects, columns, or a class for each path; or a JSON object a line."
     try:
         try: found = json.loads(text)
-        except json.JSONDecodeError: found = [json.loads(line) for line in text.splitlines() if line.strip()]
+        except json.JSONDecodeError:
+            found = [json.loads(line) for line in text.splitlines() if line.strip()]
     except json.JSONDecodeError as e: raise BadInput(f'{file} is no JSON: {e}') from None
     if isinstance(found, dict) and found and all(isinstance(v, list) for v in found.values()):
-        if len({len(v) for v in found.values()}) == 1: found = [dict(zip(found, row)) for row in zip(*found.values())]
+        if len({len(v) for v in found.values()}) == 1:
+            found = [dict(zip(found, row)) for row in zip(*found.values())]
     if isinstance(found, dict) and not any(isinstance(v, (dict, list)) for v in found.values()):
-        found = [dict(path=k, label=v) for k, v in found.items()] if any(map(_is_image, found)) else [found]
+        found = [dict(path=k, label=v) for k,
+                 v in found.items()] if any(map(_is_image, found)) else [found]
     if not isinstance(found, list) or not all(isinstance(r, dict) for r in found):
-        raise BadInput(f'{file} holds no table; expected a list of objects, one a photograph, with its path and class')
+        raise BadInput(f'{file} holds no table; expected a list of objects, one a photograph, with '
+                       'its path and class')
     return from_records(found, file)
 
 # %% ../../nbs/data/tabular.ipynb #20991a86
@@ -138,13 +154,17 @@ def _read_excel(file: Path) -> pd.DataFrame:
     "The first sheet of an Excel file that holds something."
     try: import openpyxl
     except ImportError: raise _needed('openpyxl', file) from None
-    try: sheets = pd.read_excel(file, sheet_name=None, header=None, dtype=str, keep_default_na=False, engine='openpyxl')
+    try:
+        sheets = pd.read_excel(file, sheet_name=None, header=None, dtype=str, keep_default_na=False,
+                               engine='openpyxl')
     except Exception as e: raise BadInput(f'{file} is no readable Excel file: {e}') from None
     full = {n: s for n, s in sheets.items() if len(s)}
-    if not full: raise BadInput(f'{file} is empty; expected a line of names and a line for each photograph')
+    if not full:
+        raise BadInput(f'{file} is empty; expected a line of names and a line for each photograph')
     name, sheet = next(iter(full.items()))
     frame = as_frame([r for r in sheet.fillna('').astype(str).values.tolist() if any(r)], file)
-    if len(full) > 1: frame.attrs['notes'] = [f'{file}: the sheet {name!r} is read, the first of {len(full)}']
+    if len(full) > 1:
+        frame.attrs['notes'] = [f'{file}: the sheet {name!r} is read, the first of {len(full)}']
     return frame
 
 def _read_parquet(file: Path) -> pd.DataFrame:
@@ -153,14 +173,17 @@ def _read_parquet(file: Path) -> pd.DataFrame:
     except ImportError: raise _needed('pyarrow', file) from None
     try: table = parquet.read_table(file)
     except Exception as e: raise BadInput(f'{file} is no readable Parquet file: {e}') from None
-    about = json.loads((table.schema.metadata or {}).get(b'huggingface', b'{}')).get('info', {}).get('features', {})
+    about = json.loads((table.schema.metadata or {}).get(b'huggingface', b'{}')).get('info',
+            {}).get('features', {})
     columns = {n: table[n].to_pylist() for n in table.column_names}
     for n, values in columns.items():
         if any(isinstance(v, bytes) or isinstance(v, dict) and 'bytes' in v for v in values[:1]):
-            raise BadInput(f'{file} holds the photographs themselves (column {n}); save them as files in class folders')
+            raise BadInput(f'{file} holds the photographs themselves (column {n}); save them as files '
+                           'in class folders')
         names = about.get(n, {}).get('names') if isinstance(about.get(n), dict) else None
         if names: columns[n] = [None if v is None else names[v] for v in values]
-    return as_frame([list(columns), *([_cell(v) for v in row] for row in zip(*columns.values()))], file)
+    return as_frame([list(columns), *([_cell(v) for v in row] for row in zip(*columns.values()))],
+                    file)
 
 # %% ../../nbs/data/tabular.ipynb #c09d5682
 def decode_text(file: Path) -> tuple[str, str]:
@@ -169,16 +192,19 @@ def decode_text(file: Path) -> tuple[str, str]:
     except OSError as e: raise BadInput(f'{file} cannot be read: {e.strerror}') from None
     encoding = find_encoding(raw)
     try: return raw.decode(encoding), encoding
-    except UnicodeDecodeError: raise BadInput(f'{file} is no readable text; save it as UTF-8') from None
+    except UnicodeDecodeError:
+        raise BadInput(f'{file} is no readable text; save it as UTF-8') from None
 
-TABLES = ('.csv', '.tsv', '.tab', '.txt', '.lst', '.json', '.jsonl', '.ndjson', '.xlsx', '.xlsm', '.parquet')
+TABLES = ('.csv', '.tsv', '.tab', '.txt', '.lst', '.json', '.jsonl', '.ndjson', '.xlsx', '.xlsm',
+          '.parquet')
 
 def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
-             ) -> pd.DataFrame:      # of text, '' where nothing is; `attrs['notes']` has what is worth saying
-    "Any table as text, without spaces around names and values, in Unicode's composed form; what can't be read is a `BadInput`."
+             ) -> pd.DataFrame:      # of text, '' where nothing is; sentences in `attrs['notes']`
+    "Any table as text, stripped, in Unicode's composed form; what can't be read is a `BadInput`."
     file = Path(file)
     with_head = lambda n: file.open('rb').read(n) if file.is_file() else b''
-    if ending(file.name) in ('.xls', '.ods'): raise BadInput(f'{file} is of a kind that is not read; save it as .xlsx or CSV')
+    if ending(file.name) in ('.xls', '.ods'):
+        raise BadInput(f'{file} is of a kind that is not read; save it as .xlsx or CSV')
     if ending(file.name) in ('.xlsx', '.xlsm') or with_head(4) == b'PK\3\4': return _read_excel(file)
     if ending(file.name) == '.parquet' or with_head(4) == b'PAR1': return _read_parquet(file)
     text, encoding = decode_text(file)
@@ -186,7 +212,8 @@ def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
     if ending(file.name) in ('.json', '.jsonl', '.ndjson'): frame = read_json_rows(text, file)
     else: frame = _from_text(text, file)
     if not encoding.startswith('utf-8') and not text.isascii():
-        frame.attrs['notes'] = [f'{file} is read as {encoding}, not UTF-8; if names look wrong, save it as UTF-8']
+        frame.attrs['notes'] = [f'{file} is read as {encoding}, not UTF-8; if names look wrong, save '
+                                'it as UTF-8']
     return frame
 
 def _from_text(text: str, file: Path) -> pd.DataFrame:
@@ -197,10 +224,12 @@ def _from_text(text: str, file: Path) -> pd.DataFrame:
 # %% ../../nbs/data/tabular.ipynb #4a506993
 COLUMNS = dict(
     id=['id', 'image_id', 'img_id', 'photo_id'],
-    path=['path', 'image_path', 'img_path', 'file', 'filename', 'file_name', 'filepath', 'file_path', 'image_file', 'img_file',
-          'image_filename', 'image_name', 'img_name', 'image', 'img', 'photo', 'photograph', 'picture', 'fname', 'name',
+    path=['path', 'image_path', 'img_path', 'file', 'filename', 'file_name', 'filepath', 'file_path',
+          'image_file', 'img_file', 'image_filename', 'image_name', 'img_name', 'image', 'img', 'photo',
+          'photograph', 'picture', 'fname', 'name',
           'image_url', 'url', 'files', 'images', 'paths', 'filenames'],
-    label=['label', 'class_name', 'class', 'rock_type', 'target', 'labels', 'class_label', 'category', 'category_name', 'choice'],
+    label=['label', 'class_name', 'class', 'rock_type', 'target', 'labels', 'class_label', 'category',
+           'category_name', 'choice'],
     group=['group', 'person'], fold=['fold'])
 
 def plain_name(column: str) -> str:
