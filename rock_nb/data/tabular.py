@@ -189,7 +189,7 @@ def _read_parquet(file: Path) -> pd.DataFrame:
 def decode_text(file: Path) -> tuple[str, str]:
     "The text of a file, and its encoding."
     try: raw = Path(file).read_bytes()
-    except OSError as e: raise BadInput(f'{file} cannot be read: {e.strerror}') from None
+    except OSError as e: raise BadInput(f'{file} is no readable CSV file: {e.strerror}') from None
     encoding = find_encoding(raw)
     try: return raw.decode(encoding), encoding
     except UnicodeDecodeError:
