@@ -22,7 +22,7 @@ from .tabular import plain_name, read_text
 def _found_tables(source: Source) -> list[Path]:
     "The tables of a folder that has no class folders."
     if not source.path.is_dir() or callable(source.label) or len(class_tops(source)) > 1: return []
-    return [f for f in tables_of(source.root) if usable(source, f)]
+    return [f for f in tables_of(source.root) if not part_of(f.stem) and usable(source, f)]
 
 @layout(lambda source: bool(_found_tables(source)))
 def found_table(source: Source) -> pd.DataFrame:
