@@ -143,7 +143,7 @@ def survey_folds(version, folds, data, out, run, scale, test_fold, on_error, lab
     fields = {k: v for k, v in given.items() if k in OVERRIDES}
     where, scale, recipe = look_up(version, data, scale, fields)
     folds, numbers = which_folds(where, folds, test_fold, label, level)
-    found, parts, skipped = split_data(where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error, label and named_function(label), level, out)
+    found, parts, skipped = split_data(where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error, label and named_function(label), level, out, recipe.reader)
     check_folds(parts, numbers, test_fold, recipe.seed)
     found, parts, _ = at_target(found, parts, recipe.target)
     name = core.folder_name(str(run or run_name(version, fields | dict(test_fold=test_fold, shift=shift))))

@@ -16,6 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train
 
 from ..core import BadInput, resolve
 from .audit import group_duplicates, readable
+from .image import ImageReader
 from .table import Data, read_data, unread
 
 # %% ../../nbs/data/split.ipynb #f7a3d1f2
@@ -104,12 +105,13 @@ def check_parts(frame: pd.DataFrame) -> pd.DataFrame:
 def split_together(data: Data,
                    n_folds: int | None = None,
                    out=None,            # the folder of runs, where the audit is remembered
+                   reader: ImageReader = ImageReader(),
                    **how,               # `valid`, `fold`, `test_fold`, `seed` of `split`
                   ) -> pd.DataFrame:    # the training table with `part`; with `group` where some are alike
     "The `split` of a data set's training photographs, those that look alike in one part of it."
     frame = data.train
     if 'group' in frame or ('fold' in frame and not n_folds): return split(frame, n_folds=n_folds, **how)
-    group = group_duplicates(data, out).alike.loc[frame.path].to_numpy()
+    group = group_duplicates(data, out, reader).alike.loc[frame.path].to_numpy()
     _, first, member = np.unique(group, return_index=True, return_inverse=True)
     if len(first) == len(frame): return split(frame, n_folds=n_folds, **how)
     order = np.argsort(first)
@@ -128,10 +130,10 @@ def folds_of(folds: int | str | Path | None,  # a number, a CSV file, or None
 
 # %% ../../nbs/data/split.ipynb #78f8726a
 def split_data(folder: Path, folds=None, fold: int | None = None, test_fold: int | None = None, valid: float = .3, seed: int = 41,
-               on_error: str = 'raise', label=None, level: int = 0, out=None) -> tuple[Data, pd.DataFrame, pd.DataFrame]:   # data set, its split, what was left out
+               on_error: str = 'raise', label=None, level: int = 0, out=None, reader: ImageReader = ImageReader()) -> tuple[Data, pd.DataFrame, pd.DataFrame]:   # data set, its split, what was left out
     "Read a data set, see that every photograph can be decoded, and split it; parameters as in `split`, `readable` and `read_data`."
     n_folds, file = folds_of(folds)
     if (top := resolve(folder)).is_dir() and (why := unread(top)): print(f'left out{why}', flush=True)
-    data, skipped = readable(read_data(folder, file, label, level), on_error, out)
+    data, skipped = readable(read_data(folder, file, label, level), on_error, out, reader)
     if fold is not None and not n_folds and 'fold' not in data.train: raise BadInput(f'`fold` {fold} needs folds: give `folds` a number or a CSV file with a fold column')
-    return data, split_together(data, n_folds, out, valid=valid, fold=fold or 0, test_fold=test_fold, seed=seed), skipped
+    return data, split_together(data, n_folds, out, reader, valid=valid, fold=fold or 0, test_fold=test_fold, seed=seed), skipped
