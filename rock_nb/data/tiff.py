@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['MAGIC', 'is_tiff', 'directories', 'pages_of', 'Layout', 'layout_of', 'read_page']
 
-# %% ../../nbs/data/tiff.ipynb #126c7d3a
+# %% ../../nbs/data/tiff.ipynb #9e068149
 import io, struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 # %% ../../nbs/data/tiff.ipynb #26e42662
@@ -103,6 +104,12 @@ def _tiff_bytes(
         if len(values) > 1: data += numbers
     return b''.join([b'II*\0\x08\0\0\0', struct.pack('<H', len(entries)), *entries, bytes(4), data, *parts])
 
+class _BytePage(TiffImageFile):
+    "A page whose pixels are bytes; whether it is too large has been asked before."
+    def load_prepare(self):
+        if getattr(self, '_im', None) is None: self.im = Image.core.new(self.mode, self.size)
+        ImageFile.ImageFile.load_prepare(self)
+
 def _grey_page(
     parts: list[bytes],  # strips or tiles, compressed
     width: int,          # bytes in a row
@@ -117,7 +124,7 @@ def _grey_page(
     sizes = {322: size[0], 323: size[1]} if tiled else {278: size[1]}
     tags = {256: width, 257: height, 258: 8, 259: compression, 262: 1, 266: fill_order, 277: 1} | sizes
     tags = {t: (v,) for t, v in tags.items()} | {n: tuple(map(len, parts))}
-    return np.asarray(TiffImageFile(io.BytesIO(_tiff_bytes(tags, parts, at))))
+    return np.asarray(_BytePage(io.BytesIO(_tiff_bytes(tags, parts, at))))
 
 # %% ../../nbs/data/tiff.ipynb #00740c75
 def _undo_float_prediction(
