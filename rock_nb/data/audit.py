@@ -55,6 +55,7 @@ def _open(raw: bytes, reader: ImageReader) -> tuple[Loaded, tuple[int, int], int
         if im.format == 'JPEG': im.draft(im.mode, (64, 64))
         return from_pillow(im, getattr(im, 'n_frames', 1)), (w, h) if turn not in TURNS or turn < 5 else (h, w), turn
 
+# %% ../../nbs/data/audit.ipynb #d5f6d034
 def decode(raw: bytes,   # a whole file
            reader: ImageReader = ImageReader()) -> dict:
     "Format, mode, upright width and height, EXIF orientation (1…8), mean colour, brightness and contrast (0…255), perceptual hash and thumbnail, and what is odd."
@@ -93,6 +94,7 @@ def _profile_mode(seen: Loaded) -> str:
     if mode not in ('1', 'L', 'LA', 'La'): return mode if mode == 'CMYK' else 'RGB'
     return 'L' if not is_srgb(seen.profile, 'L') else 'RGB'
 
+# %% ../../nbs/data/audit.ipynb #2432bfb6
 def _has_holes(seen: Loaded) -> bool:
     "Whether anything is transparent."
     if seen.alpha is not None: return bool(seen.alpha.min() < seen.alpha.max())
@@ -185,6 +187,7 @@ def _check_peaks(deep: pd.DataFrame, white: float, root):
     raise BadInput(f'{root/first.name} holds {first.depth} values up to {first.peak:g}, {root/top.name} {top.depth} values up to {top.peak:g}: '
                    f'with white {white:g} for all the first would be black; scale them alike, or say with max_value which number is white')
 
+# %% ../../nbs/data/audit.ipynb #1a90771b
 def common_white(
     deep: pd.DataFrame,   # of `deep_files`
     root: Path,           # of the paths
@@ -269,6 +272,7 @@ def complete(db: sqlite3.Connection, facts: Facts, todo: np.ndarray, every: floa
             if time.monotonic() - last > every: write(); last = time.monotonic()
     finally: write()
 
+# %% ../../nbs/data/audit.ipynb #cd158d74
 def survey(data: Data, out=None, every: float = 2., reader: ImageReader = ImageReader()) -> Facts:   # every: seconds between writings
     "Facts of every photograph of a data set: remembered ones, and of the files that are new or changed since."
     facts = Facts(data)

@@ -39,6 +39,7 @@ def _to_srgb(
     moved = np.abs(np.asarray(found.apply(before), int) - np.asarray(before.convert('RGB'), int))
     return found if moved.max() > _SRGB else None
 
+# %% ../../nbs/data/colour.ipynb #0bd97083
 def is_srgb(
     profile: bytes | None,  # as embedded; None: none
     mode: str = 'RGB',      # of Pillow: L, RGB or CMYK

@@ -94,6 +94,7 @@ class ImageReader:
         "The fields that are not as in a reader that nobody has told anything."
         return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
 
+# %% ../../nbs/data/image.ipynb #a129622a
 def check_reader(r: ImageReader) -> ImageReader:
     "`r`, unless a field of it is wrong, which is a `BadInput`."
     number = lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)
@@ -116,6 +117,7 @@ def check_pixels(self: ImageReader, width: int, height: int):
 def _too_large(n: int) -> str:
     return f'has {n:,} pixels, more than is usual; if it is to be trusted, give max_pixels {n}'
 
+# %% ../../nbs/data/image.ipynb #65715cde
 @patch
 def allow(self: ImageReader):
     "Tell Pillow of the pixels that are allowed."
@@ -144,6 +146,7 @@ def _choose_bands(self: ImageReader, n: int, colours: int) -> list[int]:  # coun
     if max(self.bands) > n: raise BadInput(f'has {n} bands, and no band {max(self.bands)}; give other `bands`')
     return [b - 1 for b in self.bands]
 
+# %% ../../nbs/data/image.ipynb #2b379ccb
 @patch
 def _from_tiff(self: ImageReader, file: BinaryIO, ifd, pages: int) -> Loaded:
     "A page that is deep, or has bands of its own."
@@ -222,6 +225,7 @@ def from_pillow(
     alpha = None if not isinstance(key, int) else np.where(values[..., 0] == key, 0, values.max()).astype(values.dtype)
     return replace(seen, im=None, values=values, alpha=alpha)
 
+# %% ../../nbs/data/image.ipynb #bad0ff0d
 @patch
 def load(
     self: ImageReader,
@@ -273,6 +277,7 @@ def no_white(kind: str, low: float, peak: float) -> str:
     "The end of a sentence about a file whose numbers fit no usual white."
     return f'holds {kind} values from {low:g} to {peak:g}, which fit no usual range; say with max_value which one is white (0 is black)'
 
+# %% ../../nbs/data/image.ipynb #c38bedc9
 @patch
 def eight_bits(self: ImageReader, seen: Loaded) -> Image.Image:  # not yet turned
     "An image of Pillow's with 8 bits a band."
@@ -321,6 +326,7 @@ def is_upright(im: Image.Image, icc: bool = True) -> bool:
     fine = im.format == 'JPEG' and im.mode == 'RGB' and im.getexif().get(_ORIENTATION, 1) == 1
     return fine and (not icc or is_srgb(im.info.get('icc_profile')))
 
+# %% ../../nbs/data/image.ipynb #d03e0fa8
 def read_jpeg(path, im: Image.Image | None = None, icc: bool = True) -> np.ndarray | None:
     "The pixels of a simple JPEG, or of an upright one that Pillow has opened, by torchvision; None if it is none, or is broken."
     if not decode_jpeg or not isinstance(path, (str, os.PathLike)) or im is not None and not is_upright(im, icc): return
@@ -382,6 +388,7 @@ def explain(e: Exception) -> str:
 
 READ_ERRORS = (OSError, ValueError, SyntaxError, KeyError, TypeError, EOFError, Image.DecompressionBombError, cv2.error)
 
+# %% ../../nbs/data/image.ipynb #5e4f2ea2
 @patch
 def __call__(
     self: ImageReader,

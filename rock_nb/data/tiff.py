@@ -41,6 +41,7 @@ def directories(
         at = ifd.next
     return found
 
+# %% ../../nbs/data/tiff.ipynb #c72344e5
 def pages_of(
     ifds: list[ImageFileDirectory_v2],  # of `directories`
 ) -> list[int]:                         # places in `ifds`
@@ -73,6 +74,7 @@ class Layout:
     @property
     def is_deep(self) -> bool: return max(self.bits) > 8
 
+# %% ../../nbs/data/tiff.ipynb #319eadbb
 def layout_of(ifd: ImageFileDirectory_v2) -> Layout:
     "The layout that a directory describes."
     several = lambda tag, default: tuple(np.ravel(ifd.get(tag, default)).tolist())
@@ -110,6 +112,7 @@ class _BytePage(TiffImageFile):
         if getattr(self, '_im', None) is None: self.im = Image.core.new(self.mode, self.size)
         ImageFile.ImageFile.load_prepare(self)
 
+# %% ../../nbs/data/tiff.ipynb #bee00241
 def _grey_page(
     parts: list[bytes],  # strips or tiles, compressed
     width: int,          # bytes in a row
@@ -148,6 +151,7 @@ def _unpack(
     powers = 1 << np.arange(bits)[::-1]
     return (flat@powers).astype(np.uint16 if bits > 8 else np.uint8)
 
+# %% ../../nbs/data/tiff.ipynb #6e0d661d
 def _numbers(
     rows: np.ndarray,  # uint8 (h, parts across, bytes)
     layout: Layout,
@@ -178,6 +182,7 @@ def _read_parts(file: BinaryIO, ifd, at: int, n: int) -> list[bytes]:  # tags of
         parts.append(part)
     return parts
 
+# %% ../../nbs/data/tiff.ipynb #3923efb4
 def read_page(
     file: BinaryIO,               # a TIFF
     ifd: ImageFileDirectory_v2,   # one of its `directories`
