@@ -30,7 +30,7 @@ from .data.background import remove_background
 from .data.image import ImageReader, is_image_array, read_image
 from .data.loader import Address, Normalise, Photos, make_loader
 from .data.steps import augment
-from .data.table import list_images
+from .data.files import list_images
 from .data.target import codebook
 from .data.transform import evaluation
 from .judge.combine import line_up
