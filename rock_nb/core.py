@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['PACKAGES', 'SIZE', 'TYPES', 'READERS', 'PLACES', 'BadInput', 'choose', 'root', 'resolve', 'in_test', 'test_folder',
            'outputs', 'short_hash', 'seed_of', 'rng', 'py_rng', 'atomic', 'write_text', 'write_json', 'read_json',
-           'write_csv', 'Run', 'folder_name', 'runs', 'find_run', 'is_ensemble', 'trained', 'lock', 'git_commit',
-           'processor', 'environment', 'keep_memory', 'injected', 'listed', 'whole', 'declare', 'as_type', 'as_types',
-           'papermill_words', 'parameters', 'Parser', 'from_words', 'program', 'unheard', 'in_notebook', 'progress']
+           'write_csv', 'Run', 'folder_name', 'runs', 'is_run', 'find_run', 'is_ensemble', 'trained', 'lock',
+           'git_commit', 'processor', 'environment', 'keep_memory', 'injected', 'listed', 'whole', 'declare', 'as_type',
+           'as_types', 'typed', 'papermill_words', 'parameters', 'Parser', 'from_words', 'program', 'unheard',
+           'in_notebook', 'progress']
 
 # %% ../nbs/00_core.ipynb #00dda3fe
-import argparse, ast, atexit, contextlib, ctypes, difflib, functools, hashlib, json, os, platform, random, re, shutil, subprocess, sys, tempfile, time
+import argparse, ast, atexit, contextlib, ctypes, difflib, functools, hashlib, inspect, json, os, platform, random, re, shutil, subprocess, sys, tempfile, time
 from importlib import metadata
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def atomic(path: str | Path,    # the file to appear
 # %% ../nbs/00_core.ipynb #72e986da
 def write_text(path, text: str):
     "Write `text` to `path` atomically."
-    with atomic(path) as tmp: tmp.write_text(text, encoding='utf-8')
+    with atomic(path) as tmp: tmp.write_text(text, encoding='utf-8', errors='surrogateescape')     # names that are no UTF-8 stay as they are
 
 def write_json(path, obj):
     "Write `obj` to `path` atomically, readable by people; numpy numbers, tuples and paths are welcome."
@@ -121,12 +122,12 @@ def write_json(path, obj):
 
 def read_json(path):
     "What `write_json` wrote."
-    return json.loads(Path(path).read_text(encoding='utf-8'))
+    return json.loads(Path(path).read_text(encoding='utf-8', errors='surrogateescape'))
 
 # %% ../nbs/00_core.ipynb #c9448eb6
 def write_csv(path, frame, index: bool = False):
     "Write a pandas frame to `path` atomically."
-    with atomic(path) as tmp: frame.to_csv(tmp, index=index)
+    with atomic(path) as tmp: frame.to_csv(tmp, index=index, errors='surrogateescape')
 
 # %% ../nbs/00_core.ipynb #6120650d
 class Run:
@@ -158,6 +159,12 @@ def runs(out: str | Path | None = None,   # the folder of runs (None: `outputs/`
     "The complete runs in a folder, oldest first."
     found = [Run(p.parent) for p in outputs(out).glob('*/metrics.json')]
     return sorted(found, key=lambda r: (r.metrics.stat().st_mtime_ns, r.name))
+
+def is_run(name: str | Path,                # a run's name or its folder
+           out: str | Path | None = None,   # the folder of runs
+          ) -> bool:
+    "Whether there is such a complete run."
+    return str(name) in {r.name for r in runs(out)} or Run(resolve(name)).done
 
 def find_run(name: str | Path | None = None,  # a run's name, its folder, or None for the newest
              out: str | Path | None = None,   # the folder of runs
@@ -330,6 +337,19 @@ def as_type(name: str, value):   # value: of any type, or text of it
 def as_types(given: dict) -> dict:
     "Parameters as the types that are declared for them."
     return {name: as_type(name, value) for name, value in given.items()}
+
+# %% ../nbs/00_core.ipynb #1fe36273
+def typed(f):
+    "A function whose arguments come as the types that are declared for their names, however they were given."
+    signature = inspect.signature(f)
+    @functools.wraps(f)
+    def call(*args, **given):
+        bound = signature.bind(*args, **given)
+        for name, value in bound.arguments.items():
+            rest = signature.parameters[name].kind == inspect.Parameter.VAR_KEYWORD
+            bound.arguments[name] = as_types(value) if rest else as_type(name, value)
+        return f(*bound.args, **bound.kwargs)
+    return call
 
 # %% ../nbs/00_core.ipynb #8d6df06c
 @functools.cache
