@@ -9,8 +9,8 @@ __all__ = ['ASK', 'PARAMETERS', 'LISTS', 'UNREADABLE', 'TAKES', 'GIVES', 'HELP',
            'check_images', 'pick_views', 'check_turns', 'inference_speeds', 'at_precision', 'compiled', 'SideBySide',
            'sights', 'show', 'fast', 'prepared', 'say', 'validation', 'weigh', 'try_images', 'predict_images',
            'answers_of', 'Graph', 'check_graph', 'facts_of', 'samples', 'onnx_difference', 'write_onnx', 'export_onnx',
-           'json_lines', 'json_line', 'write_answers', 'options', 'columns_of', 'shortened', 'as_table', 'given_files',
-           'tell', 'main']
+           'json_lines', 'json_line', 'write_answers', 'options', 'columns_of', 'shortened', 'as_table', 'room_beside',
+           'given_files', 'tell', 'main']
 
 # %% ../nbs/04_predict.ipynb #4a32fa62
 import io, json, os, re, shutil, sys, time, unicodedata
@@ -436,7 +436,8 @@ def answers_of(p: Predictions,
     "What was said of each photograph, and the likeliest class beside that."
     probs, best, rows, names = p.probs, p.preds, np.arange(len(p)), np.array(p.classes)
     second = np.where(np.arange(len(names)) == best[:, None], -1, probs).argmax(1)
-    frame = pd.DataFrame(dict(file=p.ids, probability=probs[rows, best], next=names[second], next_probability=probs[rows, second]))
+    files = pd.Series(np.asarray(p.ids).tolist(), dtype=object)      # pandas' own text has no names but those in UTF-8
+    frame = pd.DataFrame(dict(file=files, probability=probs[rows, best], next=names[second], next_probability=probs[rows, second]))
     frame.insert(1, 'class', names[best])
     if getattr(p, 'decision', None) and p.decision.threshold: frame['decided'] = p.decided
     return frame.assign(**{f'p_{c}': probs[:, k] for k, c in enumerate(p.classes)}) if each else frame
@@ -567,13 +568,21 @@ def shortened(text: str, most: int) -> str:   # most: columns
 def as_table(frame: pd.DataFrame,         # of `answers_of`
              width: int | None = None,    # columns of the terminal (None: as many as it takes)
             ) -> str:
-    "Answers as text; in a terminal long names are shortened."
+    "Answers as text; in a terminal long names are shortened, and a narrow one is spared the second best."
     how = dict(index=False, float_format='{:.3f}'.format)
     with pd.option_context('display.unicode.east_asian_width', bool(width)):
+        for spared in ('next_probability', 'next') if width else ():
+            if room_beside(frame, how, width) < 16: frame = frame.drop(columns=spared, errors='ignore')
         if width:
-            rest = max(map(columns_of, frame.drop(columns='file').to_string(**how).splitlines()))
-            frame = frame.assign(file=[shortened(f, max(width - rest - 1, 12)) for f in frame.file])
+            room = max(room_beside(frame, how, width), 12)
+            files = [shortened(f, room) for f in frame.file]
+            frame = frame.assign(file=pd.Series(files, frame.index, dtype=object))
         return frame.to_string(**how)
+
+def room_beside(frame: pd.DataFrame, how: dict, width: int) -> int:
+    "The columns of a terminal that a table leaves for its files."
+    rest = frame.drop(columns='file').to_string(**how)
+    return width - 1 - max(map(columns_of, rest.splitlines()))
 
 # %% ../nbs/04_predict.ipynb #e2feeea1
 def given_files(words: list[str]) -> list[NamedFile]:
