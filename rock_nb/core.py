@@ -113,7 +113,7 @@ def atomic(path: str | Path,    # the file to appear
 # %% ../nbs/00_core.ipynb #72e986da
 def write_text(path, text: str):
     "Write `text` to `path` atomically."
-    with atomic(path) as tmp: tmp.write_text(text, encoding='utf-8', errors='surrogateescape')     # names that are no UTF-8 stay as they are
+    with atomic(path) as tmp: tmp.write_text(text, encoding='utf-8', errors='surrogateescape')   # odd names as they are
 
 def write_json(path, obj):
     "Write `obj` to `path` atomically, readable by people; numpy numbers, tuples and paths are welcome."
@@ -271,8 +271,8 @@ def declare(kind, names: str):   # names: divided by spaces
     "Say of which type parameters are, in every program that has them."
     TYPES.update(dict.fromkeys(names.split(), kind))
 
-declare(str, 'version data out run name scale on_error label shift device rdzv track pack part csv npz onnx takes gives')
-declare(str, 'tta combine decide grid space search queue ip user peers priority ensemble')
+declare(str, 'version data out run name scale on_error label shift device rdzv track pack part')
+declare(str, 'csv npz onnx takes gives tta combine decide grid space search queue ip user peers priority ensemble')
 declare(int, 'fold test_fold level workers nproc n index draws n_sheet n_odd trials rounds port retries')
 declare(float, 'every precision')
 declare(bool, 'deterministic compile prune')
@@ -321,18 +321,26 @@ def _settings(value):
     return ast.literal_eval(value) if isinstance(value, str) and value.startswith('{') else _text(value)
 
 # %% ../nbs/00_core.ipynb #5b93dbde
-READERS = {str: (_text, 'text'), int: (_whole, 'a whole number'), float: (_number, 'a number'), bool: (_truth, 'True or False'),
-           SIZE: (_size, 'pixels: one side, or height and width as 128,96'), int | str: (_either(_whole), 'a whole number or text'),
-           bool | str: (_either(_truth), 'True, False or a file'), str | dict: (_settings, 'a name or a mapping'), list: (_text, 'names divided by commas')}
-PLACES = ('data', 'out', 'run', 'name', 'folds', 'pretrained', 'csv', 'npz', 'onnx')     # an empty one would be the folder one is in
+READERS = {str: (_text, 'text'),
+           int: (_whole, 'a whole number'),
+           float: (_number, 'a number'),
+           bool: (_truth, 'True or False'),
+           SIZE: (_size, 'pixels: one side, or height and width as 128,96'),
+           int | str: (_either(_whole), 'a whole number or text'),
+           bool | str: (_either(_truth), 'True, False or a file'),
+           str | dict: (_settings, 'a name or a mapping'),
+           list: (_text, 'names divided by commas')}
+PLACES = ('data', 'out', 'run', 'name', 'folds', 'pretrained', 'csv', 'npz', 'onnx')     # empty, each were the folder one is in
 
 def as_type(name: str, value):   # value: of any type, or text of it
     "A parameter's value as the type that is declared for it; what can't be one is a `BadInput`."
     if value is None or name not in TYPES or TYPES[name] is object: return value
-    if name in PLACES and isinstance(value, str) and not value.strip(): raise BadInput(f'{name} is empty; give it a value, or leave it out')
+    if name in PLACES and isinstance(value, str) and not value.strip():
+        raise BadInput(f'{name} is empty; give it a value, or leave it out')
     read, expected = READERS[TYPES[name]]
     try: return read(value.item() if isinstance(value, np.generic) else value)
-    except (ValueError, KeyError, TypeError, SyntaxError): raise BadInput(f'{name} {value!r} is wrong; expected {expected}') from None
+    except (ValueError, KeyError, TypeError, SyntaxError):
+        raise BadInput(f'{name} {value!r} is wrong; expected {expected}') from None
 
 def as_types(given: dict) -> dict:
     "Parameters as the types that are declared for them."
@@ -366,7 +374,9 @@ def _typed_words(words: list[str]) -> dict[str, str]:
     "The text of each `-p` of a papermill command, as papermill itself divides it."
     from click import ClickException
     from papermill.cli import papermill
-    try: return dict(papermill.make_context('papermill', list(words), resilient_parsing=True).params['parameters'])
+    try:
+        context = papermill.make_context('papermill', list(words), resilient_parsing=True)
+        return dict(context.params['parameters'])
     except (ClickException, KeyError, TypeError, ValueError): return {}
 
 # %% ../nbs/00_core.ipynb #26404d5c
@@ -379,13 +389,15 @@ def _same_number(text: str, value) -> bool:
 def _as_typed(name: str, value):
     "A parameter from papermill: text that it took for a number, for a parameter that is text, is text again."
     kind = TYPES.get(name)
-    takes = {bool | str: bool, int | str: int}.get(kind)
-    if kind not in (str, list, bool | str, int | str) or type(value) is takes or not isinstance(value, (bool, int, float)): return value
+    kept = {str: None, list: None, bool | str: bool, int | str: int}     # of each kind, what is no text of it
+    if kind not in kept or not isinstance(value, (bool, int, float)) or type(value) is kept[kind]: return value
     text = papermill_words().get(name)
     if text is not None and _same_number(text, value): return text
     if isinstance(value, bool): return str(value)
-    if isinstance(value, float): raise BadInput(f'{name} came as the number {value}, what was meant is lost; give it as text: -r {name} …')
-    print(f'{name} came as the number {value} and is taken for the name {str(value)!r}; one such as 00{value} is given as text: -r {name} 00{value}')
+    if isinstance(value, float):
+        raise BadInput(f'{name} came as the number {value}, what was meant is lost; give it as text: -r {name} …')
+    print(f'{name} came as the number {value} and is taken for the name {str(value)!r}; '
+          f'one such as 00{value} is given as text: -r {name} 00{value}')
     return value
 
 # %% ../nbs/00_core.ipynb #dd4ac2f6
@@ -412,8 +424,9 @@ class Parser(argparse.ArgumentParser):
         found, odd = self.parse_known_args(args, namespace)
         if not odd: return found
         known, word = list(self._option_string_actions), odd[0].partition('=')[0]
-        close = difflib.get_close_matches(word, known, 1)
-        hint = f' (did you mean {close[0]}?)' if close else f' (a file of that name is ./{word})' if os.path.exists(word) else ''
+        close = difflib.get_close_matches(word, known, 1, .7)
+        hint = f' (did you mean {close[0]}?)' if close else ''
+        if os.path.exists(word): hint = f' (a file of that name is ./{word})'
         self.error(f'unknown option {word}{hint}' if word.startswith('-') else f'{word!r} belongs to no option')
 
 # %% ../nbs/00_core.ipynb #052131fe
@@ -426,7 +439,7 @@ def from_words(given: dict) -> dict:
 # %% ../nbs/00_core.ipynb #1609b8cf
 @contextlib.contextmanager
 def program():
-    "Around the work of a program: a `BadInput` is one sentence; names that are no UTF-8 are written as they are; who reads only the `head` of it is not in the way."
+    "Around the work of a program: a `BadInput` is one sentence, names that are no UTF-8 are written as they are."
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='surrogateescape')
     try:
@@ -439,7 +452,8 @@ def program():
 
 def unheard():
     "Nobody reads what is printed any more: from now on it goes nowhere."
-    with contextlib.suppress(OSError, ValueError): os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 # %% ../nbs/00_core.ipynb #67224b94
 def in_notebook() -> bool:

@@ -185,7 +185,7 @@ class NamedFile(os.PathLike):
     def __str__(self): return self.name
     def __fspath__(self): return self.file
     def __repr__(self): return f'NamedFile({self.name!r})'
-    def __eq__(self, other): return isinstance(other, NamedFile) and (self.name, self.file) == (other.name, other.file)
+    def __eq__(self, other): return isinstance(other, NamedFile) and vars(self) == vars(other)
     def __hash__(self): return hash((self.name, self.file))
 
 def named(place) -> NamedFile:   # a path, relative ones as `core.resolve` has them
@@ -206,7 +206,8 @@ def listed_paths(file: Path) -> list[str]:   # as they are written
     frame = read_text(file)
     table = rename_columns(frame)
     if 'path' in table: return list(table.path)
-    if len(frame.columns) > 1: raise BadInput(f"{file} has no column of paths; name it one of: {', '.join(COLUMNS['path'])}")
+    if len(frame.columns) > 1:
+        raise BadInput(f"{file} has no column of paths; name it one of: {', '.join(COLUMNS['path'])}")
     return [*(c for c in frame.columns if '.' in c), *frame.iloc[:, 0]]      # a list without a heading
 
 def read_list(place: NamedFile) -> list[NamedFile]:
@@ -215,7 +216,8 @@ def read_list(place: NamedFile) -> list[NamedFile]:
     for n, path in enumerate(listed_paths(file), 1):
         inside = locate(path, file.parent) or locate(path.replace('\\', '/'), file.parent)
         at = file.parent/inside if inside else Path(path).absolute()
-        if not at.is_file(): raise BadInput(f'the list {place} names {path} ({n}. of its paths), which is not there; add the file or remove the line')
+        if not at.is_file():
+            raise BadInput(f'the list {place} names {path} ({n}. of its paths), which is not there; add the file or remove the line')
         found.append(NamedFile(path, at))
     if not found: raise BadInput(f'the list {place} names no photograph; give one a line')
     return found
@@ -555,7 +557,8 @@ def options() -> Parser:
 # %% ../nbs/04_predict.ipynb #1f1da8db
 def columns_of(text: str) -> int:
     "How many columns of a terminal a text takes."
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in 'WF' else 1 for c in text)
+    wide = sum(unicodedata.east_asian_width(c) in 'WF' for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
 
 def shortened(text: str, most: int) -> str:   # most: columns
     "A text without its middle, if it is too long; two thirds of what stays are its end."
@@ -591,7 +594,8 @@ def given_files(words: list[str]) -> list[NamedFile]:
     for word in words:
         if word != '-': names.append(word); continue
         text = sys.stdin.buffer.read()
-        names += filter(None, map(os.fsdecode, text.split(b'\0') if b'\0' in text else text.splitlines()))
+        lines = text.split(b'\0') if b'\0' in text else text.splitlines()
+        names += [os.fsdecode(line) for line in lines if line]
     return [NamedFile(n, Path(n).expanduser().absolute()) for n in names]
 
 def tell(images: list[str], run, given: dict, lines: bool = False) -> int:   # how many photographs can't be read

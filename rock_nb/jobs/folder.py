@@ -100,9 +100,9 @@ def is_gone(job: Job) -> bool:
     return False
 
 def already(known: Job) -> BadInput:
-    ways = dict(done=f'its folder is {KINDS[known.kind].folder(known.given)}: delete both to do it anew' if known.kind in KINDS else '',
-                failed='requeue it', stopped='requeue it', running='delete it to have it stopped', waiting='wait for it')
-    way = ways.get(known.state) or 'delete it'
+    ways = dict(failed='requeue it', stopped='requeue it', running='delete it to have it stopped', waiting='wait for it')
+    if known.kind in KINDS: ways['done'] = f'its folder is {KINDS[known.kind].folder(known.given)}: delete both to do it anew'
+    way = ways.get(known.state, 'delete it')
     return BadInput(f'the job {known.id} is in the queue and {known.state}; {way}, or give another `run`')
 
 def check_unused(queue, id: str):
@@ -240,7 +240,8 @@ def requeue(self: FolderQueue, id: str):
 
 def anew(job: Job) -> Job:
     "A job as it was before it was begun."
-    return replace(job, state='waiting', attempts=0, worker='', begun=0., ended=0., error='', result={}, log='', published=time.time())
+    before = dict(state='waiting', attempts=0, worker='', begun=0., ended=0., error='', result={}, log='')
+    return replace(job, published=time.time(), **before)
 
 def not_again(id: str, job: Job | None) -> BadInput:
     why = 'is not in the queue' if not job else 'cannot be read' if job.kind == '?' else f'is {job.state}'

@@ -11,8 +11,6 @@ __all__ = ['UNTIL', 'START', 'CHOICES', 'RANGES', 'TYPES', 'FIELDS', 'OVERRIDES'
 from dataclasses import asdict, dataclass, fields, replace
 from typing import get_type_hints
 
-import numpy as np
-
 from ..core import BadInput, as_types, choose, declare, in_test
 from ..data.augments import check_augment, training
 from ..data.mix import MIXES
