@@ -30,7 +30,8 @@ from .core import BadInput, Parser, Run, choose, find_run, is_ensemble, is_run, 
 from .data.background import remove_background
 from .data.loader import Address, Normalise, Photos, make_loader, read_image, to_rgb
 from .data.steps import augment
-from .data.table import COLUMNS, list_images, locate, read_text, rename_columns
+from .data.files import list_images, locate
+from .data.tabular import COLUMNS, read_text, rename_columns
 from .data.target import codebook
 from .data.transform import evaluation
 from .judge.combine import line_up
@@ -214,7 +215,8 @@ def read_list(place: NamedFile) -> list[NamedFile]:
     "The photographs that a list names, in its order, each as it stands there; one that is not there is a `BadInput`."
     file, found = Path(place), []
     for n, path in enumerate(listed_paths(file), 1):
-        inside = locate(path, file.parent) or locate(path.replace('\\', '/'), file.parent)
+        forms = path, path.replace('\\', '/'), unicodedata.normalize('NFD', path)      # of Windows, of a Mac
+        inside = next(filter(None, (locate(p, file.parent) for p in forms)), None)
         at = file.parent/inside if inside else Path(path).absolute()
         if not at.is_file():
             raise BadInput(f'the list {place} names {path} ({n}. of its paths), which is not there; add the file or remove the line')
