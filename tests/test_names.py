@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT, TINY, shell
 from rock_nb import core
 from rock_nb.core import BadInput, Parser, Run
-from rock_nb.data.table import list_images
+from rock_nb.data.files import list_images
 from rock_nb.folds import PARAMETERS as OF_FOLDS
 from rock_nb.judge.predict import load_predictions
 from rock_nb.learn.search import read_space
