@@ -7,7 +7,7 @@ __all__ = ['METRICS', 'SURE', 'SPREAD', 'PARTS', 'SAID', 'counts_f1', 'counts_ac
            'check_answers', 'Kinds', 'group_kinds', 'kinds', 'matrices_of', 'scores_of', 'only_answered', 'redraw',
            'in_pieces', 'resampled', 'Interval', 'middle', 'wrong_answers', 'doubt_of', 'with_doubt', 'check_level',
            'interval', 'exchanged', 'exchange_limit', 'exchange_test', 'mcnemar', 'Verdict', 'judge_pair', 'check_part',
-           'compare', 'read_part', 'split_groups', 'photographs_of', 'about', 'board_row', 'read_parts',
+           'compare', 'read_part', 'split_groups', 'photographs_of', 'about', 'optimism_in', 'board_row', 'read_parts',
            'likely_spread', 'beside_best', 'beside_highest', 'leaderboard', 'plot_leaderboard', 'Repeats', 'over_runs',
            'read_answers', 'shared_key', 'match_answers', 'score_files', 'main']
 
@@ -272,12 +272,13 @@ def judge_pair(labels, first, second,   # (n,) class numbers
                n: int = 2000,           # exchanges
                seed: int = 41,
                groups=None,             # (n,) as in `interval`
+               optimism: tuple[float, float] = (0., 0.),   # taken from their scores, as `judge.selection` estimates it
               ) -> Verdict:
     "Whether the first of two voters on the same photographs is better."
     check_level(level, n)
     labels, voters, groups = check_answers(labels, [first, second], n_classes, groups)
     score, of = choose(metric, METRICS, 'metric'), kinds(labels, voters, n_classes, groups)
-    a, b = scores_of(of, of.count[None], score)[0].tolist()
+    a, b = (scores_of(of, of.count[None], score)[0] - optimism).tolist()
     p, low, high = exchange_test(a - b, np.subtract(*exchanged(of, score, n, rng(seed)).T), level)
     right = [v == labels for v in voters]
     only = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
@@ -298,6 +299,7 @@ def compare(first: Predictions, second: Predictions,   # of the same photographs
             metric: str = 'f1', level: float = .95, n: int = 2000, seed: int = 41,   # as in `judge_pair`
             groups=None,                               # id -> group, a dict or a Series
             names: tuple[str, str] = ('the first', 'the second'),   # for messages
+            optimism: tuple[float, float] = (0., 0.),               # as in `judge_pair`
            ) -> Verdict:
     "Whether the first of two predictions is better."
     for p, name in zip((first, second), names): check_part(p, name)
@@ -305,7 +307,7 @@ def compare(first: Predictions, second: Predictions,   # of the same photographs
     lacking = [i for i in first.ids if i not in groups] if groups is not None else []
     if lacking: raise BadInput(f'there is no group for {str(lacking[0])!r} ({len(lacking)} photographs in all); give each one, of its own if it is like no other')
     return judge_pair(first.labels, first.preds, aligned(second, first.ids, first.classes).argmax(1), len(first.classes), metric, level, n, seed,
-                      None if groups is None else [groups[i] for i in first.ids])
+                      None if groups is None else [groups[i] for i in first.ids], optimism)
 
 # %% ../../nbs/judge/compare.ipynb #189d4d60
 PARTS = ('valid', 'test', 'oof')
@@ -336,6 +338,13 @@ def about(run: Run) -> dict:   # recipe, arch, epochs, minutes
     return dict(recipe=r.get('name', f"{len(record['members'])} runs" if 'members' in record else ''), arch=r.get('arch', ''),
                 epochs=m.get('epochs'), minutes=m['seconds']/60 if 'seconds' in m else np.nan)
 
+def optimism_in(run: Run, part: str) -> float:   # NaN where it isn't known
+    "By how much the choice of the epoch makes a run's macro F1 of a part better than it is (`judge.selection`)."
+    m = read_json(run.metrics) if run.metrics.exists() else {}
+    valid = m.get('valid', {})
+    if part == 'test' or m.get('epochs') == 1: return 0.
+    return valid['f1'] - valid['f1_crossfit'] if 'f1_crossfit' in valid else np.nan
+
 def board_row(p: Predictions, groups: dict | None, level: float, n: int, seed: int) -> dict:
     "A run's line of the leaderboard."
     f1 = interval(p.labels, p.preds, len(p.classes), 'f1', level, n, seed, None if groups is None else [groups[i] for i in p.ids])
@@ -363,33 +372,37 @@ def beside_best(board: pd.DataFrame, parts: dict, **how) -> list[str]:   # a wor
     "Whether each run is worse than the best of those on the same photographs; that one of many equals is the best by luck counts."
     known, word = {r.name: pg for r, pg in parts.items()}, dict.fromkeys(board.index, '')
     for _, rows in board[board.photographs != ''].groupby('photographs'):
-        word |= beside_highest(rows.f1, {r: known[r][0] for r in rows.index}, known[rows.index[0]][1], **how)
+        word |= beside_highest(rows.score, {r: known[r][0] for r in rows.index}, known[rows.index[0]][1], **how)
     return list(word.values())
 
-def beside_highest(f1: pd.Series, voters: dict[str, Predictions], groups: dict | None, **how) -> dict[str, str]:
+def beside_highest(score: pd.Series, voters: dict[str, Predictions], groups: dict | None, **how) -> dict[str, str]:
     "A word for each of several voters; those that are worse no longer count among the equals that the next are compared with."
-    left, best = f1.copy(), f1.idxmax()
+    left, best = score.copy(), score.idxmax()
     while len(left) > 1:
         spread = likely_spread([voters[r] for r in left.index], groups, **how)
         worse = left.index[left.max() - left > spread + 1e-12]
         if worse.empty: break
         left = left.drop(worse)
-    return {r: 'best' if r == best else "can't tell" if r in left.index else 'worse' for r in f1.index}
+    return {r: 'best' if r == best else "can't tell" if r in left.index else 'worse' for r in score.index}
 
 def leaderboard(out=None,              # the folder of runs (None: outputs/)
                 part: str = 'valid',   # 'valid', 'test', or 'oof' for folders of folds
                 level: float = .95, n: int = 2000, seed: int = 41,   # as in `interval`
                ) -> pd.DataFrame:      # indexed by run: those on the same photographs together, the best first; those that can't be judged last, with a note
-    "Scores of all complete runs, with intervals."
+    "Scores of all complete runs, with intervals; `f1_crossfit` is macro F1 less what the choice of the epoch by these photographs makes of it (`judge.selection`), and ranks where it is known of all."
     choose(part, PARTS, 'part')
     parts, notes = read_parts(out, part)
-    rows = [dict(run=r.name, photographs=photographs_of(p), note='') | about(r) | board_row(p, groups, level, n, seed) for r, (p, groups) in parts.items()]
+    rows = [dict(run=r.name, photographs=photographs_of(p), note='', optimism=optimism_in(r, part)) | about(r) | board_row(p, groups, level, n, seed) for r, (p, groups) in parts.items()]
     board = pd.DataFrame(rows + [dict(run=r.name, photographs='', note=why) | about(r) for r, why in notes.items()]).set_index('run').astype(dict(epochs='Int64'))
     board['runs'] = board.groupby('photographs').f1.transform('count')
-    board = board.sort_values(['runs', 'photographs', 'f1'], ascending=False, kind='stable')
+    board['f1_crossfit'] = board.f1 - board.optimism
+    known = board.groupby('photographs').optimism.transform(lambda o: o.notna().all())
+    board['score'] = board.f1_crossfit.where(known, board.f1)      # all of those on the same photographs by one measure
+    board = board.sort_values(['runs', 'photographs', 'score'], ascending=False, kind='stable')
     board['beside_best'] = beside_best(board, parts, level=level, n=n, seed=seed)
-    columns = ['photographs', 'recipe', 'arch', 'epochs', 'f1', 'low', 'high', 'beside_best', 'accuracy', 'log_loss', 'minutes', 'note']
-    return board[columns if notes else columns[:-1]]
+    columns = ['photographs', 'recipe', 'arch', 'epochs', 'f1', 'low', 'high', 'f1_crossfit', 'beside_best', 'accuracy', 'log_loss', 'minutes', 'note']
+    useless = {'note': not notes, 'f1_crossfit': not board.optimism.gt(0).any() and not board.optimism.lt(0).any()}
+    return board[[c for c in columns if not useless.get(c)]]
 
 # %% ../../nbs/judge/compare.ipynb #78b93093
 def plot_leaderboard(board: pd.DataFrame,  # of `leaderboard`
