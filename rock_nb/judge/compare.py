@@ -352,13 +352,13 @@ def board_row(p: Predictions, groups: dict | None, level: float, n: int, seed: i
     return dict(f1=f1.value, low=f1.low, high=f1.high) | {k: scores[k] for k in ('accuracy', 'log_loss')}
 
 def read_parts(out, part: str) -> tuple[dict, dict]:   # run -> (predictions, groups); run -> why it can't be judged
-    "What the complete runs in a folder have predicted for a part."
+    "What the complete runs in a folder, or some runs in a list, have predicted for a part."
     parts, notes = {}, {}
-    for r in runs(out):
+    for r in out if isinstance(out, list) else runs(out):
         try: p = read_part(r, part)
         except BadInput as e: notes[r] = str(e)
         else: parts[r] = p, split_groups(r, p.ids)
-    if not parts: raise BadInput(f"no complete run in {out or 'outputs/'} can be judged on its {part} part{'; '.join(['', *notes.values()][:2])}; train one, or give another `part`")
+    if not parts: raise BadInput(f"no complete run in {'this list' if isinstance(out, list) else out or 'outputs/'} can be judged on its {part} part{'; '.join(['', *notes.values()][:2])}; train one, or give another `part`")
     return parts, notes
 
 # %% ../../nbs/judge/compare.ipynb #bbb39871
@@ -385,7 +385,7 @@ def beside_highest(score: pd.Series, voters: dict[str, Predictions], groups: dic
         left = left.drop(worse)
     return {r: 'best' if r == best else "can't tell" if r in left.index else 'worse' for r in score.index}
 
-def leaderboard(out=None,              # the folder of runs (None: outputs/)
+def leaderboard(out=None,              # the folder of runs (None: outputs/), or a list of `Run`
                 part: str = 'valid',   # 'valid', 'test', or 'oof' for folders of folds
                 level: float = .95, n: int = 2000, seed: int = 41,   # as in `interval`
                ) -> pd.DataFrame:      # indexed by run: those on the same photographs together, the best first; those that can't be judged last, with a note

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ..core import BadInput, Run, atomic, read_json, rng
-from .compare import check_answers, counts_f1
+from .compare import check_answers, counts_f1, split_groups
 from .metric import macro_f1
+from .predict import Predictions
 
 # %% ../../nbs/judge/selection.ipynb #d347e6c9
 def split_halves(labels: np.ndarray,           # (n,) class numbers
@@ -81,23 +82,25 @@ def add_epoch(run: Run,
 
 # %% ../../nbs/judge/selection.ipynb #6413fcdf
 def crossfit_run(run: Run,
-                 labels,            # (n,) class numbers of its validation photographs, in the order of the split
-                 n_classes: int,
-                 groups=None,       # (n,) near-duplicates have the same one
+                 p: Predictions,    # of its validation photographs, with labels
                 ) -> tuple[np.ndarray, np.ndarray] | None:   # (n,) answers of the best epoch; (repeats, n) cross-fitted
     "The answers of the epoch that was chosen and those of cross-fitted choices; None where they weren't kept."
-    known = read_epochs(run)
-    if known is None or not np.array_equal(known[0], labels): return None
-    answers = known[1]
-    best = int(np.argmax([macro_f1(labels, a, n_classes) for a in answers]))
-    return answers[best], crossfit_answers(labels, answers, n_classes, groups)
+    known, k = read_epochs(run), len(p.classes)
+    if known is None or not np.array_equal(known[0], p.labels): return None
+    best = int(np.argmax([macro_f1(p.labels, a, k) for a in known[1]]))
+    groups = split_groups(run, p.ids)
+    return known[1][best], crossfit_answers(p.labels, known[1], k, groups and [groups[i] for i in p.ids])
 
-def crossfit_score(run: Run, labels, n_classes: int,
-                   f1: float,       # of its validation photographs, through whatever views
-                   groups=None) -> dict[str, float]:   # f1_crossfit; {} where it is not known
-    "The macro F1 of a run less the optimism of its choice of an epoch (each through one view)."
-    known = crossfit_run(run, labels, n_classes, groups)
-    return {} if known is None else dict(f1_crossfit=f1 - optimism_of(labels, *known, n_classes))
+def crossfit_score(runs: list[Run],           # one, or the folds that together have judged some photographs
+                   parts: list[Predictions],  # of the validation photographs of each
+                   f1: float,                 # of all of them, through whatever views
+                  ) -> dict[str, float]:      # f1_crossfit; {} where it is not known
+    "Macro F1 less the optimism of the choice of an epoch (each through one view)."
+    known = [crossfit_run(r, p) for r, p in zip(runs, parts)]
+    if any(k is None for k in known): return {}
+    best, crossfit = (np.concatenate(a, axis=-1) for a in zip(*known))
+    labels = np.concatenate([p.labels for p in parts])
+    return dict(f1_crossfit=f1 - optimism_of(labels, best, crossfit, len(parts[0].classes)))
 
 # %% ../../nbs/judge/selection.ipynb #b3c10815
 CHOSEN = 'chosen on these photographs, so it looks better there than on others'
