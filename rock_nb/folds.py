@@ -105,6 +105,7 @@ def write_folds(run: Run, record: dict, runs: list[Run], plan: Plan):
     core.write_json(run.recipe, record)
     core.write_json(run.environment, core.environment() | dict(data=str(plan.data.root)))
     core.write_csv(run.path/'oof.csv', table)
+    if plan.data.tests is not None: core.write_csv(run.path/'tests.csv', plan.data.tests)
     for name, p in dict(oof=oof, **votes).items(): save_predictions(run.path/f'{name}.npz', p)
     metrics = scores(plan, dict(valid=oof, **votes)) | dict(folds=each.valid_f1.to_dict(), folds_mean=each.valid_f1.mean(), folds_std=each.valid_f1.std(), seconds=60*each.minutes.sum())
     metrics['valid'] |= crossfit_score(runs, [load_predictions(r.valid) for r in runs], metrics['valid']['f1'])
