@@ -9,7 +9,7 @@ __all__ = ['PACKAGES', 'STATS', 'check_arch', 'settle_names', 'Weights', 'from_p
 
 # %% ../../nbs/model/build.ipynb #e3e95073
 import argparse, difflib, importlib.util, math, os, pathlib, re, socket, sys, warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -203,7 +203,6 @@ SCALAR = np._core.multiarray.scalar     # makes a number of a dtype and bytes; n
 KINDS = (np.bool_, np.int32, np.int64, np.float16, np.float32, np.float64)
 PATHS = {'PosixPath': pathlib.PurePosixPath, 'WindowsPath': pathlib.PureWindowsPath}   # text that touches no file
 PLAIN = [argparse.Namespace,                                    # arguments of a training (timm): attributes, no code
-         defaultdict, list, dict, int, float,                   # a history of scores, and what it is made of
          SCALAR, (SCALAR, 'numpy.core.multiarray.scalar'),      # a best score; the second name is that of numpy 1
          np.dtype, *{type(np.dtype(k)) for k in KINDS},
          *((p, f'{m}.{n}') for n, p in PATHS.items() for m in ('pathlib', 'pathlib._local'))]
