@@ -26,7 +26,7 @@ from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
 from .data.split import folds_of, split_together
 from .data.table import Data, read_data
-from .data.target import named_function
+from .data.target import label_option
 from .learn.ladder import get_recipe
 
 # %% ../nbs/01_eda.ipynb #334d3a59
@@ -109,7 +109,7 @@ def liars(photos: pd.DataFrame) -> pd.DataFrame:  # the rows, with `claimed`
     "Photographs whose ending claims another format than they have."
     known = Image.registered_extensions()
     claimed = photos.ending.str.lower().map(lambda e: known.get(e, '?'))
-    return photos.assign(claimed=claimed)[(photos.format != '') & (claimed != photos.format.replace('MPO', 'JPEG'))]     # MPO: a JPEG with more behind it, as telephones write
+    return photos.assign(claimed=claimed)[(photos.format != '') & (claimed != '?') & (claimed != photos.format.replace('MPO', 'JPEG'))]     # MPO: a JPEG with more behind it, as telephones write
 
 # %% ../nbs/01_eda.ipynb #4ab6b87b
 def formats(photos: pd.DataFrame) -> pd.DataFrame:   # counts, most first

@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train
 
 from ..core import BadInput, resolve
 from .audit import group_duplicates, readable
-from .table import Data, read_data, unread
+from .table import Data, read_data
 
 # %% ../../nbs/data/split.ipynb #f7a3d1f2
 def check_enough(frame: pd.DataFrame, n: int, what: str):
@@ -128,10 +128,11 @@ def folds_of(folds: int | str | Path | None,  # a number, a CSV file, or None
 
 # %% ../../nbs/data/split.ipynb #78f8726a
 def split_data(folder: Path, folds=None, fold: int | None = None, test_fold: int | None = None, valid: float = .3, seed: int = 41,
-               on_error: str = 'raise', label=None, level: int = 0, out=None) -> tuple[Data, pd.DataFrame, pd.DataFrame]:   # data set, its split, what was left out
+               on_error: str = 'raise', label=None, level: int | None = None, out=None) -> tuple[Data, pd.DataFrame, pd.DataFrame]:   # data set, its split, what was left out
     "Read a data set, see that every photograph can be decoded, and split it; parameters as in `split`, `readable` and `read_data`."
     n_folds, file = folds_of(folds)
-    if (top := resolve(folder)).is_dir() and (why := unread(top)): print(f'left out{why}', flush=True)
-    data, skipped = readable(read_data(folder, file, label, level), on_error, out)
+    found = read_data(folder, file, label, level)
+    for note in found.notes: print(note, flush=True)
+    data, skipped = readable(found, on_error, out)
     if fold is not None and not n_folds and 'fold' not in data.train: raise BadInput(f'`fold` {fold} needs folds: give `folds` a number or a CSV file with a fold column')
     return data, split_together(data, n_folds, out, valid=valid, fold=fold or 0, test_fold=test_fold, seed=seed), skipped
