@@ -210,8 +210,8 @@ SWIN = dict(depths=(1, 1, 2, 1), embed_dim=24)
 NETS = {                # name: (pixels, arguments of timm, whether it is an ordinary one)
     'resnet10t': (32, {}, True), 'efficientnet_b0': (64, {}, True), 'mobilenetv2_050': (32, {}, True), 'regnetx_002': (32, {}, True),
     'convnext_atto': (32, {}, True), 'mobilenetv3_small_050': (32, {}, True), 'tf_efficientnet_lite0': (32, {}, True),
-    'regnety_002': (32, {}, True), 'ghostnet_050': (32, {}, True), 'repvgg_a0': (32, {}, True), 'lcnet_035': (32, {}, True),
-    'beit_base_patch16_224': (32, TINY, False), 'vit_tiny_patch16_224': (32, TINY, False), 'mixer_s16_224': (32, dict(embed_dim=48, num_blocks=2), False),
+    'regnety_002': (32, {}, True), 'ghostnet_050': (32, {}, True), 'repvgg_a0': (32, {}, True),
+    'beit_base_patch16_224': (32, TINY, False), 'vit_tiny_patch16_224': (32, TINY, False),
     'poolformer_s12': (64, {}, False), 'poolformerv2_s12': (64, {}, False), 'mambaout_femto': (32, {}, False),
     'swin_tiny_patch4_window7_224': (112, SWIN, False), 'edgenext_xx_small': (64, {}, False), 'starnet_s1': (32, {}, False),
     'maxvit_pico_rw_256': (64, {}, False), 'inception_next_atto': (32, {}, False), 'fastvit_t8': (64, {}, False), 'pvt_v2_b0': (64, {}, False),
@@ -298,6 +298,14 @@ class Halves(nn.Module):
         x = self.first(x)
         x = x + self.scale(self.second(x))
         return self.head(x.mean((2, 3)))
+
+
+def test_images_hardly_set_apart():
+    "An untrained LCNet tells two images apart by a millionth of its answers: float64 has the digits for that, too."
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2)).double()
+    torch.manual_seed(1)
+    net = timm.create_model('lcnet_035', num_classes=5).double().eval()
+    assert pairs(net, x) and not pairs(inference(net, x), x)
 
 
 def test_what_counts_for_nothing_yet_is_found():
