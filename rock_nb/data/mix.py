@@ -48,7 +48,7 @@ def cutmix(x: torch.Tensor,           # images (n, C, H, W), floats
     return mixed, 1 - (bottom - top)*(right - left)/(h*w)
 
 # %% ../../nbs/data/mix.ipynb #38ecbe3e
-PASTE, PARTNER, MIX = 1, 2, 3    # the last number of a key: what is drawn. One-class CutMix, the augmentation of its partner, the mixing of a batch; the augmentation of the photograph itself has none
+PASTE, PARTNER, MIX = 1, 2, 3   # what is drawn, as a key's last number; the augmentation of a photograph has none
 MIXES = dict(none=None, mixup=mixup, cutmix=cutmix, one_class=None)   # one_class is done a photograph at a time, by `paste`
 
 @dataclass(frozen=True)
@@ -59,8 +59,10 @@ class Mix:
     alpha: float     # λ ~ Beta(alpha, alpha): 1 is uniform, below 1 mostly near 0 or 1
     n_classes: int
     def __call__(self, x, y, *address: int) -> tuple[torch.Tensor, torch.Tensor]:   # images, class numbers (n,) or shares (n, classes)
-        gen, mixed = rng(*address, MIX), MIXES[self.kind]
-        if mixed is None or gen.random() >= self.prob: return x, y
+        mixed = MIXES[self.kind]
+        if mixed is None: return x, y
+        gen = rng(*address, MIX)
+        if gen.random() >= self.prob: return x, y
         partner = torch.from_numpy(gen.permutation(len(x))).to(x.device, non_blocking=True)
         x, lam = mixed(x, partner, gen.beta(self.alpha, self.alpha), gen)
         target = F.one_hot(y, self.n_classes).float()
