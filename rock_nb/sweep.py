@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PARAMETERS', 'read_grid', 'grid_cells', 'check_cells', 'cell_name', 'sweep_steps', 'sweep_runs', 'label_of',
            'sweep_table', 'plot_sweep', 'Search', 'claim_search', 'Hopeless', 'Here', 'Through', 'queue_at', 'settle',
-           'write_trials', 'write_best', 'drive', 'asked_search', 'sweep', 'run_grid', 'located', 'find_best',
-           'search_grid', 'conduct', 'write_sweep', 'main']
+           'write_trials', 'write_best', 'drive', 'asked_search', 'sweep', 'located', 'find_best', 'search_grid',
+           'conduct', 'write_sweep', 'main']
 
 # %% ../nbs/06_sweep.ipynb #648db72c
 import argparse, itertools, json, os, re, sys, time

@@ -64,7 +64,7 @@ def same_run(run: Run, record: dict) -> dict:   # the record, with the number of
     return record
 
 def claim(run: Run, record: dict) -> dict:   # of `same_run`
-    "Write what a run is into its folder, unless it is there: of several processes that come at once the first one does, and the others see what it wrote."
+    "Write what a run is into its folder, unless it is there; of several processes at once the first one does."
     try: run.path.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise BadInput(f'the run folder {run.path} cannot be made: {e.strerror}') from None
     if not run.recipe.exists():
@@ -223,7 +223,8 @@ def scores(plan: Plan, done: dict[str, Predictions]) -> dict:
 def effort(plan: Plan) -> dict:
     "What the training took and left."
     history, timing, memory = pd.read_csv(plan.run.history), pd.read_csv(plan.run.timing), plan.job.memory
-    took = dict(best_epoch=int(best_epoch(history, plan.recipe).epoch), epochs=len(history), steps=int(history.steps.iloc[-1]), seconds=float(timing.seconds.sum()),
+    best = best_epoch(history, plan.recipe)
+    took = dict(best_epoch=int(best.epoch), epochs=len(history), steps=int(history.steps.iloc[-1]), seconds=float(timing.seconds.sum()),
                 images_per_s=float(timing.images_per_s.median()), wait=float(timing.wait.median()), parameters=sum(p.numel() for p in plan.job.model.parameters()))
     return took | (dict(hard=memory.report()) if memory else {})
 

@@ -47,7 +47,9 @@ def walk(members: np.ndarray,   # rows of a class
     return np.concatenate([members[:0], *passes])[start % block:][:n]
 
 # %% ../../nbs/learn/sampler.ipynb #ba5c6584
-ORDER, STEP, TURN = -1, -2, -3    # what is drawn, where a photograph's number would stand in a key: an epoch's or a walk's order, a step's, whose turn it is
+# What is drawn, where a photograph's number would stand in a key: the order of an epoch or a walk, the order
+# within a step, the turns of the classes.
+ORDER, STEP, TURN = -1, -2, -3
 
 def turn_order(k: int,               # classes
                seed: int,
@@ -296,8 +298,11 @@ def plan(self: Batches, epoch: int) -> tuple[list[np.ndarray], list[np.ndarray]]
 
 # %% ../../nbs/learn/sampler.ipynb #b26d82a7
 @patch
-def dealt(self: Batches, first: int, n: int) -> tuple[np.ndarray, np.ndarray]:   # rows, class by class; the pass of its walk that each is from
-    "The photographs of `n` seats after the first `first` of a training; an epoch's are drawn at a time."
+def dealt(self: Batches,
+          first: int,      # seats of the training before
+          n: int,          # seats
+         ) -> tuple[np.ndarray, np.ndarray]:   # rows, class by class; which pass of its class's walk each is from
+    "The photographs of some seats; those of an epoch are drawn at a time."
     start, end, rows = self.walked
     k, classes = len(self.members), list(enumerate(self.members))
     if not start <= first <= first + n <= end:
@@ -317,7 +322,9 @@ def draw_hard(self: Batches, step: int) -> np.ndarray:   # step: of the run
     return self.hard.draw(step, self.claimed(epoch), self.effective, self.seed, epoch, STEP, s, 0)
 
 @patch
-def with_hard(self: Batches, step: int) -> tuple[np.ndarray, np.ndarray]:   # rows, draw of each; step: of the run
+def with_hard(self: Batches,
+              step: int,   # of the run
+             ) -> tuple[np.ndarray, np.ndarray]:   # rows, draw of each
     "Hard photographs, and the next ones of each class for the seats that they leave."
     for s in range(self.hard.due, step):
         if s not in self.hard.drawn: self.draw_hard(s)      # how many seats are dealt before hangs on them

@@ -128,7 +128,7 @@ def running(study) -> list:
 def tell_epochs(study, trial, history: pd.DataFrame,
                 recipe: Recipe | dict | None = None,   # says the image sizes of its phases (None: all have one)
                ) -> bool:                              # whether the trial is hopeless
-    "Hand over the epochs of a history that are not known yet; those at another image size than the final one say nothing of the trial."
+    "Hand over the epochs of a history that are not known yet, of those at the final image size."
     known = study.get_trials(deepcopy=False)[trial.number].intermediate_values
     new = [h for h in competing(history, recipe).itertuples() if int(h.epoch) not in known] if len(history) else []
     def behind(h): trial.report(float(h.valid_f1), int(h.epoch)); return trial.should_prune()

@@ -146,7 +146,7 @@ class Tracker:
         self.loggers, self.run = loggers, run
         self.grows = recipe if recipe and len(set(phase_sizes(recipe))) > 1 else None
     def with_best(self, rows: list[dict]) -> list[dict]:
-        "Where images grow, each line with the best macro F1 so far at the final size, once there is one: trackers look for the highest."
+        "Where images grow, each line also has the best macro F1 so far at the final size, once there is one."
         if not self.grows: return rows
         best = [best_epoch(pd.DataFrame(rows[:n]), self.grows) for n in range(1, len(rows) + 1)]
         return [r if b is None else r | dict(best_f1=b.valid_f1) for r, b in zip(rows, best)]
