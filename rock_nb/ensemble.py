@@ -240,7 +240,7 @@ def scored(run: Run, data: Data) -> dict:   # `solution_f1`, where the answers a
 
 def copy_sources(run: Run, member: Run):
     "Let an ensemble's folder say, as its member's does, which photographs there were and where; not what the member said of them."
-    for f in (member.split, member.path/'oof.csv'):
+    for f in (member.split, member.path/'oof.csv', member.path/'tests.csv'):
         if f.exists(): core.write_csv(run.path/f.name, pd.read_csv(f, dtype=str, keep_default_na=False).drop(columns=['predicted', 'probability'], errors='ignore'))
     if member.environment.exists(): core.write_json(run.environment, core.environment() | dict(data=core.read_json(member.environment)['data']))
 
