@@ -25,12 +25,13 @@ from .data.table import Data, read_data
 from .data.target import at_target, label_option
 from .judge.metric import per_class, short_names
 from .judge.predict import Predictions, load_predictions, save_predictions
+from .judge.selection import crossfit_score
 from .judge.submission import score_submission, solution_of, with_all_tests, write_submission
 from .judge.vote import hard_vote, soft_vote
 from .learn.liveplot import LivePlot, png
 from .learn.recipe import OVERRIDES
 from .train import PARAMETERS as OF_TRAIN
-from .train import Plan, add_options, fit, given_options, look_up, run_name, scores
+from .train import Plan, add_options, fit, given_options, look_up, notes_on, run_name, scores
 
 # %% ../nbs/03_folds.ipynb #32497832
 PARAMETERS = tuple(p for p in OF_TRAIN if p != 'fold')
@@ -107,6 +108,7 @@ def write_folds(run: Run, record: dict, runs: list[Run], plan: Plan):
     if plan.data.tests is not None: core.write_csv(run.path/'tests.csv', plan.data.tests)
     for name, p in dict(oof=oof, **votes).items(): save_predictions(run.path/f'{name}.npz', p)
     metrics = scores(plan, dict(valid=oof, **votes)) | dict(folds=each.valid_f1.to_dict(), folds_mean=each.valid_f1.mean(), folds_std=each.valid_f1.std(), seconds=60*each.minutes.sum())
+    metrics['valid'] |= crossfit_score(runs, [load_predictions(r.valid) for r in runs], metrics['valid']['f1'])
     for name, p in votes.items() if 'test' not in metrics else (): metrics |= judge_vote(run, name, p, plan.data)
     core.write_json(run.metrics, metrics)
 
@@ -183,7 +185,7 @@ def main(argv=None):
     try: run = fit_folds(**given_options(add_options(argparse.ArgumentParser('python -m rock_nb.folds', description=about), PARAMETERS), argv))
     except BadInput as e: sys.exit(f'BadInput: {e}')
     m = core.read_json(run.metrics)
-    print(f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± {m['folds_std']:.4f} over {len(m['folds'])} folds")
+    print(f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± {m['folds_std']:.4f} over {len(m['folds'])} folds", *notes_on(run), sep='\n')
 
 # %% ../nbs/03_folds.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

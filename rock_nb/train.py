@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OPTIONS', 'PARAMETERS', 'run_name', 'claim', 'pick_device', 'Plan', 'look_up', 'survey', 'prepare', 'folder_of',
            'asked', 'absolute', 'count_processes', 'with_job', 'train', 'judge', 'predict_parts', 'scores', 'effort',
-           'suspects', 'finish', 'read_metrics', 'fit', 'add_options', 'given_options', 'main']
+           'suspects', 'finish', 'read_metrics', 'notes_on', 'fit', 'add_options', 'given_options', 'main']
 
 # %% ../nbs/03_train.ipynb #266752c5
 import argparse, os, sys
@@ -26,8 +26,9 @@ from .data.split import split_data
 from .data.table import Data, fingerprint
 from .data.target import at_target, codebook, from_anywhere, label_option, shift_labels
 from .judge.attribute import attribute_f1
-from .judge.metric import summary
+from .judge.metric import missing_note, summary
 from .judge.predict import TTA, Predictions, load_predictions, predict, save_predictions
+from .judge.selection import crossfit_score, selection_note
 from .judge.submission import check_sample, with_all_tests, write_submission
 from .learn.distributed import agree, first, gather_table, group, rank, world
 from .learn.engine import learn
@@ -237,6 +238,7 @@ def finish(plan: Plan) -> dict:
     if 'test' in done and 'test' not in metrics:
         write_submission(plan.run.submission, done['test'].ids, np.array(plan.data.classes)[done['test'].preds], with_all_tests(plan.data))
     if plan.job.memory and len(doubtful := suspects(plan)): core.write_csv(plan.run.suspects, doubtful)
+    if 'valid' in metrics: metrics['valid'] |= crossfit_score([plan.run], [done['valid']], metrics['valid']['f1'])
     metrics |= effort(plan)
     plan.tracker.finish(metrics)
     core.write_json(plan.run.environment, core.read_json(plan.run.environment) | dict(packs=plan.job.loaders.notes))
@@ -247,6 +249,15 @@ def read_metrics(run: Run) -> dict:
     "The metrics of a complete run; a `BadInput` where another machine has them."
     if not run.done: raise BadInput(f'{run.metrics} is not there: the first of the machines has written its own; let `out` be a folder that all of them share')
     return core.read_json(run.metrics)
+
+# %% ../nbs/03_train.ipynb #9aee45f2
+def notes_on(run: Run) -> list[str]:
+    "What has to be said beside the scores of a complete run: classes without photographs, and what its epoch was chosen by."
+    said = []
+    for part in ('valid', 'oof', 'test'):
+        p = load_predictions(run.path/f'{part}.npz') if (run.path/f'{part}.npz').exists() else None
+        if p is not None and p.labels is not None: said += [missing_note(p.labels, p.preds, p.classes, f'{part} part'), selection_note(run, part)]
+    return [s for s in said if s]
 
 # %% ../nbs/03_train.ipynb #cc9943e0
 def fit(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
@@ -281,7 +292,7 @@ def main(argv=None):
     about = 'Train one recipe into one run folder. Parameters left out are as in the recipe.'
     try: run = fit(**given_options(add_options(argparse.ArgumentParser('python -m rock_nb.train', description=about), PARAMETERS), argv))
     except BadInput as e: sys.exit(f'BadInput: {e}')
-    if os.environ.get('RANK', '0') == '0': print(f"{run.path}: {read_metrics(run)['valid']}")
+    if os.environ.get('RANK', '0') == '0': print(f"{run.path}: {read_metrics(run)['valid']}", *notes_on(run), sep='\n')
 
 # %% ../nbs/03_train.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()
