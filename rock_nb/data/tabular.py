@@ -92,7 +92,7 @@ def _clean(cells) -> list[str]:
 def as_frame(rows: list[list[str]], file) -> pd.DataFrame:
     "Rows of cells as a frame of text; the first has the names, unless it is a photograph's."
     if not rows:
-        raise BadInput(f'{file} is no readable CSV file: it is empty; expected names, then a line a photograph')
+        raise BadInput(f'{file} is empty; expected a line of names and a line for each photograph')
     given = _names_of(rows[0])
     names, rows = (given, rows) if given else (_clean(rows[0]), rows[1:])
     n = len(names)
@@ -160,7 +160,7 @@ def _read_excel(file: Path) -> pd.DataFrame:
     except Exception as e: raise BadInput(f'{file} is no readable Excel file: {e}') from None
     full = {n: s for n, s in sheets.items() if len(s)}
     if not full:
-        raise BadInput(f'{file} is no readable CSV file: it is empty; expected names, then a line a photograph')
+        raise BadInput(f'{file} is empty; expected a line of names and a line for each photograph')
     name, sheet = next(iter(full.items()))
     frame = as_frame([r for r in sheet.fillna('').astype(str).values.tolist() if any(r)], file)
     if len(full) > 1:
