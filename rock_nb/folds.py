@@ -7,7 +7,7 @@ __all__ = ['PARAMETERS', 'which_folds', 'check_folds', 'out_of_fold', 'vote_on_t
            'write_folds', 'plot_folds', 'FoldPlot', 'survey_folds', 'fit_folds', 'gather', 'main']
 
 # %% ../nbs/03_folds.ipynb #b7391e75
-import argparse, os, sys
+import os
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .core import BadInput, Run, choose, lock
+from .core import BadInput, Parser, Run, choose, lock, typed
 from .data.sample import find_data
 from .data.split import folds_of, split, split_data
 from .data.table import Data, read_data
@@ -153,6 +153,7 @@ def survey_folds(version, folds, data, out, run, scale, test_fold, on_error, lab
     return Plan(Run(core.outputs(out)/core.folder_name(f'{name}-folds')), recipe, found, parts, skipped, None), folds, numbers
 
 # %% ../nbs/03_folds.ipynb #908832c7
+@typed
 def fit_folds(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
               folds=None,                 # a number, or a CSV file with path, fold and perhaps group (None: those of the data set, else 5)
               data=None, out=None, run=None, scale=None, test_fold=None, on_error='raise', label=None, level=None, shift=None,   # as in 03_train; `run` begins the names of the folders
@@ -182,10 +183,10 @@ def gather(plan: Plan, runs: list[Run], out=None) -> Run:
 def main(argv=None):
     "`python -m rock_nb.folds`: the parameters of this notebook as options."
     about = 'Train every fold of a recipe, gather the out-of-fold predictions, vote on the test set. What is complete is skipped.'
-    try: run = fit_folds(**given_options(add_options(argparse.ArgumentParser('python -m rock_nb.folds', description=about), PARAMETERS), argv))
-    except BadInput as e: sys.exit(f'BadInput: {e}')
-    m = core.read_json(run.metrics)
-    print(f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± {m['folds_std']:.4f} over {len(m['folds'])} folds", *notes_on(run), sep='\n')
+    with core.program():
+        run = fit_folds(**given_options(add_options(Parser('python -m rock_nb.folds', description=about), PARAMETERS), argv))
+        m = core.read_json(run.metrics)
+        print(f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± {m['folds_std']:.4f} over {len(m['folds'])} folds", *notes_on(run), sep='\n')
 
 # %% ../nbs/03_folds.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -10,7 +10,7 @@ __all__ = ['PARAMETERS', 'COMPARED', 'OPTIMISTIC', 'read_grid', 'grid_cells', 'c
            'conduct', 'write_sweep', 'main']
 
 # %% ../nbs/06_sweep.ipynb #648db72c
-import argparse, itertools, json, os, re, sys, time
+import itertools, json, os, re, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from .core import BadInput, Run, atomic, choose, listed, typed
+from .core import BadInput, Parser, Run, as_type, atomic, choose, listed, typed
 from .data.sample import find_data, is_sample
 from .jobs.job import Away, new_job
 from .judge.compare import Repeats, over_runs
@@ -34,7 +34,7 @@ from .learn.launch import history_of
 from .learn.liveplot import line
 from .learn.recipe import OVERRIDES, check_number, differences, pick_scale
 from .learn.search import SEARCHES, as_python, check_space, distinct, key_of, leaderboard, library, open_study, plot_search, propose, read_space, read_words, running, tell_epochs
-from .learn.step import Step, command, complete, do
+from .learn.step import Step, StepFailed, command, complete, do
 from .queue import open_queue, publish_jobs, scores_of
 from .train import add_options, fit, given_options, run_name
 
@@ -45,7 +45,7 @@ PARAMETERS = ('grid', 'seeds', 'search', 'space', 'trials', 'queue', 'prune', 'n
 def read_grid(text: str) -> dict[str, list]:
     "Fields and their values from text."
     words = read_words(text, 'grid', 'field=value,value (with quotes around a word that has spaces)')
-    return {field: [typed(v) for v in listed(re.split(r',(?![^([{]*[)\]}])', values), f'grid, {field}')] for field, values in words}
+    return {field: [as_type(field, v) for v in listed(re.split(r',(?![^([{]*[)\]}])', values), f'grid, {field}')] for field, values in words}
 
 # %% ../nbs/06_sweep.ipynb #91d15768
 def grid_cells(grid) -> list[dict]:   # one dict of fields a cell, the last field changing fastest
@@ -357,6 +357,7 @@ def asked_search(search, space, grid, trials, queue, prune) -> str:   # of `SEAR
     return how
 
 # %% ../nbs/06_sweep.ipynb #0ac4ae83
+@typed
 def sweep(grid=None,          # text, a dict of lists, or a list of cells (None: one cell, the recipe itself)
           seeds=None,         # text with commas, a number or several (None: the recipe's)
           name: str = 'sweep',  # of the folder that runs and table go into
@@ -372,7 +373,7 @@ def sweep(grid=None,          # text, a dict of lists, or a list of cells (None:
     how, own = asked_search(search, space, grid, trials, queue, prune), dict(grid=grid, seeds=seeds, name=name, out=out)
     again = command('rock_nb.sweep', {k: v for k, v in (own | given).items() if v is not None})
     given, scale = located(given)
-    seeds = [typed(s) if isinstance(s, str) else s for s in listed(get_recipe(scale=scale).seed if seeds is None else seeds, 'seeds')]
+    seeds = [as_type('seed', s) for s in listed(get_recipe(scale=scale).seed if seeds is None else seeds, 'seeds')]
     folder = core.outputs(out)/core.folder_name(str(name))
     if how != 'grid': return find_best(how, read_space(space), seeds, folder, given, scale, trials, queue, prune)
     cells = grid if isinstance(grid, list) else grid_cells(grid or {})
@@ -437,19 +438,20 @@ def write_sweep(runs: pd.DataFrame, folder: Path, cells: list[dict], given: dict
 # %% ../nbs/06_sweep.ipynb #eaf9ff8c
 def main(argv=None):
     "`python -m rock_nb.sweep`; paths count from the working directory."
-    p = argparse.ArgumentParser('python -m rock_nb.sweep', description='Train a grid of recipes with several seeds, or search for the best. What is complete is skipped.')
+    p = Parser('python -m rock_nb.sweep', description='Train a grid of recipes with several seeds, or search for the best. What is complete is skipped.')
     p.add_argument('--grid', metavar='', help='fields and values, e.g. "loss=ce,focal lr=1e-3,3e-4"'); p.add_argument('--seeds', metavar='', help="divided by commas (None: the recipe's)")
     p.add_argument('--name', metavar='', help='of the folder that runs and table go into (None: sweep)')
     p.add_argument('--search', metavar='', help='grid, random or optuna (None: optuna where there is a space, else grid)'); p.add_argument('--space', metavar='', help='what may vary, e.g. "lr=1e-4..3e-3:log augment=v1,v2"')
-    p.add_argument('--trials', metavar='', type=typed, help='of random and optuna (12)'); p.add_argument('--prune', metavar='', type=typed, help='True: stop trials that are behind the median of the others')
+    p.add_argument('--trials', metavar='', help='of random and optuna (12)'); p.add_argument('--prune', metavar='', help='True: stop trials that are behind the median of the others')
     p.add_argument('--queue', metavar='', help='folder, redis, redis://host:port or a path: let the workers of that queue train (None: here)')
     own = ('grid', 'seeds', 'name', 'search', 'space', 'trials', 'queue', 'prune')
-    given = given_options(add_options(p, [n for n in dict.fromkeys((*PARAMETERS, *OVERRIDES)) if n not in (*own, 'seed')]), argv)
-    if (where := given.get('queue', 'folder')) not in ('folder', 'redis') and '://' not in where: given['queue'] = str(Path(where).expanduser().absolute())
-    try: table = sweep(**given)
-    except BadInput as e: sys.exit(f'{type(e).__name__}: {e}')
-    folder = core.outputs(given.get('out'))/str(given.get('name', 'sweep'))
-    print('\n' + table.to_string(float_format='{:.4g}'.format, na_rep=''), (folder/'best.py').read_text() if (folder/'best.py').exists() else '', f'table, figure and runs: {folder}', sep='\n\n')
+    with core.program():
+        given = given_options(add_options(p, [n for n in dict.fromkeys((*PARAMETERS, *OVERRIDES)) if n not in (*own, 'seed')]), argv)
+        if (where := given.get('queue', 'folder')) not in ('folder', 'redis') and '://' not in where: given['queue'] = str(Path(where).expanduser().absolute())
+        try: table = sweep(**given)
+        except StepFailed as e: sys.exit(f'StepFailed: {e}')
+        folder = core.outputs(given.get('out'))/str(given.get('name', 'sweep'))
+        print('\n' + table.to_string(float_format='{:.4g}'.format, na_rep=''), (folder/'best.py').read_text() if (folder/'best.py').exists() else '', f'table, figure and runs: {folder}', sep='\n\n')
 
 # %% ../nbs/06_sweep.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

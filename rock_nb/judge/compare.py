@@ -12,7 +12,7 @@ __all__ = ['METRICS', 'SURE', 'SPREAD', 'PARTS', 'SAID', 'counts_f1', 'counts_ac
            'read_answers', 'shared_key', 'match_answers', 'score_files', 'main']
 
 # %% ../../nbs/judge/compare.ipynb #57a495dc
-import argparse, sys, textwrap
+import textwrap
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import sparse, stats
 
-from ..core import BadInput, Run, choose, read_json, rng, runs, short_hash
+from ..core import BadInput, Parser, Run, choose, program, read_json, rng, runs, short_hash
 from ..data.tabular import COLUMNS, read_text, rename_columns
 from .metric import macro_f1, per_class, summary
 from .predict import Predictions, load_predictions
@@ -493,17 +493,17 @@ def score_files(predictions, labels,         # CSV files: id or path, class
 # %% ../../nbs/judge/compare.ipynb #dfbcd27c
 def main(argv=None):
     "`python -m rock_nb.judge.compare predictions.csv labels.csv`."
-    p = argparse.ArgumentParser('python -m rock_nb.judge.compare', description='Score a CSV file of answers against one of right classes, matched by id (or path).')
+    p = Parser('python -m rock_nb.judge.compare', description='Score a CSV file of answers against one of right classes, matched by id (or path).')
     p.add_argument('predictions', type=Path, help=f"CSV: {' or '.join(COLUMNS['id'][:1] + COLUMNS['path'][:1])}, and the class under {', '.join([*SAID, *COLUMNS['label']])}")
     p.add_argument('labels', type=Path, help='CSV of the same photographs; a column group keeps near-duplicates together')
     p.add_argument('--classes', metavar='', help='names divided by commas (None: those in labels)'); p.add_argument('--level', type=float, default=.95, metavar='', help='of the intervals')
     p.add_argument('--n', type=int, default=2000, metavar='', help='bootstrap samples'); p.add_argument('--seed', type=int, default=41, metavar='', help='of their draws')
-    given = p.parse_args(argv)
-    try: overall, each = score_files(given.predictions, given.labels, given.classes and [c.strip() for c in given.classes.split(',')], given.level, given.n, given.seed)
-    except BadInput as e: sys.exit(f'BadInput: {e}')
-    print(f'{each.support.sum()} photographs, {len(each)} classes, {100*given.level:g} % intervals\n')
-    for name, r in overall.iterrows(): print(f'{name:9} {r.value:.4f}  [{r.low:.4f}, {r.high:.4f}]')
-    print('\n' + each.to_string(float_format='{:.4f}'.format))
+    with program():
+        given = p.parse_args(argv)
+        overall, each = score_files(given.predictions, given.labels, given.classes and [c.strip() for c in given.classes.split(',')], given.level, given.n, given.seed)
+        print(f'{each.support.sum()} photographs, {len(each)} classes, {100*given.level:g} % intervals\n')
+        for name, r in overall.iterrows(): print(f'{name:9} {r.value:.4f}  [{r.low:.4f}, {r.high:.4f}]')
+        print('\n' + each.to_string(float_format='{:.4f}'.format))
 
 # %% ../../nbs/judge/compare.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

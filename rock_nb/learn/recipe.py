@@ -11,9 +11,7 @@ __all__ = ['UNTIL', 'START', 'CHOICES', 'RANGES', 'TYPES', 'FIELDS', 'OVERRIDES'
 from dataclasses import asdict, dataclass, fields, replace
 from typing import get_type_hints
 
-import numpy as np
-
-from ..core import BadInput, choose, in_test
+from ..core import BadInput, as_types, choose, declare, in_test
 from ..data.augments import check_augment, training
 from ..data.mix import MIXES
 from ..data.transform import SQUARES, hw
@@ -22,7 +20,7 @@ from .loss import CLASS_WEIGHTS, LOSSES
 from .optimizer import OPTIMIZERS
 from .sampler import GROWTHS, SAMPLERS
 from .schedule import SCHEDULES
-from ..model.build import STATS, check_arch
+from ..model.build import STATS, settle_names
 from ..model.head import HEADS
 from ..model.inference import AMP
 
@@ -138,7 +136,8 @@ def check_phase(p: Phase):
 # %% ../../nbs/learn/recipe.ipynb #eb4cf4a8
 def check_recipe(r: Recipe) -> Recipe:
     "`r` if every name in it exists and every number makes sense; else a `BadInput` that names the choices."
-    check_arch(r.arch)
+    arch, pretrained = settle_names(r.arch, r.pretrained)
+    r = replace(r, arch=arch, pretrained=pretrained)
     for f, options in CHOICES.items(): choose(getattr(r, f), options, f)
     for f, (low, high) in RANGES.items(): check_number(f, getattr(r, f), low, high, whole=TYPES[f] is int)
     for f in ('by_step', 'sync_bn'):
@@ -181,7 +180,7 @@ OVERRIDES = (*FIELDS, 'epochs', 'lr')
 def override(r: Recipe, **given) -> Recipe:
     "The recipe with some fields changed, checked; an unknown one is a `BadInput` that lists the right ones."
     for name in given: choose(name, OVERRIDES, 'recipe field')
-    given = {k: int(v) if (k == 'epochs' or TYPES.get(k) is int) and isinstance(v, (float, np.number)) and v % 1 == 0 else v for k, v in given.items()}      # 8.0, as JSON may have it
+    given = as_types(given)      # 8.0, as JSON may have it, and '8'
     if 'epochs' in given: r = with_epochs(r, given.pop('epochs'))
     if 'lr' in given: r = with_lr(r, given.pop('lr'))
     if 'img_size' in given:   # wins over the sizes of the phases
@@ -189,6 +188,11 @@ def override(r: Recipe, **given) -> Recipe:
         r = replace(r, phases=tuple(replace(p, img_size=None) for p in r.phases))
     if 'augment' in given: given['augment'] = check_augment(given['augment'])    # a file's contents, not its name: the file may change
     return check_recipe(replace(r, **given))
+
+# %% ../../nbs/learn/recipe.ipynb #fd1e877f
+for f in FIELDS: declare(TYPES[f], f)
+declare(int, 'epochs')
+declare(float, 'lr')
 
 # %% ../../nbs/learn/recipe.ipynb #3a6758ba
 SCALES = dict(full=None, demo=dict(img_size=64, batch_size=16, epochs=4), smoke=dict(img_size=32, batch_size=8, epochs=1))

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from .. import core
-from ..core import BadInput, choose, listed, typed
+from ..core import BadInput, as_type, choose, listed
 from .ladder import RECIPES, get_recipe
 from .recipe import FIELDS, OVERRIDES, TYPES, Phase, Recipe, to_dict
 
@@ -70,10 +70,15 @@ def read_words(text: str, what: str, expected: str, known=None):   # what: the n
         seen.add(field)
         yield field, values
 
+def _as_space(field: str, word: str):
+    "A value of a space; an oblong size stays text, which Optuna can remember."
+    value = as_type(field, word)
+    return word if isinstance(value, tuple) else value
+
 def read_space(text: str) -> dict:   # field -> a list of values, or a Span
     "A space from text."
     words = read_words(text, 'space', 'field=value,value or field=low..high', ('version', *(f for f in OVERRIDES if f != 'seed')))
-    space = {field: read_span(field, values) if '..' in values else [typed(v) for v in listed(values, f'space, {field}')] for field, values in words}
+    space = {field: read_span(field, values) if '..' in values else [_as_space(field, v) for v in listed(values, f'space, {field}')] for field, values in words}
     if not space: raise BadInput('the space is empty; give fields with values or ranges, e.g. "lr=1e-4..3e-3:log augment=v1,v2"')
     return space
 
