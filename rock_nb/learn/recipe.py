@@ -20,7 +20,7 @@ from .loss import CLASS_WEIGHTS, LOSSES
 from .optimizer import OPTIMIZERS
 from .sampler import GROWTHS, SAMPLERS
 from .schedule import SCHEDULES
-from ..model.build import STATS, check_arch
+from ..model.build import STATS, settle_names
 from ..model.head import HEADS
 from ..model.inference import AMP
 
@@ -136,7 +136,8 @@ def check_phase(p: Phase):
 # %% ../../nbs/learn/recipe.ipynb #eb4cf4a8
 def check_recipe(r: Recipe) -> Recipe:
     "`r` if every name in it exists and every number makes sense; else a `BadInput` that names the choices."
-    check_arch(r.arch)
+    arch, pretrained = settle_names(r.arch, r.pretrained)
+    r = replace(r, arch=arch, pretrained=pretrained)
     for f, options in CHOICES.items(): choose(getattr(r, f), options, f)
     for f, (low, high) in RANGES.items(): check_number(f, getattr(r, f), low, high, whole=TYPES[f] is int)
     for f in ('by_step', 'sync_bn'):
