@@ -240,7 +240,7 @@ def scored(run: Run, data: Data) -> dict:   # `solution_f1`, where the answers a
 
 def copy_sources(run: Run, member: Run):
     "Let an ensemble's folder say, as its member's does, which photographs there were and where; not what the member said of them."
-    for f in (member.split, member.path/'oof.csv'):
+    for f in (member.split, member.path/'oof.csv', member.path/'tests.csv'):
         if f.exists(): core.write_csv(run.path/f.name, pd.read_csv(f, dtype=str, keep_default_na=False).drop(columns=['predicted', 'probability'], errors='ignore'))
     if member.environment.exists(): core.write_json(run.environment, core.environment() | dict(data=core.read_json(member.environment)['data']))
 
@@ -293,6 +293,7 @@ def settle(case: Case, name: str = 'ensemble', out=None) -> Run:
     "The complete folder of a case; one of the same members and the same way is left as it is."
     record, run = record_of(case.members, case.way, out), own_folder(name, out)
     with lock(run.path, 'ensemble'):
+        own_folder(name, out)     # a training may have claimed it meanwhile
         if not as_asked(run, record): write_ensemble(run, record, case)
     return run
 
@@ -319,6 +320,7 @@ def vote_with_files(files, runs=None, weights=None, data=None, name: str = 'ense
                   weights=share.tolist(), classes=list(of.classes), combine='files')
     run = own_folder(name, out)
     with lock(run.path, 'ensemble'):
+        own_folder(name, out)     # a training may have claimed it meanwhile
         if as_asked(run, record): return run
         clear(run)
         core.write_json(run.recipe, record); core.write_json(run.environment, core.environment() | dict(data=str(of.root)))

@@ -7,7 +7,7 @@ __all__ = ['PARAMETERS', 'which_folds', 'check_folds', 'out_of_fold', 'vote_on_t
            'write_folds', 'plot_folds', 'FoldPlot', 'survey_folds', 'fit_folds', 'gather', 'main']
 
 # %% ../nbs/03_folds.ipynb #b7391e75
-import argparse, os, sys
+import os
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
@@ -18,19 +18,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .core import BadInput, Run, choose, lock
+from .core import BadInput, Parser, Run, choose, lock, typed
 from .data.sample import find_data
 from .data.split import folds_of, split, split_data
 from .data.table import Data, read_data
-from .data.target import at_target, named_function
+from .data.target import at_target, label_option
 from .judge.metric import per_class, short_names
 from .judge.predict import Predictions, load_predictions, save_predictions
+from .judge.selection import crossfit_score
 from .judge.submission import score_submission, solution_of, with_all_tests, write_submission
 from .judge.vote import hard_vote, soft_vote
+from .learn.best import best_epoch, recipe_of
 from .learn.liveplot import LivePlot, png
 from .learn.recipe import OVERRIDES
 from .train import PARAMETERS as OF_TRAIN
-from .train import Plan, add_options, fit, given_options, look_up, run_name, scores
+from .train import Plan, add_options, fit, given_options, look_up, notes_on, run_name, scores
 
 # %% ../nbs/03_folds.ipynb #32497832
 PARAMETERS = tuple(p for p in OF_TRAIN if p != 'fold')
@@ -39,11 +41,11 @@ PARAMETERS = tuple(p for p in OF_TRAIN if p != 'fold')
 def which_folds(where: Path,            # the data
                 folds=None,             # a number, a CSV file, or None
                 test_fold: int | None = None,
-                label=None, level: int = 0,   # as in 03_train
+                label=None, level: int | None = None,   # as in 03_train
                ) -> tuple[int | str | None, list[int]]:   # `folds` for 03_train, and the numbers of those to train
     "The folds to train; where the data set has no folds of its own there are five."
     n, file = folds_of(folds)
-    table = read_data(where, file, label and named_function(label), level).train
+    table = read_data(where, file, label_option(label), level).train
     if n is None and 'fold' not in table: n = 5
     known = range(n) if n else sorted(k for k in map(int, table.fold.unique()) if k >= 0)      # -1: learned in each
     numbers = [k for k in known if k != test_fold]
@@ -104,8 +106,10 @@ def write_folds(run: Run, record: dict, runs: list[Run], plan: Plan):
     core.write_json(run.recipe, record)
     core.write_json(run.environment, core.environment() | dict(data=str(plan.data.root)))
     core.write_csv(run.path/'oof.csv', table)
+    if plan.data.tests is not None: core.write_csv(run.path/'tests.csv', plan.data.tests)
     for name, p in dict(oof=oof, **votes).items(): save_predictions(run.path/f'{name}.npz', p)
     metrics = scores(plan, dict(valid=oof, **votes)) | dict(folds=each.valid_f1.to_dict(), folds_mean=each.valid_f1.mean(), folds_std=each.valid_f1.std(), seconds=60*each.minutes.sum())
+    metrics['valid'] |= crossfit_score(runs, [load_predictions(r.valid) for r in runs], metrics['valid']['f1'])
     for name, p in votes.items() if 'test' not in metrics else (): metrics |= judge_vote(run, name, p, plan.data)
     core.write_json(run.metrics, metrics)
 
@@ -120,8 +124,11 @@ def plot_folds(runs: list[Run],
     per = pd.Series(dtype=float)
     for i, r in enumerate(runs):
         if not r.history.exists(): continue
-        h = pd.read_csv(r.history); best = h.loc[h.valid_f1.idxmax()]
-        left.plot(h.epoch, h.valid_f1, f'C{i}.-', lw=1.4, label=r.name.rpartition('-')[2]); left.plot(best.epoch, best.valid_f1, 'o', mfc='none', mec=f'C{i}', ms=10)
+        h = pd.read_csv(r.history)
+        best = best_epoch(h, recipe_of(r))
+        left.plot(h.epoch, h.valid_f1, f'C{i}.-', lw=1.4, label=r.name.rpartition('-')[2])
+        if best is None: continue     # no epoch at the final image size yet
+        left.plot(best.epoch, best.valid_f1, 'o', mfc='none', mec=f'C{i}', ms=10)
         per = best.filter(like='f1_').rename(lambda c: c[3:])
         right.plot(np.arange(len(per)) + .08*(i - len(runs)/2 + .5), per.astype(float), f'C{i}o', ms=5, alpha=.8)
     if oof is not None: right.plot(np.arange(len(oof.classes)), per_class(oof.labels, oof.preds, oof.classes).f1, 'kD', ms=6, mfc='none', label='out of fold'); right.legend(frameon=False, fontsize=8)
@@ -143,16 +150,17 @@ def survey_folds(version, folds, data, out, run, scale, test_fold, on_error, lab
     fields = {k: v for k, v in given.items() if k in OVERRIDES}
     where, scale, recipe = look_up(version, data, scale, fields)
     folds, numbers = which_folds(where, folds, test_fold, label, level)
-    found, parts, skipped = split_data(where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error, label and named_function(label), level, out)
+    found, parts, skipped = split_data(where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error, label_option(label), level, out, recipe.reader)
     check_folds(parts, numbers, test_fold, recipe.seed)
     found, parts, _ = at_target(found, parts, recipe.target)
     name = core.folder_name(str(run or run_name(version, fields | dict(test_fold=test_fold, shift=shift))))
     return Plan(Run(core.outputs(out)/core.folder_name(f'{name}-folds')), recipe, found, parts, skipped, None), folds, numbers
 
 # %% ../nbs/03_folds.ipynb #908832c7
+@typed
 def fit_folds(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
               folds=None,                 # a number, or a CSV file with path, fold and perhaps group (None: those of the data set, else 5)
-              data=None, out=None, run=None, scale=None, test_fold=None, on_error='raise', label=None, level=0, shift=None,   # as in 03_train; `run` begins the names of the folders
+              data=None, out=None, run=None, scale=None, test_fold=None, on_error='raise', label=None, level=None, shift=None,   # as in 03_train; `run` begins the names of the folders
               show=None,                  # called after each epoch (None: one live plot for all folds, or a line)
               **given) -> Run:            # the folder of the folds, complete
     "Train every fold, from wherever it stands; gather what was said out of fold; let them vote on the test set."
@@ -179,10 +187,10 @@ def gather(plan: Plan, runs: list[Run], out=None) -> Run:
 def main(argv=None):
     "`python -m rock_nb.folds`: the parameters of this notebook as options."
     about = 'Train every fold of a recipe, gather the out-of-fold predictions, vote on the test set. What is complete is skipped.'
-    try: run = fit_folds(**given_options(add_options(argparse.ArgumentParser('python -m rock_nb.folds', description=about), PARAMETERS), argv))
-    except BadInput as e: sys.exit(f'BadInput: {e}')
-    m = core.read_json(run.metrics)
-    print(f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± {m['folds_std']:.4f} over {len(m['folds'])} folds")
+    with core.program():
+        run = fit_folds(**given_options(add_options(Parser('python -m rock_nb.folds', description=about), PARAMETERS), argv))
+        m = core.read_json(run.metrics)
+        print(f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± {m['folds_std']:.4f} over {len(m['folds'])} folds", *notes_on(run), sep='\n')
 
 # %% ../nbs/03_folds.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

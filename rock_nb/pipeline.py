@@ -6,18 +6,18 @@
 __all__ = ['PARAMETERS', 'SPLIT', 'folders', 'steps', 'results', 'pipeline', 'main']
 
 # %% ../nbs/06_pipeline.ipynb #880bc829
-import argparse, os, sys
+import os, sys
 from pathlib import Path
 
 import pandas as pd
 
 from . import core
-from .core import BadInput, Run, choose
+from .core import BadInput, Parser, Run, choose, typed
 from .data.sample import find_data
 from .data.target import from_anywhere
 from .judge.submission import f1_on_test
 from .learn.ladder import LADDER, get_recipe
-from .learn.step import Step, command, do
+from .learn.step import Step, StepFailed, command, do
 from .train import add_options, given_options
 
 # %% ../nbs/06_pipeline.ipynb #00f21976
@@ -60,6 +60,7 @@ def results(versions: list[str], out: Path) -> pd.DataFrame:   # indexed by run;
     return pd.DataFrame(rows).T.rename_axis('run')
 
 # %% ../nbs/06_pipeline.ipynb #bd88e273
+@typed
 def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whole ladder)
              out=None,                 # folder for runs (None: outputs/)
              **given,                  # parameters of 03_train, for all versions alike
@@ -82,13 +83,14 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
 # %% ../nbs/06_pipeline.ipynb #bb6e7963
 def main(argv=None):
     "`python -m rock_nb.pipeline`; paths count from the working directory."
-    p = argparse.ArgumentParser('python -m rock_nb.pipeline', description='From photographs to submission, through the notebooks. What is complete is skipped.')
+    p = Parser('python -m rock_nb.pipeline', description='From photographs to submission, through the notebooks. What is complete is skipped.')
     p.add_argument('--versions', metavar='', help='recipes, with spaces between (None: all)')
-    given = given_options(add_options(p, [n for n in PARAMETERS if n != 'versions']), argv)
-    try: table = pipeline(**given)
-    except BadInput as e: sys.exit(f'{type(e).__name__}: {e}')
-    if 'random' in set(table.start): print('\nStarted from random weights, not from ImageNet: the scores show that all works, not what the recipes are worth.')
-    print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'), f"\n\nrecords and figures: {core.outputs(given.get('out'))}/<run>/*.ipynb")
+    with core.program():
+        given = given_options(add_options(p, [n for n in PARAMETERS if n != 'versions']), argv)
+        try: table = pipeline(**given)
+        except StepFailed as e: sys.exit(f'StepFailed: {e}')
+        if 'random' in set(table.start): print('\nStarted from random weights, not from ImageNet: the scores show that all works, not what the recipes are worth.')
+        print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'), f"\n\nrecords and figures: {core.outputs(given.get('out'))}/<run>/*.ipynb")
 
 # %% ../nbs/06_pipeline.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

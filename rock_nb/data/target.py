@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TARGETS', 'not_attribute', 'codebook', 'attributes_of', 'to_attribute', 'select_target', 'check_codes', 'at_target',
-           'new_label', 'shift_labels', 'shifts']
+           'label_option', 'new_label', 'shift_labels', 'shifts']
 
 # %% ../../nbs/data/target.ipynb #22161edd
 from dataclasses import replace
@@ -13,8 +13,9 @@ from typing import Callable
 import pandas as pd
 
 from ..core import BadInput, choose
-from .table import OWN, Data
-from ..registry import from_anywhere, named_function   # also for those who look for them here
+from .labels import OWN
+from .table import Data
+from ..registry import from_anywhere, load_module, named_function   # also for those who look for them here
 
 # %% ../../nbs/data/target.ipynb #03fda959
 def not_attribute(frame: pd.DataFrame,  # a training table
@@ -80,6 +81,12 @@ def at_target(data: Data,
     return select_target(data, target), to_attribute(parts, codes, target), None
 
 # %% ../../nbs/data/target.ipynb #002cc098
+def label_option(label: str | Callable | None,   # of a parameter `label`
+                ) -> Callable | str | None:
+    "The function that a text names, as module:function; the text itself where it names columns."
+    if label is None or label == '' or callable(label): return label or None
+    return named_function(label) if ':' in str(label) else str(label)
+
 def new_label(function: Callable, row: dict, classes: set) -> str:
     "A row's label by a function; a failure, and a label that is no class, are a `BadInput`."
     try: label = str(function(row))

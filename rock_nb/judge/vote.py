@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ..core import BadInput, listed
-from ..data.table import Data, read_text
+from ..data.table import Data
+from ..data.tabular import read_text
 from .predict import Predictions
 from .submission import check_submission
 
