@@ -32,7 +32,7 @@ class Phase:
     epochs: int                # how long, at most
     lr: float = 3e-4           # learning rate at its start
     train: str = 'all'         # what learns: words of `rock_nb.model.freeze.select`
-    start: str = 'last'        # which weights it begins with: the 'last' or the 'best' so far
+    start: str = 'last'        # which weights it begins with: the 'last', or the 'best' so far at the image size of the phase before
     until: str = 'epochs'      # what ends it early: 'epochs' (nothing), 'melting', 'gap'
     gap: float = .1            # 'gap': validation loss less training loss, beyond which it ends
     frozen_eval: bool = True   # frozen parts in evaluation mode: their batch normalisation rests
