@@ -4,18 +4,18 @@
 
 # %% auto #0
 __all__ = ['TARGETS', 'not_attribute', 'codebook', 'attributes_of', 'to_attribute', 'select_target', 'check_codes', 'at_target',
-           'load_module', 'from_anywhere', 'named_function', 'label_option', 'new_label', 'shift_labels', 'shifts']
+           'label_option', 'new_label', 'shift_labels', 'shifts']
 
 # %% ../../nbs/data/target.ipynb #22161edd
-import importlib, importlib.util
 from dataclasses import replace
 from typing import Callable
 
 import pandas as pd
 
-from ..core import BadInput, choose, resolve
+from ..core import BadInput, choose
 from .labels import OWN
 from .table import Data
+from ..registry import from_anywhere, load_module, named_function   # also for those who look for them here
 
 # %% ../../nbs/data/target.ipynb #03fda959
 def not_attribute(frame: pd.DataFrame,  # a training table
@@ -79,33 +79,6 @@ def at_target(data: Data,
     if target in data.train and target not in codes: raise BadInput(f'the column {target} cannot be a target: it {not_attribute(data.train, target)}')
     choose(target, (*TARGETS, *codes), 'target')
     return select_target(data, target), to_attribute(parts, codes, target), None
-
-# %% ../../nbs/data/target.ipynb #87ced170
-def load_module(place: str):
-    "A module by name, or from a file that ends with .py."
-    try:
-        if not place.endswith('.py'): return importlib.import_module(place)
-        spec = importlib.util.spec_from_file_location(resolve(place).stem, resolve(place))
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    except Exception as e: raise BadInput(f'{place} cannot be loaded: {type(e).__name__}: {e}') from None
-
-# %% ../../nbs/data/target.ipynb #384c2f51
-def from_anywhere(name: str) -> str:   # 'file.py:function'
-    "The name of a function with the whole path of its file, so that it is found from any folder; others stay as they are."
-    place, _, what = str(name).rpartition(':')
-    return f'{resolve(place)}:{what}' if place.endswith('.py') else name
-
-def named_function(name: str | Callable,   # 'module:function', 'file.py:function', or a function
-                  ) -> Callable:
-    "The function that a text names."
-    if callable(name): return name
-    place, _, what = str(name).rpartition(':')
-    if not place or not what: raise BadInput(f"{name!r} names no function; write it as 'module:function' or 'file.py:function'")
-    module = load_module(place)
-    functions = [k for k, v in vars(module).items() if callable(v) and not k.startswith('_')]
-    return getattr(module, choose(what, functions, f'function of {place}'))
 
 # %% ../../nbs/data/target.ipynb #002cc098
 def label_option(label: str | Callable | None,   # of a parameter `label`

@@ -193,7 +193,7 @@ def train_epoch(job: Job, point: Point, bar):
     kept = stage.kept.get('train')
     feed, saved = timed(unread(stage.train) if kept and kept.complete else stage.train, point.tally, job.device), time.monotonic()
     look, began = 1 if job.device.type == 'cpu' else 50, time.perf_counter()
-    weights = job.loss.mass(torch.arange(len(job.classes), device=job.device)).cpu()    # once, so that no step waits for the device
+    weights = job.loss.sample_weights(torch.arange(len(job.classes), device=job.device)).cpu()    # once, so that no step waits for the device
     while point.step < order.steps:
         s = point.step
         stage.schedule.at(point.phase_epoch + s/order.steps)

@@ -131,7 +131,7 @@ def make_job(recipe: Recipe, run: Run, data: Data, parts: pd.DataFrame, weights:
     if recipe.sam and amp == 'fp16': raise BadInput('`sam` does not go with amp fp16, whose scaled gradients have no common length; give amp bf16 or none')
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values
     tau = recipe.tau*(1 - evenness(recipe.sampler, recipe.balance))     # the prior that the network sees
-    loss = make_loss(recipe.loss, counts, recipe.class_weights, recipe.smoothing, recipe.gamma, tau).to(device)
+    loss = make_loss(recipe.loss, counts, recipe.class_weights, recipe.smoothing, gamma=recipe.gamma, tau=tau).to(device)
     normalise = Normalise(*statistics(recipe.stats, model)).to(device)
     memory = make_memory(recipe)
     loaders = Loaders(recipe, data, parts, memory, processes, workers, out, pack)
