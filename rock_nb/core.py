@@ -7,8 +7,8 @@ __all__ = ['PACKAGES', 'SIZE', 'TYPES', 'READERS', 'PLACES', 'BadInput', 'choose
            'outputs', 'short_hash', 'seed_of', 'rng', 'py_rng', 'atomic', 'write_text', 'write_json', 'read_json',
            'write_csv', 'Run', 'folder_name', 'runs', 'is_run', 'find_run', 'is_ensemble', 'trained', 'lock',
            'git_commit', 'processor', 'environment', 'keep_memory', 'injected', 'listed', 'whole', 'declare', 'as_type',
-           'as_types', 'typed', 'papermill_words', 'parameters', 'Parser', 'from_words', 'program', 'unheard',
-           'in_notebook', 'progress']
+           'as_types', 'typed', 'papermill_words', 'in_notebook', 'without_teaching', 'parameters', 'Parser',
+           'from_words', 'program', 'unheard', 'progress']
 
 # %% ../nbs/00_core.ipynb #00dda3fe
 import argparse, ast, atexit, contextlib, ctypes, difflib, functools, hashlib, inspect, json, os, platform, random, re, shutil, subprocess, sys, tempfile, time
@@ -411,12 +411,26 @@ def _as_typed(name: str, value):
           f'one such as 00{value} is given as text: -r {name} 00{value}')
     return value
 
+# %% ../nbs/00_core.ipynb #67224b94
+def in_notebook() -> bool:
+    "Whether a Jupyter kernel runs this (papermill included)."
+    try: return get_ipython().__class__.__name__ == 'ZMQInteractiveShell'
+    except NameError: return False
+
 # %% ../nbs/00_core.ipynb #dd4ac2f6
+def without_teaching(lines: list[str]) -> list[str]:
+    "A cell as it is run in a record of somebody's own work: nothing of it if it is marked `#| teach`, since its results are made up."
+    marks = [l.replace('#|', '').split() for l in lines if l.startswith('#|')]
+    return [] if ['teach'] in marks else lines
+
 def parameters(ns: dict,       # the notebook's `globals()`
                *names: str,    # the parameters it has
               ) -> dict:
     "The notebook's parameters that were set (are not None), as their types, there too; an unknown injected one is a `BadInput` that lists the right ones."
     came = injected(ns)
+    if came and in_notebook():
+        from IPython import get_ipython
+        get_ipython().input_transformers_cleanup.append(without_teaching)
     for n in came: choose(n, names, 'parameter')
     given = {n: ns[n] for n in names if ns.get(n) is not None}
     given = as_types({n: _as_typed(n, v) if n in came else v for n, v in given.items()})
@@ -465,12 +479,6 @@ def unheard():
     "Nobody reads what is printed any more: from now on it goes nowhere."
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-# %% ../nbs/00_core.ipynb #67224b94
-def in_notebook() -> bool:
-    "Whether a Jupyter kernel runs this (papermill included)."
-    try: return get_ipython().__class__.__name__ == 'ZMQInteractiveShell'
-    except NameError: return False
 
 # %% ../nbs/00_core.ipynb #fd7970e7
 class _Line:

@@ -23,7 +23,7 @@ from PIL import Image
 
 from . import core
 from .core import BadInput
-from .data.audit import audit, common_white, deep_files, group_duplicates, image_notes
+from .data.audit import CROPS_UP_TO, audit, common_white, deep_files, group_duplicates, image_notes
 from .data.image import ImageReader
 from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
@@ -266,6 +266,7 @@ def leaks(parts: pd.DataFrame,    # of `split_together`
     said = [f'{(parts.part.groupby(alike).nunique() > 1).sum():,} of {(pd.Series(alike).value_counts() > 1).sum():,} sets of photographs that look alike are in more than one part.',
             f'{np.isin(alike, test).sum():,} photographs look like one of the test set.']
     said += known_pictures(parts, alike)
+    if len(groups) > CROPS_UP_TO: said.append(f'Parts of other photographs were not looked for among so many ({len(groups):,}; up to {CROPS_UP_TO:,} they are).')
     if 'group' not in parts: return ['No groups are known: photographs of one stone may be in two parts; give `folds` a CSV file with path, fold and group.', *said]
     sizes = parts.group.value_counts()
     return [f'{len(sizes):,} groups, the largest of {sizes.max()}: {(parts.groupby("group").part.nunique() > 1).sum()} are in more than one part.', *said]

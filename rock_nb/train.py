@@ -42,7 +42,7 @@ from .learn.launch import check as check_launch
 from .learn.liveplot import LivePlot
 from .learn.recipe import OVERRIDES, Recipe, check_number, differences, pick_scale, to_dict
 from .learn.tracker import Tracker, make_trackers
-from .model.build import Weights, find_weights, settle_weights
+from .model.build import Weights, find_weights, is_weights_name, settle_weights
 from .model.inference import inference, trial_images
 
 # %% ../nbs/03_train.ipynb #5d2e9703
@@ -302,7 +302,9 @@ def given_options(parser: Parser, argv=None) -> dict:
     "The options that were given, as their types; paths among them count from the working directory."
     given = core.from_words(vars(parser.parse_args(argv)))
     for p in ('data', 'out', 'folds', 'pretrained'):
-        if isinstance(given.get(p), str): given[p] = str(Path(given[p]).expanduser().absolute())
+        if not isinstance(given.get(p), str): continue
+        if p == 'pretrained' and is_weights_name(given[p]): continue    # weights by their names, no file
+        given[p] = str(Path(given[p]).expanduser().absolute())
     return given | {p: from_anywhere(given[p]) for p in ('label', 'shift') if p in given}
 
 # %% ../nbs/03_train.ipynb #45a68f0e

@@ -57,6 +57,10 @@ def timm_name(name: str) -> str | None:
     of = lambda n: timm.get_pretrained_cfg(n).hf_hub_id
     return next((n for n in timm.list_pretrained() if of(n) == repo), None)
 
+def is_weights_name(text: str) -> bool:
+    "Whether a `pretrained` names weights that timm or the hub have, and no file that is there."
+    return not resolve(text).exists() and bool(hub_id(text) or timm_name(text))
+
 # %% ../../nbs/model/build.ipynb #a82440c4
 def check_arch(arch: str,    # timm's name, perhaps with the tag of weights, or an id of the hub
               ) -> str:      # timm's name
