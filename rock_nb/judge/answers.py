@@ -27,6 +27,7 @@ def _numbers(values: pd.Series) -> pd.Series:   # NaN where it is none
 
 def with_header(frame: pd.DataFrame,   # of `read_text`
                 file,                  # for messages
+                classes=(),            # names of classes, as far as they are known
                ) -> pd.DataFrame:
     "A table whose first line is a row like the others gets names for its columns; one of bare numbers is a `BadInput`."
     cells = [re.sub(r'\.\d+$', '', c) if c[:-2] in frame.columns else c for c in frame.columns]   # pandas tells equal ones apart
@@ -34,7 +35,7 @@ def with_header(frame: pd.DataFrame,   # of `read_text`
     numbers = _numbers(first).notna()
     if frame.shape[1] > 2 and numbers[1:].all() and (first[1:].str.contains(r'[.,]').any()):
         raise BadInput(f'{file} has no header, so nobody knows which class each number is for; give it a line of names')
-    row = frame.shape[1] == 2 and cells[1] in set(frame.iloc[:, 1])
+    row = frame.shape[1] == 2 and cells[1] in {*frame.iloc[:, 1].unique(), *classes}
     if not row: return frame
     names = list(DEFAULT_COLUMNS)
     return pd.concat([pd.DataFrame([cells], columns=names), frame.set_axis(names, axis=1)], ignore_index=True)
@@ -76,7 +77,7 @@ def class_columns(frame: pd.DataFrame,
     rest = [c for c in frame if c not in (key, label) and not _is_count(frame, c)]
     prefixed = [c for c in rest if PREFIX.match(c)]
     found = {PREFIX.sub('', c): c for c in (prefixed if len(prefixed) > 1 else rest)}
-    if classes is None and label is not None: classes = sorted(set(frame[label]))
+    if classes is None and label is not None: classes = sorted(frame[label].unique())
     if classes is not None and found.keys() >= set(classes):
         if len(prefixed) < 2: found = {c: found[c] for c in classes}
     elif classes is not None and label is not None: return {}
@@ -103,7 +104,9 @@ def probabilities(frame: pd.DataFrame,
 # %% ../../nbs/judge/answers.ipynb #3e01415d
 def _plain(values: pd.Series) -> pd.Series:
     "Text without spaces around it, each letter composed in one way."
-    return values.str.strip().map(lambda v: v if v.isascii() else unicodedata.normalize('NFC', v))
+    values = values.str.strip()
+    if ''.join(values.to_numpy(object)).isascii(): return values
+    return values.map(lambda v: unicodedata.normalize('NFC', v))
 
 @dataclass
 class AnswerFile:
@@ -127,7 +130,7 @@ def read_answer_file(file: str | Path,
                     ) -> AnswerFile:
     "The answers in a CSV file; what can't be understood is a `BadInput`."
     read = read_text(file)
-    frame = with_header(read, file)
+    frame = with_header(read, file, classes or ())
     frame.attrs['headless'] = len(frame) > len(read)
     if frame.shape[1] < 2: raise BadInput(f'{file} has {frame.shape[1]} columns; expected two or more, id and class')
     if not len(frame): raise BadInput(f'{file} has no line below its header; give one a photograph')

@@ -158,6 +158,8 @@ def read_files(files,          # paths of CSV files
     if twice := [f for f, p in zip(files, paths) if paths.count(p) > 1]:
         raise BadInput(f'{twice[0]} is named twice; each file has one vote, give it a greater weight instead')
     found = [read_answer_file(f, classes) for f in files]
+    named = set().union(*(f.labels for f in found))
+    found = [read_answer_file(f, sorted(named)) if a.columns[1] in named else a for f, a in zip(files, found)]   # without a header
     _spellings(found, classes)
     for f in found if classes is not None else ():
         if not set(f.labels) <= set(classes): raise _unknown(f, classes, found[0])
