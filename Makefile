@@ -14,11 +14,12 @@ KNOWN  := PYTHON VENV $(foreach g,$(GIVEN),$(call field,$(g),1))
 ODD    := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $(v))),$(v))))
 $(if $(ODD),$(error unknown $(ODD); give some of: $(KNOWN)))
 
-.PHONY: help env demo test notebooks pytest nodiff readme lab clean
+.PHONY: help env demo test notebooks pytest nodiff readme docs lab clean
 help:
 	@echo "make demo    environment, sample photographs if data/ has none, then the whole pipeline"
 	@echo "make test    every notebook (nbdev_test), pytest, and no difference after export and clean"
 	@echo "make lab     JupyterLab on the notebooks"
+	@echo "make docs    the notebooks and pages as a site in _docs; a broken link is an error"
 	@echo "make readme  README.md from nbs/index.ipynb"
 
 # the environment: made once, and again when its files change
@@ -50,5 +51,8 @@ nodiff: env
 readme: env
 	$(BIN)/jupyter nbconvert --log-level WARN --to markdown --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_cell_tags hide nbs/index.ipynb --output-dir . --output README
 
+docs: env
+	$(BIN)/python docs/build.py
+
 clean:
-	rm -rf $(VENV) *.egg-info .pytest_cache
+	rm -rf $(VENV) *.egg-info .pytest_cache _docs _proc
