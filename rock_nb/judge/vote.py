@@ -8,7 +8,6 @@ __all__ = ['mismatch', 'aligned', 'check_votes', 'votes', 'soft_vote', 'from_pro
            'count_votes', 'vote_files']
 
 # %% ../../nbs/judge/vote.ipynb #0f54b800
-import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,11 +128,16 @@ def _spellings(files: list[AnswerFile], classes):
         where = {name: next((f.file for f in files if name in set(f.labels)), 'the data set') for name in (before, c)}
         raise BadInput(f'{where[c]} has the class {c!r} ({counts[c]} times) where {where[before]} has {before!r}; write it in one way')
 
-def _unknown(f: AnswerFile, classes, first: AnswerFile) -> BadInput:
-    "The error for a file with a class that nobody else has; where a renaming explains it, that is said."
+def _unknown(f: AnswerFile, classes, known: AnswerFile | None) -> BadInput:
+    "The error for a file with other classes; where they are others by name alone, beside a file whose classes are known, that is said."
     odd = ~np.isin(f.labels, list(classes))
-    label, id = f.labels[odd][0], f.ids[odd][0]
-    return BadInput(f"{f.file} has the class {label!r} for {id!r} ({odd.sum()} in all); the classes are {', '.join(classes)}")
+    first = f"{f.file} has the class {f.labels[odd][0]!r} for {f.ids[odd][0]!r} ({odd.sum()} in all); the classes are {', '.join(classes)}"
+    at = known.ids.get_indexer(f.ids) if known else np.array([-1])
+    if (at < 0).any(): return BadInput(first)
+    names = pd.Index(sorted({*f.labels, *known.labels}))
+    to = find_renaming(cross_table(names.get_indexer(f.labels), names.get_indexer(known.labels[at]), len(names)))
+    renaming = ', '.join(f'{names[a]} → {names[b]}' for a, b in to.items())
+    return BadInput(f'{first} (it says what {known.file} says after renaming {renaming})' if to else first)
 
 def check_kinds(files: list[AnswerFile]) -> bool:   # whether probabilities vote
     "A `BadInput` if some files hold classes alone and others probabilities alone, or probabilities of other classes."
@@ -162,7 +166,8 @@ def read_files(files,          # paths of CSV files
     found = [read_answer_file(f, sorted(named)) if a.columns[1] in named else a for f, a in zip(files, found)]   # without a header
     _spellings(found, classes)
     for f in found if classes is not None else ():
-        if not set(f.labels) <= set(classes): raise _unknown(f, classes, found[0])
+        if not set(f.labels) <= set(classes):
+            raise _unknown(f, classes, next((g for g in found if set(g.labels) <= set(classes)), None))
         lacking = sorted(set(classes) - set(f.probs)) if f.probs is not None else []
         if lacking and not f.hard: raise BadInput(f"{f.file} has no column for the class {lacking[0]!r}; it has {', '.join(f.probs)}")
     return found
