@@ -56,8 +56,9 @@ def same_data(known: list[Run]) -> tuple[list[Run], list[Run]]:   # by name: tho
 def able_together(members: list[Run],   # of the same data
                   known: list[Run],     # all, oldest first
                  ) -> list[Run]:
-    "Of runs that can't vote together, those that kept the same photographs apart as the newest, where there are several."
-    if len(members) < 2 or not (not_shared(members, own_part(members)) and not_shared(members, 'test')): return members
+    "Of runs that can't vote together, those with the split of the newest, where there are several."
+    if len(members) < 2 or not (not_shared(members, own_part(members)) and not_shared(members, 'test')):
+        return members
     split = lambda r: core.read_json(r.recipe).get('split') if r.recipe.exists() else None
     newest = [r for r in known if r.path in [m.path for m in members]][-1]
     some = [r for r in members if split(r) == split(newest)]
@@ -105,7 +106,8 @@ def expand(files) -> list[str]:   # text with commas or a list; `*` stands for a
 def submitted(runs: list[Run], files) -> list[str]:
     "The submission files of some runs, and others; a run that has none is a `BadInput`."
     for r in runs:
-        if not r.submission.exists(): raise BadInput(f'the run {r.name} has no {r.submission.name}, so it has no vote beside files; leave it out')
+        if not r.submission.exists(): raise BadInput(f'the run {r.name} has no {r.submission.name}, so '
+                                                     f'it has no vote beside files; leave it out')
     return [str(r.submission) for r in runs] + [str(core.resolve(f)) for f in expand(files)]
 
 def file_names(runs: list[Run], files) -> list[str]:
@@ -117,7 +119,9 @@ def file_names(runs: list[Run], files) -> list[str]:
 
 def check_files_way(way: Way):
     "A `BadInput` if answers shall be combined or decided in a way that needs more than answers."
-    if way != Way(): raise BadInput('files vote by their answers alone; leave `combine`, `decide` and `precision` out, or name the submission.csv of an ensemble among the files')
+    if way != Way(): raise BadInput('files vote by their answers alone; leave `combine`, `decide` and '
+                                    '`precision` out, or name the submission.csv of an ensemble among '
+                                    'the files')
 
 # %% ../nbs/05_ensemble.ipynb #c59418e3
 def contest_of(root: Path) -> Data | None:
@@ -127,11 +131,14 @@ def contest_of(root: Path) -> Data | None:
     if table is None: return None
     frame = read_text(table)
     named = rename_columns(frame)
-    ids = named.id if 'id' in named else frame.iloc[:, 0] if table == sample else named.path.map(lambda p: Path(p).stem)
-    return Data(root, pd.DataFrame(dict(path=[], label=[])), pd.DataFrame(dict(id=ids, path=ids)), sample)
+    if 'id' in named: ids = named.id
+    elif 'path' in named and table != sample: ids = named.path.map(lambda p: Path(p).stem)
+    else: ids = frame.iloc[:, 0]
+    none = pd.DataFrame(dict(path=[], label=[]))
+    return Data(root, none, pd.DataFrame(dict(id=ids, path=ids)), sample)
 
 def data_for(members: list[Run], data=None, out=None) -> Data | None:
-    "The data set that files are about: the members', the one that is named, else one that lies around; None where there is none."
+    "The data set that files are about: the members', the one that is named, else one that lies around, or None."
     if members: return data_of(members[0])
     if data is not None:
         where = find_data(data)
@@ -159,7 +166,8 @@ class FileCase:
         v, names = self.vote, list(self.vote.answers)
         kind = 'probabilities' if v.soft else 'classes'
         about = f' They are about the data set in {self.data.root}.' if self.data is not None else ''
-        first = f"{len(names)} files of {kind} vote: {', '.join(names)}.{about} {v.rule[0].upper()}{v.rule[1:]}."
+        rule = v.rule[0].upper() + v.rule[1:]
+        first = f"{len(names)} files of {kind} vote: {', '.join(names)}.{about} {rule}."
         return '\n'.join([first, '', *(f'- {r}' for r in v.remarks)])
 
 def vote_about(paths: list[str], names: list[str], weights, data: Data | None) -> FileVote:
@@ -172,7 +180,7 @@ def vote_about(paths: list[str], names: list[str], weights, data: Data | None) -
     return replace(found, columns=tuple(check_sample(data.sample, test.id))) if data.sample else found
 
 def hear_files(files, runs=None, weights=None, data=None, out=None) -> FileCase:   # parameters as in `ensemble`
-    "What files say, and those of runs if any are named; a data set that nobody named is left out where it doesn't fit."
+    "What files say, and runs if any are named; a data set that nobody named is left out where it doesn't fit."
     members = find_members(runs, out) if runs is not None else []
     paths, names = submitted(members, files), file_names(members, files)
     votes(weights, names)
@@ -183,7 +191,8 @@ def hear_files(files, runs=None, weights=None, data=None, out=None) -> FileCase:
     except BadInput as e:
         if asked: raise
         found = vote_about(paths, names, weights, None)      # raises what the files themselves have wrong
-        found.remarks.insert(0, f'nothing is checked against a data set, for the one that lies here does not fit: {e}')
+        found.remarks.insert(0, f'nothing is checked against a data set, for the one that lies here '
+                                f'does not fit: {e}')
         return FileCase(members, paths, found)
 
 # %% ../nbs/05_ensemble.ipynb #0c4efaa5
@@ -213,7 +222,8 @@ def said_by(members: list[Run]) -> tuple[dict[str, list[Predictions]], dict[str,
 def data_to_submit(members: list[Run]) -> Data:
     "The data set of the members, with its test table; if it was moved, a `BadInput`."
     data = data_of(members[0])
-    if data.test is None: raise BadInput(f'no test photographs in {data.root}, where {members[0].name} was trained; put the data back to make a submission')
+    if data.test is None: raise BadInput(f'no test photographs in {data.root}, where {members[0].name} '
+                                         f'was trained; put the data back to make a submission')
     return data
 
 # %% ../nbs/05_ensemble.ipynb #5ca54d3e
@@ -401,23 +411,28 @@ def text_hash(file: str) -> str:
 def record_of_files(case: FileCase, out=None) -> dict:
     "What a vote of files was asked to be, for its recipe.json."
     v, theirs = case.vote, case.files[len(case.members):]
-    record = dict(members=members_of(case.members, out), files=[dict(name=Path(f).name, text=text_hash(f)) for f in theirs],
-                  weights=v.share.tolist(), classes=list(v.classes), combine='files')
-    return record | (dict(kind='probabilities') if v.soft else {}) | (dict(ties=v.ties) if v.ties != 'training' else {})
+    known = [dict(name=Path(f).name, text=text_hash(f)) for f in theirs]
+    record = dict(members=members_of(case.members, out), files=known, weights=v.share.tolist(), classes=list(v.classes), combine='files')
+    kind = dict(kind='probabilities') if v.soft else {}
+    return record | kind | (dict(ties=v.ties) if v.ties != 'training' else {})
 
 def write_files(run: Run, case: FileCase, record: dict):
     "Write what files voted for; the scores come last."
     v, of = case.vote, case.data
     clear(run)
     core.write_json(run.recipe, record)
-    core.write_json(run.environment, core.environment() | (dict(data=str(of.root)) if of is not None else {}))
-    frame = v.table()
-    if case.known and of.test is not None: frame = write_submission(run.submission, frame.iloc[:, 0], v.vote, with_all_tests(of))
+    about = dict(data=str(of.root)) if of is not None else {}
+    core.write_json(run.environment, core.environment() | about)
+    frame, tested = v.table(), case.known and of.test is not None
+    if tested: frame = write_submission(run.submission, frame.iloc[:, 0], v.vote, with_all_tests(of))
     else: core.write_csv(run.submission, frame)
-    if v.soft: core.write_csv(run.path/'probabilities.csv', pd.DataFrame(v.behind, v.answers.index, v.classes).rename_axis(v.columns[0]).reset_index())
+    if v.soft:
+        table = pd.DataFrame(v.behind, v.answers.index, v.classes).rename_axis(v.columns[0])
+        core.write_csv(run.path/'probabilities.csv', table.reset_index())
     score = answer_score(frame, of.root, v.classes) if of is not None else np.nan
     metrics = {} if np.isnan(score) else dict(solution_f1=score)
-    core.write_json(run.metrics, metrics | dict(members=len(case.members), files=len(case.files) - len(case.members)) | (dict(remarks=v.remarks) if v.remarks else {}))
+    metrics |= dict(members=len(case.members), files=len(case.files) - len(case.members))
+    core.write_json(run.metrics, metrics | (dict(remarks=v.remarks) if v.remarks else {}))
 
 def settle_files(case: FileCase, name: str = 'ensemble', out=None) -> Run:
     "The complete folder of a vote of files; one of the same files and weights is left as it is."
@@ -456,10 +471,12 @@ def class_shares(said: pd.DataFrame,  # of `sayings`
 # %% ../nbs/05_ensemble.ipynb #bfb28ad9
 def about_submission(run: Run, data: Data | None, voters: FileCase | None = None) -> str:
     "What an ensemble's submission is: how many answers, in which order, checked against what."
-    if not run.submission.exists(): return 'There is none: the test photographs have known classes, or there are none.'
+    if not run.submission.exists():
+        return 'There is none: the test photographs have known classes, or there are none.'
     n = len(pd.read_csv(run.submission, dtype=str))
     tested = data is not None and data.test is not None
-    order = 'of `test.csv`' if tested and (data.root/'test.csv').exists() else 'of the test photographs' if tested else 'of the first file'
+    order = 'of the test photographs' if tested else 'of the first file'
+    if tested and (data.root/'test.csv').exists(): order = 'of `test.csv`'
     checked = ', checked against `sample_submission.csv`' if tested and data.sample else ''
     return f'`{run.submission.name}`: {n:,} answers in the order {order}{checked}.'
 
@@ -474,19 +491,26 @@ def scoreboard(runs: list[Run],       # members, and last the ensemble
 def file_scores(case: FileCase) -> pd.DataFrame:   # indexed by voter, the vote last
     "Weights of files, how often each agrees with the vote, and macro F1 where the answers are known."
     said = case.vote.answers.assign(vote=case.vote.vote)
-    table = pd.DataFrame(dict(weight=[*case.vote.share, np.nan], agrees=agreement(said)['vote'].to_numpy()), said.columns)
+    agrees = agreement(said)['vote'].to_numpy()
+    table = pd.DataFrame(dict(weight=[*case.vote.share, np.nan], agrees=agrees), said.columns)
     if case.data is None: return table
     ids = said.index.to_series()
-    f1 = [answer_score(pd.DataFrame(dict(id=ids, label=one)), case.data.root, case.vote.classes) for _, one in said.items()]
+    frames = [pd.DataFrame(dict(id=ids, label=one)) for _, one in said.items()]
+    f1 = [answer_score(frame, case.data.root, case.vote.classes) for frame in frames]
     return table.assign(submission_f1=f1).dropna(axis=1, how='all')
 
 # %% ../nbs/05_ensemble.ipynb #7fd911f2
 def main(argv=None):
     "`python -m rock_nb.ensemble a.csv b.csv`; paths count from the working directory."
-    p = argparse.ArgumentParser('python -m rock_nb.ensemble', description='Let runs vote, or CSV files of anybody: a class for each id, or a column of probabilities for each class.')
+    p = argparse.ArgumentParser('python -m rock_nb.ensemble', description='Let runs vote, or CSV files '
+                                                                          'of anybody: a class for each '
+                                                                          'id, or a column of '
+                                                                          'probabilities for each '
+                                                                          'class.')
     p.add_argument('files', nargs='*', help='CSV files that vote (none: runs do)')
     helps = docments(ensemble)
-    for name in [n for n in PARAMETERS if n not in ('files', 'part')]: p.add_argument(f'--{name}', metavar='', help=helps[name])
+    for name in PARAMETERS:
+        if name not in ('files', 'part'): p.add_argument(f'--{name}', metavar='', help=helps[name])
     given = {k: v for k, v in vars(p.parse_args(argv)).items() if v not in (None, [])}
     for k in ('data', 'out'):
         if k in given: given[k] = str(Path(given[k]).expanduser().absolute())
@@ -500,11 +524,13 @@ def main(argv=None):
 def summary_of(run: Run) -> str:
     "What an ensemble is and is worth, in a few lines."
     m, about = core.read_json(run.metrics), core.read_json(run.recipe)
-    lines = [f"{m['members']} runs and {m['files']} files voted" if 'files' in m else f"{m['members']} runs voted"]
+    files = f" and {m['files']} files" if 'files' in m else ''
+    lines = [f"{m['members']} runs{files} voted"]
     lines += [f'- {r}' for r in m.get('remarks', [])]
     lines += [f"macro F1 {m[k]['f1']:.4f} on {k} photographs" for k in ('valid', 'test') if k in m]
     if 'solution_f1' in m: lines.append(f"macro F1 {m['solution_f1']:.4f} by solution.csv")
-    if about.get('ties') == 'votes': lines.append('ties went to the class that all files together name least, for there is no training set')
+    if about.get('ties') == 'votes': lines.append('ties went to the class that all files together name '
+                                                  'least, for there is no training set')
     return '\n'.join([*lines, f'{run.submission if run.submission.exists() else run.path}'])
 
 # %% ../nbs/05_ensemble.ipynb #6b19d027

@@ -30,7 +30,8 @@ from .model.build import Weights, find_weights, settle_weights
 from .train import add_options, given_options, pick_device
 
 # %% ../nbs/06_pipeline.ipynb #00f21976
-PARAMETERS = ('versions', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'valid', 'arch', 'pretrained', 'epochs', 'img_size', 'batch_size', 'lr', 'workers', 'device', 'on_error', 'label', 'level', 'seed')
+PARAMETERS = ('versions', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'valid', 'arch', 'pretrained', 'epochs',
+              'img_size', 'batch_size', 'lr', 'workers', 'device', 'on_error', 'label', 'level', 'seed')
 
 # %% ../nbs/06_pipeline.ipynb #73f70db1
 def recipes_of(names: list[str],   # recipes
@@ -59,7 +60,7 @@ def shared_split(recipes: dict[str, Recipe],
                  where: Path,                  # a data folder, or a CSV file
                  given: dict,                  # parameters that are given to all runs
                 ) -> dict:                     # `valid` and `seed`, as far as they must be given
-    "What all runs must be given to hold out the same photographs: the first recipe's, where another has its own."
+    "What all runs must be given to hold out the same images: the first recipe's, where another has its own."
     first, *others = recipes.values()
     fields = ('seed',) if given.get('folds') is not None else ('valid', 'seed')
     free = [f for f in fields if f not in given and any(getattr(r, f) != getattr(first, f) for r in others)]
@@ -95,7 +96,8 @@ def check_run(run: Run, record: dict):
     old, new = before | before.get('recipe', {}), record | record['recipe']
     both = [k for k in new if k in old and k != 'recipe']
     if differ := differences({k: old[k] for k in both}, {k: new[k] for k in both}):
-        raise BadInput(f"{run.path} holds another run ({'; '.join(differ)}); give another `out`, or delete that folder")
+        raise BadInput(f"{run.path} holds another run ({'; '.join(differ)}); give another `out`, or "
+                       f"delete that folder")
 
 # %% ../nbs/06_pipeline.ipynb #e17a9692
 def one_target(recipes: dict[str, Recipe]) -> str:
@@ -140,7 +142,7 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
     check_room(out, check_networks(recipes, weights, len(data.classes), codes))
 
 # %% ../nbs/06_pipeline.ipynb #a1f6d3dc
-SPLIT = ('data', 'folds', 'fold', 'test_fold', 'valid', 'label', 'level', 'seed')     # what says which photographs are learned from
+SPLIT = ('data', 'folds', 'fold', 'test_fold', 'valid', 'label', 'level', 'seed')   # which images are learned from
 
 def folders(data: str | None) -> tuple[Path, ...]:
     "What changes when photographs come or go: the folders of a data set, or its table."
@@ -188,9 +190,11 @@ def names_of(versions) -> list[str]:   # None: the whole ladder
 def from_here(given: dict) -> dict:
     "Parameters of the pipeline with paths that hold in every process."
     given = given | dict(data=str(find_data(given.get('data'))))
-    if 'folds' in given and not str(given['folds']).isdigit(): given['folds'] = str(core.resolve(given['folds']))
+    if 'folds' in given and not str(given['folds']).isdigit():
+        given['folds'] = str(core.resolve(given['folds']))
     weights = given.get('pretrained')
-    if isinstance(weights, str) and core.resolve(weights).is_file(): given['pretrained'] = str(core.resolve(weights))
+    if isinstance(weights, str) and core.resolve(weights).is_file():
+        given['pretrained'] = str(core.resolve(weights))
     if 'label' in given: given['label'] = from_anywhere(given['label'])
     return given
 
@@ -207,8 +211,10 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     scale = pick_scale(given.get('scale'), is_sample(where))
     shared = shared_split(recipes_of(names, scale, given), where, given)
     given, walk = given | shared, steps(names, folder, given | shared)
-    to_train = [n for n in names if not all(complete(s) for s in walk if s.notebook == '03_train' and s.record.parent.name == n)]
-    if shared: print(f"all runs get {', '.join(f'{k} {v}' for k, v in shared.items())}, as {names[0]} has it: they vote on the same photographs", flush=True)
+    open_steps = [s for s in walk if s.notebook == '03_train' and not complete(s)]
+    to_train = [s.record.parent.name for s in open_steps]
+    if shared: print(f"all runs get {', '.join(f'{k} {v}' for k, v in shared.items())}, as {names[0]} "
+                     f"has it: they vote on the same photographs", flush=True)
     if to_train: look_ahead(recipes_of(to_train, scale, given), where, scale, folder, given)
     for i, step in enumerate(walk, 1): do(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
     return results(names, folder)

@@ -91,7 +91,7 @@ def open_queue(ip: str | None = None,      # of the Redis (None: $ROCK_QUEUE_URL
 
 # %% ../nbs/07_queue.ipynb #2d7745d5
 def check_votes(jobs: list[Job]):   # trainings, checked
-    "A `BadInput` if runs would hold out different photographs and there are no test photographs to vote on."
+    "A `BadInput` if runs would hold out different images and there are no test images to vote on."
     from rock_nb.data.table import read_data
     from rock_nb.data.target import named_function
     from rock_nb.pipeline import one_target, recipes_of, shared_split
@@ -102,10 +102,12 @@ def check_votes(jobs: list[Job]):   # trainings, checked
     apart = shared_split(own, Path(common['data']), common)
     if not apart or common.get('test_fold') is not None: return
     label = common.get('label')
-    if read_data(common['data'], None, label and named_function(label), common.get('level') or 0).test is not None: return
+    data = read_data(common['data'], None, label and named_function(label), common.get('level') or 0)
+    if data.test is not None: return
     ways = ', '.join(f"{k} {' and '.join(dict.fromkeys(f'{getattr(r, k):g}' for r in own.values()))}" for k in apart)
     same = ' '.join(f'--{k} {v:g}' for k, v in apart.items())
-    raise BadInput(f"{' and '.join(own)} hold out different photographs ({ways}), so they cannot vote together; give all of them {same}, or --folds")
+    raise BadInput(f"{' and '.join(own)} hold out different photographs ({ways}), so they cannot vote "
+                   f"together; give all of them {same}, or --folds")
 
 def publish(queue, versions=('baseline',),   # recipes; text with commas or a list
             ensemble: str | None = None,     # name of an ensemble of them (None: none)

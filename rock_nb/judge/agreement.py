@@ -52,7 +52,7 @@ def find_renaming(table: np.ndarray,   # of `cross_table`
 
 # %% ../../nbs/judge/agreement.ipynb #e3cd13ae
 def _pairs(said: pd.DataFrame) -> tuple[np.ndarray, list[str], pd.DataFrame]:
-    "Answers as numbers, the classes, and for each pair: agreement, what chance would give, renaming, agreement after it."
+    "Answers as numbers, the classes, and for each pair: agreement, that of chance, renaming, agreement then."
     numbers, classes = pd.factorize(said.to_numpy().ravel(), sort=True)
     codes, k, rows = numbers.reshape(said.shape), len(classes), []
     for i, j in itertools.combinations(range(said.shape[1]), 2):
@@ -83,12 +83,14 @@ def _renamings(said: pd.DataFrame, classes: list, pairs: pd.DataFrame) -> list[s
         told |= {(a, b) for a, b in zip(rows.i, rows.j)}
         back = {b: a for a, b in r.to.items()} if r.j == v else r.to
         renaming = ', '.join(f'{classes[a]} → {classes[b]}' for a, b in sorted(back.items()))
-        words.append(f'{names[v]} seems to have its classes exchanged: it agrees with {names[r.i + r.j - v]} in {_percent(r.same)} of the answers, '
+        words.append(f'{names[v]} seems to have its classes exchanged: it agrees with '
+                     f'{names[r.i + r.j - v]} in {_percent(r.same)} of the answers, '
                      f'and would in {_percent(r.after)} after renaming {renaming}; nothing was renamed')
     for r in pairs[flagged].itertuples():
         if (r.i, r.j) in told or r.i in odd or r.j in odd: continue
         renaming = ', '.join(f'{classes[b]} → {classes[a]}' for a, b in sorted(r.to.items()))
-        words.append(f'{names[r.i]} and {names[r.j]} agree in {_percent(r.same)} of the answers, and would in {_percent(r.after)} after renaming in {names[r.j]} {renaming}: '
+        words.append(f'{names[r.i]} and {names[r.j]} agree in {_percent(r.same)} of the answers, and '
+                     f'would in {_percent(r.after)} after renaming in {names[r.j]} {renaming}: '
                      'one of the two seems to have its classes exchanged; nothing was renamed')
     return words
 
@@ -101,7 +103,8 @@ def _twins(said: pd.DataFrame, codes: np.ndarray, pairs: pd.DataFrame) -> list[s
     for r in pairs[pairs.same >= 1 - TWINS].itertuples():
         differ = int((codes[:, r.i] != codes[:, r.j]).sum())
         what = f'differ in {differ:,} of {n:,} answers' if differ else f'give the same {n:,} answers'
-        words.append(f'{names[r.i]} and {names[r.j]} {what}: together they count nearly as one voter with both weights')
+        words.append(f'{names[r.i]} and {names[r.j]} {what}: together they count nearly as one voter '
+                     f'with both weights')
     return words
 
 def _strangers(said: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
@@ -111,16 +114,19 @@ def _strangers(said: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     flagged = (pairs.same <= pairs.chance + spread) & ~pairs.to.map(bool) & (pairs.chance < .9)
     why = 'no more than answers in another order would; do its rows belong to its ids?'
     if len(names) == 2 and flagged.all():
-        return [f'{names[0]} and {names[1]} agree in {_percent(pairs.same.iloc[0])} of the answers, {why.replace("its", "their")}']
-    found = [(v, pairs[(pairs.i == v) | (pairs.j == v)].same.max()) for v in _odd_ones(pairs, flagged, len(names))]
-    return [f'{names[v]} agrees with the others in {_percent(most)} of the answers at most, {why}' for v, most in found]
+        both = f'{names[0]} and {names[1]} agree in {_percent(pairs.same.iloc[0])} of the answers'
+        return [f'{both}, {why.replace("its", "their")}']
+    odd = _odd_ones(pairs, flagged, len(names))
+    most = [_percent(pairs[(pairs.i == v) | (pairs.j == v)].same.max()) for v in odd]
+    return [f'{names[v]} agrees with the others in {m} of the answers at most, {why}' for v, m in zip(odd, most)]
 
 def remarks(said: pd.DataFrame,   # photographs down, voters across: class names
            ) -> list[str]:        # sentences, without a full stop
-    "What is odd about voters: one class only, exchanged classes, answers that are nearly another's, rows out of order."
+    "What is odd about voters: one class only, exchanged classes, another's answers, rows out of order."
     if len(said) < LEAST: return []
     same = [name for name, one in said.items() if one.nunique() == 1]
-    alone = [f'{name} gives every photograph the class {said[name].iloc[0]!r}: is it a sample submission?' for name in same]
+    alone = [f'{name} gives every photograph the class {said[name].iloc[0]!r}: is it a sample submission?'
+             for name in same]
     said = said.drop(columns=same)
     if said.shape[1] < 2: return alone
     codes, classes, pairs = _pairs(said)

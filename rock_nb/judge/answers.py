@@ -29,12 +29,14 @@ def with_header(frame: pd.DataFrame,   # of `read_text`
                 file,                  # for messages
                 classes=(),            # names of classes, as far as they are known
                ) -> pd.DataFrame:
-    "A table whose first line is a row like the others gets names for its columns; one of bare numbers is a `BadInput`."
-    cells = [re.sub(r'\.\d+$', '', c) if c[:-2] in frame.columns else c for c in frame.columns]   # pandas tells equal ones apart
+    "A table whose first line is a row gets names for its columns; one of bare numbers is a `BadInput`."
+    # pandas tells equal names apart by a number
+    cells = [re.sub(r'\.\d+$', '', c) if c[:-2] in frame.columns else c for c in frame.columns]
     first = pd.Series(cells, dtype=str)
     numbers = _numbers(first).notna()
     if frame.shape[1] > 2 and numbers[1:].all() and (first[1:].str.contains(r'[.,]').any()):
-        raise BadInput(f'{file} has no header, so nobody knows which class each number is for; give it a line of names')
+        raise BadInput(f'{file} has no header, so nobody knows which class each number is for; give it '
+                       f'a line of names')
     row = frame.shape[1] == 2 and cells[1] in {*frame.iloc[:, 1].unique(), *classes}
     if not row: return frame
     names = list(DEFAULT_COLUMNS)
@@ -51,7 +53,8 @@ def _named(columns, names) -> str | None:
 def _is_count(frame: pd.DataFrame, column: str) -> bool:
     "Whether a column without a name counts the rows, as pandas writes it."
     nameless = column == '' or column.startswith('Unnamed:')
-    return nameless and frame[column].tolist() in ([*map(str, range(len(frame)))], [*map(str, range(1, len(frame) + 1))])
+    counts = [[str(i + first) for i in range(len(frame))] for first in (0, 1)]
+    return nameless and frame[column].tolist() in counts
 
 def key_column(frame: pd.DataFrame) -> str:
     "The column that tells photographs apart."
@@ -95,11 +98,12 @@ def probabilities(frame: pd.DataFrame,
     if bad.any():
         row = bad.argmax()
         value = ', '.join(frame.iloc[row][list(columns.values())])
-        raise BadInput(f'{file} has {value[:60]!r} for {ids.iloc[row]!r} ({bad.sum()} rows in all), which are no probabilities; give numbers from 0 to 1')
+        raise BadInput(f'{file} has {value[:60]!r} for {ids.iloc[row]!r} ({bad.sum()} rows in all), '
+                       f'which are no probabilities; give numbers from 0 to 1')
     total = p.sum(1, keepdims=True)
     off = np.abs(total - 1) > .01
-    remark = f'in {file}, {off.sum()} of {len(p)} rows do not sum to 1; each row was divided by its sum' if off.any() else ''
-    return p/total, remark
+    remark = f'in {file}, {off.sum()} of {len(p)} rows do not sum to 1; each row was divided by its sum'
+    return p/total, remark if off.any() else ''
 
 # %% ../../nbs/judge/answers.ipynb #3e01415d
 def _plain(values: pd.Series) -> pd.Series:
@@ -123,7 +127,7 @@ class AnswerFile:
 # %% ../../nbs/judge/answers.ipynb #6d1e60c6
 def _line(frame: pd.DataFrame, bad: pd.Series) -> int:
     "The line of a file in which the first bad row stands."
-    return int(np.flatnonzero(bad)[0]) + (1 if list(frame) == list(DEFAULT_COLUMNS) and frame.attrs.get('headless') else 2)
+    return int(np.flatnonzero(bad)[0]) + (1 if frame.attrs.get('headless') else 2)
 
 def read_answer_file(file: str | Path,
                      classes=None,        # names, where they are known
@@ -132,7 +136,8 @@ def read_answer_file(file: str | Path,
     read = read_text(file)
     frame = with_header(read, file, classes or ())
     frame.attrs['headless'] = len(frame) > len(read)
-    if frame.shape[1] < 2: raise BadInput(f'{file} has {frame.shape[1]} columns; expected two or more, id and class')
+    if frame.shape[1] < 2: raise BadInput(f'{file} has {frame.shape[1]} columns; expected two or more, '
+                                          f'id and class')
     if not len(frame): raise BadInput(f'{file} has no line below its header; give one a photograph')
     key = key_column(frame)
     label = label_column(frame, key)
@@ -144,26 +149,32 @@ def read_answer_file(file: str | Path,
     table = None if probs is None else pd.DataFrame(probs, columns=[*columns])
     said = _plain(frame[label]) if label else pd.Series(np.array([*columns])[probs.argmax(1)])
     if (empty := said == '').any():
-        raise BadInput(f'{file} line {_line(frame, empty)} has no class for {ids[empty].iloc[0]!r} ({empty.sum()} in all); give every photograph one')
-    return AnswerFile(str(file), pd.Index(ids), said.to_numpy(), (key, label or 'class'), table, label is not None, remark)
+        raise BadInput(f'{file} line {_line(frame, empty)} has no class for {ids[empty].iloc[0]!r} '
+                       f'({empty.sum()} in all); give every photograph one')
+    columns = (key, label or 'class')
+    return AnswerFile(str(file), pd.Index(ids), said.to_numpy(), columns, table, label is not None, remark)
 
 # %% ../../nbs/judge/answers.ipynb #e2749d1b
 def _check_ids(ids: pd.Series, key: str, file, frame: pd.DataFrame):
     "A `BadInput` for an id that is empty or there twice."
     for what, bad in (('an empty', ids == ''), ('twice the', ids.duplicated())):
         if bad.any():
-            raise BadInput(f'{file} has {what} {key} {ids[bad].iloc[0]!r} (line {_line(frame, bad)}, {bad.sum()} in all); each photograph must be there once')
+            raise BadInput(f'{file} has {what} {key} {ids[bad].iloc[0]!r} (line {_line(frame, bad)}, '
+                           f'{bad.sum()} in all); each photograph must be there once')
 
 def _no_classes(frame: pd.DataFrame, file, key: str) -> str:
     "The sentence for a file in which no column can be the classes."
     others = ', '.join(c for c in frame if c != key)
     names = ', '.join([*SAID, *COLUMNS['label']])
-    return f'{file} has no column of classes among {others}; name it one of: {names}, or give a column of probabilities for each class'
+    ways = f'name it one of: {names}, or give a column of probabilities for each class'
+    return f'{file} has no column of classes among {others}; {ways}'
 
 # %% ../../nbs/judge/answers.ipynb #7752ae85
 IMAGE = re.compile(r'\.(jpe?g|png|tiff?|bmp|webp|gif|heic)$', re.I)
 
-def as_number(id: str) -> str: return id.lstrip('0') or '0' if id.isdecimal() else re.sub(r'\.0+$', '', id).lstrip('0') or '0'
+def as_number(id: str) -> str:
+    "An id without zeros in front, and without `.0` at its end."
+    return re.sub(r'\.0+$', '', id).lstrip('0') or '0'
 
 def as_stem(id: str) -> str: return IMAGE.sub('', PurePosixPath(id.replace('\\', '/')).name)
 
@@ -172,7 +183,7 @@ FORMS = {'as numbers': as_number, 'without folder and ending': as_stem}
 def match_ids(ids: pd.Index,       # as one file writes them
               wanted: pd.Index,    # as they shall be written, in this order
               file, other,         # names of both, for messages
-             ) -> tuple[np.ndarray, str]:   # (wanted,) the place of each in `ids`; a remark where they are written otherwise
+             ) -> tuple[np.ndarray, str]:   # (wanted,) the place of each in `ids`; a remark, or ''
     "Where the wanted photographs are in a file; if it has others it is a `BadInput`."
     at = ids.get_indexer(wanted)
     if len(ids) == len(wanted) and (at >= 0).all(): return at, ''
@@ -181,13 +192,16 @@ def match_ids(ids: pd.Index,       # as one file writes them
         if not (own.is_unique and ref.is_unique and len(own) == len(ref)): continue
         found = own.get_indexer(ref)
         if (found >= 0).all():
-            return found, f'{file} writes ids as {ids[found[0]]!r} where {other} has {wanted[0]!r}; they were matched {how}'
+            both = f'{file} writes ids as {ids[found[0]]!r} where {other} has {wanted[0]!r}'
+            return found, f'{both}; they were matched {how}'
     raise BadInput(_differ(ids, wanted, file, other))
 
 def _differ(ids: pd.Index, wanted: pd.Index, file, other) -> str:
     "The sentence for two lists of ids that don't match."
     lacking, strange = wanted.difference(ids), ids.difference(wanted)
     words = []
-    if len(lacking): words.append(f'has no answer for {lacking[0]!r} ({len(lacking)} of the {len(wanted)} ids of {other} in all)')
+    if len(lacking): words.append(f'has no answer for {lacking[0]!r} ({len(lacking)} of the '
+                                  f'{len(wanted)} ids of {other} in all)')
     if len(strange): words.append(f'has {strange[0]!r}, which {other} does not ({len(strange)} in all)')
-    return f"{file} and {other} differ in ids: {file} {' and '.join(words)}; both must have the same photographs"
+    what = f"{file} {' and '.join(words)}"
+    return f'{file} and {other} differ in ids: {what}; both must have the same photographs'

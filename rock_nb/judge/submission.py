@@ -71,8 +71,10 @@ def score_submission(frame: pd.DataFrame,  # id, class
     if odd := [c for c in truth.labels if c not in known]:
         raise BadInput(f"{solution} has the class {odd[0]!r}; the classes are {', '.join(classes)}")
     at = truth.ids.get_indexer(asked)
-    if (at < 0).any() and len(truth) == len(asked): at, _ = match_ids(truth.ids, asked, solution, 'the submission')
-    if (lacking := at < 0).any(): raise BadInput(f'{solution} has no answer for {asked[lacking][0]!r} ({lacking.sum()} in all)')
+    if (at < 0).any() and len(truth) == len(asked):
+        at, _ = match_ids(truth.ids, asked, solution, 'the submission')
+    if (lacking := at < 0).any(): raise BadInput(f'{solution} has no answer for {asked[lacking][0]!r} '
+                                                 f'({lacking.sum()} in all)')
     number = pd.Index(list(classes))
     return macro_f1(number.get_indexer(truth.labels[at]), number.get_indexer(frame.iloc[:, 1]), len(classes))
 

@@ -125,31 +125,38 @@ def _spellings(files: list[AnswerFile], classes):
     for c in counts:
         plain = ' '.join(c.casefold().replace('_', ' ').split())
         if (before := seen.setdefault(plain, c)) == c: continue
-        where = {name: next((f.file for f in files if name in set(f.labels)), 'the data set') for name in (before, c)}
-        raise BadInput(f'{where[c]} has the class {c!r} ({counts[c]} times) where {where[before]} has {before!r}; write it in one way')
+        said = [(f.file, set(f.labels)) for f in files]
+        where = {n: next((file for file, labels in said if n in labels), 'the data set') for n in (before, c)}
+        raise BadInput(f'{where[c]} has the class {c!r} ({counts[c]} times) where {where[before]} has '
+                       f'{before!r}; write it in one way')
 
 def _unknown(f: AnswerFile, classes, known: AnswerFile | None) -> BadInput:
-    "The error for a file with other classes; where they are others by name alone, beside a file whose classes are known, that is said."
+    "The error for a file with other classes; where they are others by name alone, that is said."
     odd = ~np.isin(f.labels, list(classes))
-    first = f"{f.file} has the class {f.labels[odd][0]!r} for {f.ids[odd][0]!r} ({odd.sum()} in all); the classes are {', '.join(classes)}"
+    first = f'{f.file} has the class {f.labels[odd][0]!r} for {f.ids[odd][0]!r} ({odd.sum()} in all)'
+    first = f"{first}; the classes are {', '.join(classes)}"
     at = known.ids.get_indexer(f.ids) if known else np.array([-1])
     if (at < 0).any(): return BadInput(first)
     names = pd.Index(sorted({*f.labels, *known.labels}))
-    to = find_renaming(cross_table(names.get_indexer(f.labels), names.get_indexer(known.labels[at]), len(names)))
+    own, other = names.get_indexer(f.labels), names.get_indexer(known.labels[at])
+    to = find_renaming(cross_table(own, other, len(names)))
     renaming = ', '.join(f'{names[a]} → {names[b]}' for a, b in to.items())
-    return BadInput(f'{first} (it says what {known.file} says after renaming {renaming})' if to else first)
+    return BadInput(f'{first} (it says what {known.file} says after renaming '
+                    f'{renaming})' if to else first)
 
 def check_kinds(files: list[AnswerFile]) -> bool:   # whether probabilities vote
-    "A `BadInput` if some files hold classes alone and others probabilities alone, or probabilities of other classes."
+    "A `BadInput` if files hold classes alone and probabilities alone, or probabilities of other classes."
     soft = [f for f in files if f.probs is not None]
     if len(soft) < len(files):
         alone = next((f for f in soft if not f.hard), None)
         classes = next(f for f in files if f.probs is None)
-        if alone: raise BadInput(f'{alone.file} holds probabilities and {classes.file} classes; give files of one kind')
+        if alone: raise BadInput(f'{alone.file} holds probabilities and {classes.file} classes; give '
+                                 f'files of one kind')
         return False
     for f in files[1:]:
         if odd := sorted(set(f.probs) ^ set(files[0].probs)):
-            raise BadInput(f'{f.file} and {files[0].file} have probabilities of other classes, first {odd[0]!r}; both need a column for each class')
+            raise BadInput(f'{f.file} and {files[0].file} have probabilities of other classes, first '
+                           f'{odd[0]!r}; both need a column for each class')
     return True
 
 # %% ../../nbs/judge/vote.ipynb #a5bc57ef
@@ -160,16 +167,19 @@ def read_files(files,          # paths of CSV files
     if not len(files): raise BadInput('nobody votes: give at least one CSV file')
     paths = [Path(f).resolve() for f in files]
     if twice := [f for f, p in zip(files, paths) if paths.count(p) > 1]:
-        raise BadInput(f'{twice[0]} is named twice; each file has one vote, give it a greater weight instead')
+        raise BadInput(f'{twice[0]} is named twice; each file has one vote, give it a greater weight '
+                       f'instead')
     found = [read_answer_file(f, classes) for f in files]
     named = set().union(*(f.labels for f in found))
-    found = [read_answer_file(f, sorted(named)) if a.columns[1] in named else a for f, a in zip(files, found)]   # without a header
+    for i, f in enumerate(files):
+        if found[i].columns[1] in named: found[i] = read_answer_file(f, sorted(named))     # it has no header
     _spellings(found, classes)
     for f in found if classes is not None else ():
         if not set(f.labels) <= set(classes):
             raise _unknown(f, classes, next((g for g in found if set(g.labels) <= set(classes)), None))
         lacking = sorted(set(classes) - set(f.probs)) if f.probs is not None else []
-        if lacking and not f.hard: raise BadInput(f"{f.file} has no column for the class {lacking[0]!r}; it has {', '.join(f.probs)}")
+        if lacking and not f.hard: raise BadInput(f"{f.file} has no column for the class "
+                                                  f"{lacking[0]!r}; it has {', '.join(f.probs)}")
     return found
 
 def read_votes(files) -> pd.DataFrame:   # ids down, files across, in the order of the first file
@@ -194,8 +204,10 @@ class FileVote:
     remarks: list[str] = field(default_factory=list)
     @property
     def rule(self) -> str:
-        where = dict(training='in the training set', votes='in all files together, for there is no training set')[self.ties]
-        return f'{self.tied.sum():,} of {len(self.vote):,} votes are ties; they go to the class that is rarest {where}'
+        none = 'in all files together, for there is no training set'
+        where = none if self.ties == 'votes' else 'in the training set'
+        ties = f'{self.tied.sum():,} of {len(self.vote):,} votes are ties'
+        return f'{ties}; they go to the class that is rarest {where}'
     def table(self) -> pd.DataFrame:   # id, class
         "The outcome as a submission."
         return pd.DataFrame({self.columns[0]: self.answers.index, self.columns[1]: self.vote})
@@ -235,7 +247,8 @@ def count_votes(files: list[AnswerFile],
     rare = np.bincount(codes.ravel(), minlength=len(classes)) if counts is None else counts_of(counts, classes)
     vote = np.array(classes, dtype=object)[majority(ahead, rare)]
     ties = 'votes' if counts is None else 'training'
-    return FileVote(answers, share, classes, behind, vote, ahead.sum(1) > 1, ties, soft, files[0].columns, said + remarks(answers))
+    return FileVote(answers, share, classes, behind, vote, ahead.sum(1) > 1, ties, soft, files[0].columns,
+                    said + remarks(answers))
 
 # %% ../../nbs/judge/vote.ipynb #9ac68ed4
 def vote_files(files: list[str | Path],   # CSV files: ids, and a class or probabilities of all classes
