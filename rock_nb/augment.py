@@ -26,7 +26,7 @@ from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
 from .data.split import split_data
 from .data.steps import augment as apply
-from .data.target import named_function
+from .data.target import label_option
 from .data.transform import DETERMINISTIC, SQUARES, check_evaluation, evaluation
 from .judge.predict import TTA, VIEWS
 from .learn.job import photos_for

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PARAMETERS', 'TEST', 'ODD', 'ORDERS', 'gather', 'tall', 'small', 'plot_counts', 'class_facts', 'plain_log',
            'plot_sizes', 'liars', 'formats', 'strip', 'thin', 'plot_light', 'choose_some', 'caption', 'group_sheet',
-           'oddities', 'problems', 'problem_sheet', 'twins', 'twin_sheet', 'plot_split', 'leaks', 'oddness', 'page',
-           'browse']
+           'oddities', 'problems', 'problem_sheet', 'twins', 'twin_sheet', 'plot_split', 'leaks', 'known_pictures',
+           'oddness', 'page', 'browse']
 
 # %% ../nbs/01_eda.ipynb #4d433964
 import os
@@ -26,7 +26,7 @@ from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
 from .data.split import folds_of, split_together
 from .data.table import Data, read_data
-from .data.target import named_function
+from .data.target import label_option
 from .learn.ladder import get_recipe
 
 # %% ../nbs/01_eda.ipynb #334d3a59
@@ -109,7 +109,7 @@ def liars(photos: pd.DataFrame) -> pd.DataFrame:  # the rows, with `claimed`
     "Photographs whose ending claims another format than they have."
     known = Image.registered_extensions()
     claimed = photos.ending.str.lower().map(lambda e: known.get(e, '?'))
-    return photos.assign(claimed=claimed)[(photos.format != '') & (claimed != photos.format.replace('MPO', 'JPEG'))]     # MPO: a JPEG with more behind it, as telephones write
+    return photos.assign(claimed=claimed)[(photos.format != '') & (claimed != '?') & (claimed != photos.format.replace('MPO', 'JPEG'))]     # MPO: a JPEG with more behind it, as telephones write
 
 # %% ../nbs/01_eda.ipynb #4ab6b87b
 def formats(photos: pd.DataFrame) -> pd.DataFrame:   # counts, most first
@@ -248,9 +248,19 @@ def leaks(parts: pd.DataFrame,    # of `split_together`
     test = groups.alike[~groups.index.isin(parts.path)]
     said = [f'{(parts.part.groupby(alike).nunique() > 1).sum():,} of {(pd.Series(alike).value_counts() > 1).sum():,} sets of photographs that look alike are in more than one part.',
             f'{np.isin(alike, test).sum():,} photographs look like one of the test set.']
+    said += known_pictures(parts, alike)
     if 'group' not in parts: return ['No groups are known: photographs of one stone may be in two parts; give `folds` a CSV file with path, fold and group.', *said]
     sizes = parts.group.value_counts()
     return [f'{len(sizes):,} groups, the largest of {sizes.max()}: {(parts.groupby("group").part.nunique() > 1).sum()} are in more than one part.', *said]
+
+def known_pictures(parts: pd.DataFrame,   # of `split_together`
+                   alike: np.ndarray,     # int, a row each: sets of the same picture
+                  ) -> list[str]:
+    "For each part that is judged, how many of its photographs show a picture that is trained on; nothing where none does."
+    train = alike[parts.part == 'train']
+    known = parts.part[np.isin(alike, train) & (parts.part != 'train')].value_counts()
+    total = parts.part.value_counts()
+    return [f'{n:,} of {total[part]:,} photographs of the part {part} show the same picture as one that is trained on (the same file, a copy, turned, mirrored or cut).' for part, n in known.items()]
 
 # %% ../nbs/01_eda.ipynb #d9ec3dea
 def oddness(photos: pd.DataFrame) -> pd.Series:   # 0…; unreadable: infinite

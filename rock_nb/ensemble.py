@@ -26,7 +26,8 @@ from . import core
 from .confusion import labels_of, panels
 from .core import BadInput, Run, find_run, is_ensemble, listed, lock, trained
 from .data.sample import find_data, has_photos
-from .data.table import Data, read_data, read_text, rename_columns
+from .data.table import Data, read_data
+from .data.tabular import read_text, rename_columns
 from .folds import members_of
 from .judge.agreement import agreement, remarks
 from .judge.combine import line_up

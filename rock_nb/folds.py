@@ -22,7 +22,7 @@ from .core import BadInput, Run, choose, lock
 from .data.sample import find_data
 from .data.split import folds_of, split, split_data
 from .data.table import Data, read_data
-from .data.target import at_target, named_function
+from .data.target import at_target, label_option
 from .judge.metric import per_class, short_names
 from .judge.predict import Predictions, load_predictions, save_predictions
 from .judge.submission import score_submission, solution_of, with_all_tests, write_submission
@@ -39,11 +39,11 @@ PARAMETERS = tuple(p for p in OF_TRAIN if p != 'fold')
 def which_folds(where: Path,            # the data
                 folds=None,             # a number, a CSV file, or None
                 test_fold: int | None = None,
-                label=None, level: int = 0,   # as in 03_train
+                label=None, level: int | None = None,   # as in 03_train
                ) -> tuple[int | str | None, list[int]]:   # `folds` for 03_train, and the numbers of those to train
     "The folds to train; where the data set has no folds of its own there are five."
     n, file = folds_of(folds)
-    table = read_data(where, file, label and named_function(label), level).train
+    table = read_data(where, file, label_option(label), level).train
     if n is None and 'fold' not in table: n = 5
     known = range(n) if n else sorted(k for k in map(int, table.fold.unique()) if k >= 0)      # -1: learned in each
     numbers = [k for k in known if k != test_fold]
@@ -143,7 +143,7 @@ def survey_folds(version, folds, data, out, run, scale, test_fold, on_error, lab
     fields = {k: v for k, v in given.items() if k in OVERRIDES}
     where, scale, recipe = look_up(version, data, scale, fields)
     folds, numbers = which_folds(where, folds, test_fold, label, level)
-    found, parts, skipped = split_data(where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error, label and named_function(label), level, out)
+    found, parts, skipped = split_data(where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error, label_option(label), level, out)
     check_folds(parts, numbers, test_fold, recipe.seed)
     found, parts, _ = at_target(found, parts, recipe.target)
     name = core.folder_name(str(run or run_name(version, fields | dict(test_fold=test_fold, shift=shift))))
@@ -152,7 +152,7 @@ def survey_folds(version, folds, data, out, run, scale, test_fold, on_error, lab
 # %% ../nbs/03_folds.ipynb #908832c7
 def fit_folds(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
               folds=None,                 # a number, or a CSV file with path, fold and perhaps group (None: those of the data set, else 5)
-              data=None, out=None, run=None, scale=None, test_fold=None, on_error='raise', label=None, level=0, shift=None,   # as in 03_train; `run` begins the names of the folders
+              data=None, out=None, run=None, scale=None, test_fold=None, on_error='raise', label=None, level=None, shift=None,   # as in 03_train; `run` begins the names of the folders
               show=None,                  # called after each epoch (None: one live plot for all folds, or a line)
               **given) -> Run:            # the folder of the folds, complete
     "Train every fold, from wherever it stands; gather what was said out of fold; let them vote on the test set."

@@ -18,10 +18,10 @@ from .core import BadInput, Run, choose
 from .data.loader import count_workers
 from .data.sample import find_data, is_sample
 from .data.split import folds_of, split_data
-from .data.table import Data, fingerprint, read_data, read_test
-from .data.target import at_target, from_anywhere, named_function
+from .data.table import Data, fingerprint, read_data
+from .data.target import at_target, from_anywhere, label_option
 from .ensemble import own_folder
-from .judge.submission import check_sample, f1_on_test
+from .judge.submission import check_sample, f1_on_test, with_all_tests
 from .learn.job import network
 from .learn.ladder import LADDER, get_recipe
 from .learn.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
@@ -53,8 +53,7 @@ def has_folds(where: Path,   # a data folder, or a CSV file
     "Whether a data set, or a CSV file of folds, says itself which photographs are held out."
     number, file = folds_of(given.get('folds'))
     if file or number: return bool(file)
-    label = given.get('label')
-    return 'fold' in read_data(where, None, label and named_function(label), given.get('level') or 0).train
+    return 'fold' in read_data(where, None, label_option(given.get('label')), given.get('level')).train
 
 def shared_split(recipes: dict[str, Recipe],
                  where: Path,                  # a data folder, or a CSV file
@@ -111,11 +110,11 @@ def one_target(recipes: dict[str, Recipe]) -> str:
 
 def split_for_all(recipe: Recipe, where: Path, out: Path, given: dict) -> tuple[Data, pd.DataFrame]:
     "The data set and its split, as every run will see them; parameters as in `pipeline`."
-    label, some = given.get('label'), [given.get(k) for k in ('folds', 'fold', 'test_fold')]
+    label, some = label_option(given.get('label')), [given.get(k) for k in ('folds', 'fold', 'test_fold')]
     found, parts, _ = split_data(where, *some, recipe.valid, recipe.seed, given.get('on_error', 'raise'),
-                                 label and named_function(label), given.get('level') or 0, out)
+                                 label, given.get('level'), out)
     unknown = found.test is not None and 'label' not in found.test and given.get('test_fold') is None
-    if found.sample and unknown: check_sample(found.sample, read_test(found.root).id)
+    if found.sample and unknown: check_sample(found.sample, with_all_tests(found).test.id)
     return found, parts
 
 # %% ../nbs/06_pipeline.ipynb #ce1485b2

@@ -29,7 +29,7 @@ from .core import BadInput, Run, choose, find_run, is_ensemble, listed, typed, w
 from .data.background import remove_background
 from .data.loader import Address, Normalise, Photos, make_loader, read_image, to_rgb
 from .data.steps import augment
-from .data.table import list_images
+from .data.files import list_images
 from .data.target import codebook
 from .data.transform import evaluation
 from .judge.combine import line_up

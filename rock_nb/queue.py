@@ -93,7 +93,7 @@ def open_queue(ip: str | None = None,      # of the Redis (None: $ROCK_QUEUE_URL
 def check_votes(jobs: list[Job]):   # trainings, checked
     "A `BadInput` if runs would hold out different images and there are no test images to vote on."
     from rock_nb.data.table import read_data
-    from rock_nb.data.target import named_function
+    from rock_nb.data.target import label_option
     from rock_nb.pipeline import one_target, recipes_of, shared_split
     given = [j.given for j in jobs]
     own = dict(kv for g in given for kv in recipes_of([g['version']], g.get('scale') or 'full', g).items())
@@ -101,8 +101,7 @@ def check_votes(jobs: list[Job]):   # trainings, checked
     common = {k: v for k, v in given[0].items() if all(g.get(k) == v for g in given)}
     apart = shared_split(own, Path(common['data']), common)
     if not apart or common.get('test_fold') is not None: return
-    label = common.get('label')
-    data = read_data(common['data'], None, label and named_function(label), common.get('level') or 0)
+    data = read_data(common['data'], None, label_option(common.get('label')), common.get('level'))
     if data.test is not None: return
     ways = ', '.join(f"{k} {' and '.join(dict.fromkeys(f'{getattr(r, k):g}' for r in own.values()))}" for k in apart)
     same = ' '.join(f'--{k} {v:g}' for k, v in apart.items())

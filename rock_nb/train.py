@@ -23,8 +23,8 @@ from .core import BadInput, Run, typed
 from .data.loader import Order, make_loader
 from .data.sample import find_data, is_sample
 from .data.split import split_data
-from .data.table import Data, fingerprint, read_test
-from .data.target import at_target, codebook, from_anywhere, named_function, shift_labels
+from .data.table import Data, fingerprint
+from .data.target import at_target, codebook, from_anywhere, label_option, shift_labels
 from .judge.attribute import attribute_f1
 from .judge.metric import summary
 from .judge.predict import TTA, Predictions, load_predictions, predict, save_predictions
@@ -100,8 +100,8 @@ def survey(version, data, out, run, scale, folds, fold, test_fold, on_error, lab
     where, scale, recipe = look_up(version, data, scale, given)
     folder = Run(core.outputs(out)/core.folder_name(run or run_name(version, given | dict(fold=fold, test_fold=test_fold, shift=shift))))
     weights = settle_weights(find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
-    found, parts, skipped = split_data(where, folds, fold, test_fold, recipe.valid, recipe.seed, on_error, label and named_function(label), level, out)
-    if found.sample and test_fold is None and found.test is not None and 'label' not in found.test: check_sample(found.sample, read_test(found.root).id)
+    found, parts, skipped = split_data(where, folds, fold, test_fold, recipe.valid, recipe.seed, on_error, label_option(label), level, out)
+    if found.sample and test_fold is None and found.test is not None and 'label' not in found.test: check_sample(found.sample, with_all_tests(found).test.id)
     if shift: parts = shift_labels(parts, shift)
     found, parts, codes = at_target(found, parts, recipe.target)
     record = dict(recipe=to_dict(recipe), scale=scale, classes=list(found.classes), data=fingerprint(found), start='random' if weights.kind == 'random' else 'pretrained',
@@ -118,8 +118,8 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any o
             fold=None,          # the fold for validation (None: 0)
             test_fold=None,     # the fold set aside as labelled test set
             on_error='raise',   # or skip: leave out photographs that cannot be read
-            label=None,         # a function, or module:function, from a path to its label, or to a mapping with label, group and attributes
-            level=0,            # which folder is the class: 0 below the root, -1 holding the file
+            label=None,         # a function, or module:function, from a path to its label, or to a mapping with label, group and attributes; or the table's column that is the class; or the table's column that is the class
+            level=None,         # which folder is the class: 0 below the root, -1 holding the file (None: 0, if nothing speaks against it)
             shift=None,         # a function, or module:function, that gives training photographs other labels
             workers=None,       # loader processes (None: one a core)
             device=None,        # cpu, cuda … (None: the GPU if there is one)
@@ -167,6 +167,7 @@ def with_job(plan: Plan, device: torch.device, out=None, every: float = 300., de
     plan.job, speeds = make_job(plan.recipe, plan.run, plan.data, plan.parts, weights, device, plan.codes, plan.workers, out, plan.processes, every, deterministic, pack)
     if not first(): return plan
     core.write_csv(plan.run.split, plan.parts)
+    if plan.data.tests is not None: core.write_csv(plan.run.path/'tests.csv', plan.data.tests)
     r, n = plan.recipe, int((plan.parts.part == 'train').sum())
     if (steps := r.epochs*-(-n//(r.batch_size*r.accumulate*plan.processes))) < 30 and not core.in_test(): print(f'{steps} steps in all are few: a smaller batch_size than {r.batch_size} learns more from {n} photographs')
     if len(plan.skipped): core.write_csv(plan.run.skipped, plan.skipped)

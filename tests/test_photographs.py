@@ -36,7 +36,7 @@ def test_packaged_weights_learn(photos, tmp_path):
 
 
 def test_duplicates(photos, tmp_path):
-    "Against groups made by hand and by other means (they hold mirrored copies and series too, and miss some copies): what is found is nearly all there is of plain copies, and little else."
+    "Against groups made by other means, which hold series too and miss what was cut: by eye nearly all that is found here are copies, and what is in one group only are none."
     data = read_data(photos / 'images', photos / 'folds.csv')
     found = group_duplicates(data, tmp_path).loc[data.train.path]
     exact = found.groupby('same').size()
@@ -45,6 +45,16 @@ def test_duplicates(photos, tmp_path):
     assert (exact > 1).sum() == 35 and (across > 1).sum() == 9
     together = lambda of: {(i, j) for g in pd.Series(range(len(of))).groupby(of).indices.values() for i, j in combinations(g, 2)}
     given, said = together(data.train.group.to_numpy()), together(found.alike.to_numpy())
-    assert len(given & said) >= .7 * len(given) and len(given & said) >= .65 * len(said)
+    plain = together(group_duplicates(data, tmp_path, crops=False).alike.loc[data.train.path].to_numpy())
+    assert len(given & plain) >= .7 * len(given) and len(given & plain) >= .65 * len(plain)
+    assert plain <= said and len(given & said) >= .78 * len(given) and 55 <= len(said - plain) <= 80
     alike = found.groupby('alike').size()
-    assert 95 <= (alike > 1).sum() <= 110 and alike.max() <= 4
+    assert 130 <= (alike > 1).sum() <= 155 and alike.max() <= 6
+
+
+def test_no_group_mate_on_the_other_side(photos, tmp_path):
+    "Without given folds: of the photographs that are judged next to none has a group mate that was learned; by the perceptual hash alone there were ten, and 23 parts and copies of pictures."
+    data, parts, _ = split_data(photos / 'images', out=tmp_path)
+    group = parts.path.map(pd.read_csv(photos / 'folds.csv').set_index('path').group)
+    judged = parts.part == 'valid'
+    assert group[judged].isin(set(group[~judged])).sum() <= 4

@@ -14,7 +14,7 @@ from conftest import TINY, shell
 from rock_nb import core
 from rock_nb.core import BadInput, Run
 from rock_nb.data.loader import read_image
-from rock_nb.data.table import list_images
+from rock_nb.data.files import list_images
 from rock_nb.ensemble import ensemble
 from rock_nb.judge.evidence import files_of
 from rock_nb.judge.predict import load_predictions

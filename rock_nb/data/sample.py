@@ -18,7 +18,7 @@ import pandas as pd
 
 from .. import core
 from ..core import BadInput, choose, lock, progress, read_json, rng, write_csv, write_json
-from .table import ENDINGS
+from .files import ENDINGS
 
 # %% ../../nbs/data/sample.ipynb #b32ea278
 def noise(r: np.random.Generator,  # where the numbers come from

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TARGETS', 'not_attribute', 'codebook', 'attributes_of', 'to_attribute', 'select_target', 'check_codes', 'at_target',
-           'load_module', 'from_anywhere', 'named_function', 'new_label', 'shift_labels', 'shifts']
+           'load_module', 'from_anywhere', 'named_function', 'label_option', 'new_label', 'shift_labels', 'shifts']
 
 # %% ../../nbs/data/target.ipynb #22161edd
 import importlib, importlib.util
@@ -14,7 +14,8 @@ from typing import Callable
 import pandas as pd
 
 from ..core import BadInput, choose, resolve
-from .table import OWN, Data
+from .labels import OWN
+from .table import Data
 
 # %% ../../nbs/data/target.ipynb #03fda959
 def not_attribute(frame: pd.DataFrame,  # a training table
@@ -107,6 +108,12 @@ def named_function(name: str | Callable,   # 'module:function', 'file.py:functio
     return getattr(module, choose(what, functions, f'function of {place}'))
 
 # %% ../../nbs/data/target.ipynb #002cc098
+def label_option(label: str | Callable | None,   # of a parameter `label`
+                ) -> Callable | str | None:
+    "The function that a text names, as module:function; the text itself where it names columns."
+    if label is None or label == '' or callable(label): return label or None
+    return named_function(label) if ':' in str(label) else str(label)
+
 def new_label(function: Callable, row: dict, classes: set) -> str:
     "A row's label by a function; a failure, and a label that is no class, are a `BadInput`."
     try: label = str(function(row))

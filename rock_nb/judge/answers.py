@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import BadInput
-from ..data.table import COLUMNS, read_text
+from ..data.tabular import COLUMNS, read_text
 
 # %% ../../nbs/judge/answers.ipynb #f65444f9
 DEFAULT_COLUMNS = ('ID', 'rock_type')   # of a file that has no header

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from scipy import sparse, stats
 
 from ..core import BadInput, Run, choose, read_json, rng, runs, short_hash
-from ..data.table import COLUMNS, read_text, rename_columns
+from ..data.tabular import COLUMNS, read_text, rename_columns
 from .answers import SAID, key_column, with_header
 from .metric import macro_f1, per_class, summary
 from .predict import Predictions, load_predictions

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..core import BadInput, Run, read_json
-from ..data.table import Data, read_test
+from ..data.folders import read_test
+from ..data.table import Data
 from .predict import load_predictions
 
 # %% ../../nbs/judge/evidence.ipynb #31a5f511
@@ -23,7 +24,10 @@ def data_of(run: Run) -> Data:
     root = Path(read_json(run.environment)['data'])
     table = pd.read_csv(oof if oof.exists() else run.split, dtype=str, keep_default_na=False)
     if oof.exists(): table = table[['path', 'label']].assign(part='oof', id=load_predictions(run.path/'oof.npz').ids)
-    return Data(root, table, read_test(root), next(iter(root.glob('sample_submission.csv')), None))
+    own = run.path/'tests.csv'     # where the table of the training photographs had those of the test too
+    tests = pd.read_csv(own, dtype=str, keep_default_na=False) if own.exists() else None
+    test = read_test(root) if tests is None else tests
+    return Data(root, table, test, next(iter(root.glob('sample_submission.csv')), None), tests=tests)
 
 def rows_of(run: Run, part: str) -> tuple[Data, pd.DataFrame]:
     "The data set of a run, and the rows of a part, indexed by id."

@@ -14,14 +14,16 @@ import numpy as np
 import pandas as pd
 
 from ..core import BadInput, Run, read_json, write_csv
-from ..data.table import Data, read_test, read_text
+from ..data.folders import read_test
+from ..data.table import Data
+from ..data.tabular import read_text
 from .answers import match_ids, read_answer_file
 from .metric import macro_f1
 
 # %% ../../nbs/judge/submission.ipynb #98f34883
 def with_all_tests(data: Data) -> Data:
     "A data set with every test photograph, also those that were left out since they can't be read."
-    return replace(data, test=read_test(data.root))
+    return replace(data, test=read_test(data.root) if data.tests is None else data.tests)
 
 def check_sample(sample: Path | None,   # `sample_submission.csv`
                  ids,                   # of the test photographs

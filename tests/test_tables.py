@@ -1,0 +1,563 @@
+"""Odd but valid tables and folders, each with its right outcome, and those that are refused, each with its sentence."""
+import json
+import os
+import unicodedata
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from conftest import TINY
+from rock_nb.core import BadInput, Run
+from rock_nb.data.table import fingerprint, read_data
+
+CLASSES = ('Basalt', 'Granite', 'Marble')
+PNG = None
+
+
+@pytest.fixture(scope='module')
+def stone(tmp_path_factory) -> Path:
+    "One tiny photograph, of which all others are hard links."
+    file = tmp_path_factory.mktemp('stone') / 'stone.jpg'
+    Image.new('RGB', (8, 6), (90, 80, 70)).save(file)
+    return file
+
+
+@pytest.fixture
+def d(tmp_path, stone) -> Path:
+    "An empty folder that can be filled with photographs."
+    Folder.stone = stone
+    return Folder(tmp_path / 'photos')
+
+
+class Folder(type(Path())):
+    "A folder with short ways to put photographs and tables into it."
+    stone: Path
+
+    def photos(self, *paths):
+        for p in paths:
+            (self / p).parent.mkdir(parents=True, exist_ok=True)
+            os.link(self.stone, self / p)
+        return self
+
+    def tree(self, below='', n=4, classes=CLASSES, start=0, ending='.jpg'):
+        top = f'{below}/' if below else ''
+        return self.photos(*(f'{top}{c}/{c}{i}{ending}' for c in classes for i in range(start, start + n)))
+
+    def flat(self, n=4, below='images', ending='.jpg') -> list[tuple[str, str]]:
+        "Photographs in one folder; their paths and classes."
+        rows = [(f'{below}/{c}{i}{ending}', c) for c in CLASSES for i in range(n)]
+        self.photos(*(p for p, _ in rows))
+        return rows
+
+    def text(self, name, *lines, encoding='utf-8') -> Path:
+        (self / name).parent.mkdir(parents=True, exist_ok=True)
+        (self / name).write_bytes('\n'.join([*lines, '']).encode(encoding))
+        return self / name
+
+
+def outcome(data) -> dict[str, int]:
+    "How many photographs are in each part: train, valid (fold 0 beside fold -1), test."
+    fold = data.train.fold if 'fold' in data.train else pd.Series(-1, data.train.index)
+    found = dict(train=int((fold != 0).sum()), valid=int((fold == 0).sum()), test=0 if data.test is None else len(data.test))
+    return {p: n for p, n in found.items() if n}
+
+
+def by_name(data) -> bool:
+    "Whether every photograph has the class that its file is called by."
+    frames = [data.train] + ([data.test] if data.test is not None and 'label' in data.test else [])
+    return all(Path(p).name.startswith(c) for f in frames for p, c in zip(f.path, f.label))
+
+
+def refused(source, says, **how):
+    with pytest.raises(BadInput) as e: read_data(source, **how)
+    assert says in str(e.value), str(e.value)
+    assert '\n' not in str(e.value) and len(str(e.value)) < 700
+    return str(e.value)
+
+
+def said(data, what) -> bool: return any(what in n for n in data.notes)
+
+
+# --- tables as people have them
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le', 'utf-16-be', 'utf-32', 'cp1252'])
+@pytest.mark.parametrize('sep', [',', ';', '\t', '|', ', '])
+def test_encodings_and_separators(d, encoding, sep):
+    rows = d.flat()
+    file = d.text('own.csv', *(sep.join(r) for r in [('file', 'Gestein'), *((p, c.replace('Marble', 'Marmor grün')) for p, c in rows)]), encoding=encoding)
+    data = read_data(file)
+    assert data.classes == ('Basalt', 'Granite', 'Marmor grün') and outcome(data) == dict(train=12)
+    assert said(data, 'not UTF-8') == (not encoding.startswith('utf-8'))
+
+
+@pytest.mark.parametrize('encoding, names', [('cp949', '현무암 화강암 대리암'), ('utf-16', '현무암 화강암 대리암'), ('cp932', '玄武岩 花崗岩 大理石'), ('gb18030', '玄武岩 花岗岩 大理石'),
+                                             ('cp1251', 'Базальт Гранит Мрамор'), ('cp1252', 'Basålt Gränit Märmör')])
+def test_languages(d, encoding, names):
+    names = dict(zip(CLASSES, names.split()))
+    file = d.text('list.csv', '파일,label' if encoding == 'cp949' else 'file,label', *(f'{p},{names[c]}' for p, c in d.flat()), encoding=encoding)
+    data = read_data(file)
+    assert data.classes == tuple(sorted(names.values())) and said(data, f'is read as {encoding}')
+
+
+@pytest.mark.parametrize('column', ['image', 'img', 'filepath', 'file_path', 'image_name', 'Image Name', 'name', 'file_name', 'FileName', 'file-name', 'photo', 'id', 'image_id', 'Datei'])
+def test_columns_of_paths(d, column):
+    assert by_name(read_data(d.text('own.csv', f'rock,{column}', *(f'{c},{p}' for p, c in d.flat()))))
+
+
+@pytest.mark.parametrize('write', ['stem', 'name', 'windows', 'dot', 'other machine', 'windows machine', 'folder above', 'absolute', 'address'])
+def test_ways_to_write_a_path(d, write):
+    ways = dict(stem=lambda p: Path(p).stem, name=lambda p: Path(p).name, windows=lambda p: p.replace('/', '\\'), dot=lambda p: f'./{p}',
+                absolute=lambda p: str(d / p)) | {'other machine': lambda p: f'/home/anna/rocks/{p}', 'windows machine': lambda p: 'C:\\rocks\\' + p.replace('/', '\\'),
+                                                  'folder above': lambda p: f'photos/{p}', 'address': lambda p: f'https://rocks.org/{p}?size=full'}
+    rows = d.flat()
+    if write == 'folder above': d.rename(d.parent / 'moved'); (d.parent / 'top').mkdir(); (d.parent / 'moved').rename(d.parent / 'top' / 'photos')
+    here = Folder(d.parent / 'top') if write == 'folder above' else d
+    data = read_data(here.text('own.csv', 'image,label', *(f'{ways[write](p)},{c}' for p, c in rows)))
+    assert by_name(data) and outcome(data) == dict(train=12)
+
+
+@pytest.mark.parametrize('form', ['NFC', 'NFD'])
+@pytest.mark.parametrize('disk', ['NFC', 'NFD', 'mixed'])
+def test_forms_of_unicode(d, form, disk):
+    there = {'mixed': lambda t: unicodedata.normalize('NFC', t.split('/')[0]) + '/' + unicodedata.normalize('NFD', t.split('/')[1])}.get(disk, lambda t: unicodedata.normalize(disk, t))
+    paths = [f'Grünstein/ä{i}.jpg' for i in range(4)] + [f'Höhle/ö{i}.jpg' for i in range(4)]
+    d.photos(*map(there, paths))
+    table = d.text('own.csv', 'path,rock', *(unicodedata.normalize(form, f'{p},{p.split("/")[0]}') for p in paths))
+    for source in (table, d): assert read_data(source).classes == ('Grünstein', 'Höhle')
+    folds = d.text('folds.csv', 'path,fold', *(unicodedata.normalize(form, f'{p},{i % 2}') for i, p in enumerate(paths)))
+    table.unlink()
+    assert sorted(read_data(d, folds=folds).train.fold) == [0]*4 + [1]*4
+
+
+def test_one_class_in_two_forms_is_one(d):
+    d.photos('Grünstein/1.jpg', unicodedata.normalize('NFD', 'Grünstein') + '/2.jpg', 'Tuff/3.jpg', 'Tuff/4.jpg')
+    assert read_data(d).counts.to_dict() == {'Grünstein': 2, 'Tuff': 2}
+
+
+def write(d, kind, rows) -> Path:
+    "The same table as a file of a kind."
+    frame = pd.DataFrame(rows, columns=['file_name', 'label'])
+    if kind == 'xlsx': pytest.importorskip('openpyxl'); frame.to_excel(d / 'metadata.xlsx', index=False)
+    if kind == 'parquet': pytest.importorskip('pyarrow'); frame.to_parquet(d / 'metadata.parquet')
+    if kind == 'jsonl': d.text('metadata.jsonl', *(json.dumps(r) for r in frame.to_dict('records')))
+    if kind == 'json': d.text('metadata.json', frame.to_json(orient='records'))
+    if kind == 'columns': kind = 'json'; d.text('metadata.json', frame.to_json(orient='list') if False else json.dumps(frame.to_dict('list')))
+    if kind == 'mapping': kind = 'json'; d.text('metadata.json', json.dumps(dict(rows)))
+    if kind in ('csv', 'tsv'): frame.to_csv(d / f'metadata.{kind}', sep=',\t'[kind == 'tsv'])
+    if kind == 'list': kind = 'txt'; d.text('metadata.txt', *(f'{p} {c}' for p, c in rows))
+    if kind == 'numbers': kind = 'txt'; d.text('metadata.txt', *(f'{p} {CLASSES.index(c)}' for p, c in rows)); d.text('classes.txt', *CLASSES)
+    if kind == 'no header': kind = 'csv'; d.text('metadata.csv', *(f'{p},{c}' for p, c in rows))
+    if kind == 'coco':
+        kind = 'json'
+        d.text('metadata.json', json.dumps(dict(images=[dict(id=i, file_name=p) for i, (p, c) in enumerate(rows)], categories=[dict(id=5 + k, name=c) for k, c in enumerate(CLASSES)],
+                                                annotations=[dict(id=i, image_id=i, category_id=5 + CLASSES.index(c)) for i, (p, c) in enumerate(rows)])))
+    if kind == 'studio':
+        kind = 'json'
+        d.text('metadata.json', json.dumps([dict(id=i, data=dict(image=f'/data/upload/7/0f9a3c1b-{Path(p).name}'), annotations=[dict(was_cancelled=False, result=[
+            dict(type='choices', value=dict(choices=[c]))])]) for i, (p, c) in enumerate(rows)]))
+    if kind == 'studio csv':
+        kind = 'csv'
+        d.text('metadata.csv', 'annotation_id,annotator,choice,created_at,id,image,lead_time', *(
+            f'{i},1,{c},2024-01-01,{i},/data/local-files/?d={p},{i}.25' for i, (p, c) in enumerate(rows)))
+    return d / f'metadata.{kind}'
+
+
+@pytest.mark.parametrize('found', [False, True])
+@pytest.mark.parametrize('kind', ['xlsx', 'parquet', 'jsonl', 'json', 'columns', 'mapping', 'csv', 'tsv', 'list', 'numbers', 'no header', 'coco', 'studio', 'studio csv'])
+def test_kinds_of_files(d, kind, found):
+    file = write(d, kind, d.flat())
+    data = read_data(d if found else file)
+    assert data.classes == CLASSES and by_name(data) and outcome(data) == dict(train=12)
+
+
+def test_class_names_of_hugging_face(d):
+    "The integers of a `ClassLabel` are names in the schema's metadata."
+    pa = pytest.importorskip('pyarrow')
+    import pyarrow.parquet as parquet
+    rows = d.flat()
+    about = dict(info=dict(features=dict(file_name=dict(dtype='string', _type='Value'), label=dict(names=list(CLASSES), _type='ClassLabel'))))
+    table = pa.table(dict(file_name=[p for p, _ in rows], label=[CLASSES.index(c) for _, c in rows]))
+    parquet.write_table(table.replace_schema_metadata({'huggingface': json.dumps(about)}), d / 'metadata.parquet')
+    assert by_name(read_data(d))
+    parquet.write_table(pa.table(dict(image=[dict(bytes=b'x', path='1.jpg')], label=[0])), d / 'own.parquet')
+    refused(d / 'own.parquet', 'holds the photographs themselves')
+
+
+def test_quotes_commas_and_blank_lines(d):
+    d.photos('a, b.jpg', 'c;d.jpg', 'e.jpg', 'f g.jpg')
+    data = read_data(d.text('own.csv', '', 'file;rock', '"a, b.jpg";Tuff', '"c;d.jpg";"Tuff"', '', 'e.jpg;Gneiss;', 'f g.jpg; Gneiss '))
+    assert data.train.path.tolist() == ['a, b.jpg', 'c;d.jpg', 'e.jpg', 'f g.jpg'] and data.classes == ('Gneiss', 'Tuff')
+    refused(d.text('own.csv', 'file,rock', 'a, b.jpg,Tuff', 'e.jpg,Tuff'), 'line 2 has 3 cells, 2 expected')
+
+
+# --- which column is the class
+
+def test_one_column_left_is_the_class(d):
+    rows = d.flat()
+    data = read_data(d.text('own.csv', 'file,lithology,weight,note', *(f'{p},{c},{i + .25},' for i, (p, c) in enumerate(rows))))
+    assert by_name(data) and said(data, 'the class is the column lithology')
+
+
+def test_several_columns_are_asked_about(d):
+    file = d.text('own.csv', 'file,lithology,collector,year', *(f'{p},{c},{"AB"[i % 2]},{2019 + i // 2 % 2}' for i, (p, c) in enumerate(d.flat())))
+    says = refused(file, 'several columns that could be the class: lithology, collector, year')
+    assert '`label`' in says and '`target`' in says
+    assert by_name(read_data(file, label='lithology')) and read_data(file, label='collector').classes == ('A', 'B')
+    assert len(read_data(file, label='lithology,collector').classes) == 6 and 'year' in read_data(file, label='lithology').train
+    refused(file, "no column 'colour' for `label`; it has lithology, collector, year", label='colour')
+    refused(d, 'names a column', label='lithology') if not file.unlink() else None
+
+
+def test_two_columns_of_classes(d):
+    rows = d.flat()
+    file = d.text('own.csv', 'file,class,target', *(f'{p},{c},{CLASSES.index(c)}' for p, c in rows))
+    assert by_name(read_data(file))
+    file = d.text('own.csv', 'file,target,class', *(f'{p},{CLASSES.index(c)},{c}' for p, c in rows))
+    assert by_name(read_data(file))
+    refused(d.text('own.csv', 'file,class,category', *(f'{p},{c},{i % 2}' for i, (p, c) in enumerate(rows))), 'several columns of classes: class, category')
+
+
+@pytest.mark.parametrize('yes, no', [('1', '0'), ('1.0', '0.0'), ('True', 'False'), ('x', '')])
+def test_one_hot(d, yes, no):
+    rows = d.flat()
+    hot = lambda c: ', '.join(yes if c == k else no for k in CLASSES)
+    assert by_name(read_data(d.text('own.csv', 'filename, Basalt, Granite, Marble', *(f'{p}, {hot(c)}' for p, c in rows))))
+    assert by_name(read_data(d.text('own.csv', 'filename, Basalt, Granite, Marble, photographer', *(f'{p}, {hot(c)}, {i % 2}b' for i, (p, c) in enumerate(rows)))))
+
+
+@pytest.mark.parametrize('cells, says', [('1,1,0', 'has several classes: Basalt, Granite'), ('0,0,0', 'has none of the classes Basalt, Granite, Marble')])
+def test_several_labels_are_refused(d, cells, says):
+    rows = d.flat()
+    lines = [f'{p},' + ','.join(str(int(c == k)) for k in CLASSES) for p, c in rows]
+    lines[3] = f'{rows[3][0]},{cells}'
+    assert 'multi-label' in refused(d.text('own.csv', 'filename,Basalt,Granite,Marble', *lines), f'line 5 ({rows[3][0]}) {says}')
+
+
+@pytest.mark.parametrize('several', ['Basalt|Granite', '"Basalt,Granite"', '"[""Basalt"", ""Granite""]"', "\"['Basalt', 'Granite']\"", 'Basalt;Granite', '"{""choices"": [""Basalt"", ""Marble""]}"'])
+def test_several_labels_in_a_cell(d, several):
+    rows = d.flat()
+    lines = [f'{p},{several if i == 3 else c}' for i, (p, c) in enumerate(rows)]
+    assert 'multi-label' in refused(d.text('own.csv', 'filename,label', *lines), f'gives {rows[3][0]} 2 classes')
+
+
+@pytest.mark.parametrize('other', ['basalt', 'BASALT', 'Bas alt', 'Basalt '])
+def test_one_class_several_ways(d, other):
+    file = d.text('own.csv', 'path , label ', *(f'{p} , {other if c == "Basalt" and i % 2 else c}' for i, (p, c) in enumerate(d.flat())))
+    if other.strip() == 'Basalt': assert by_name(read_data(file))
+    else: refused(file, f"'{min(other, 'Basalt')}' (2 photographs) and '{max(other, 'Basalt')}' (2), which differ in case or spaces only")
+
+
+def test_class_folders_that_differ_in_case(d):
+    refused(d.tree().photos('granite/1.jpg'), "'Granite' (4 photographs) and 'granite' (1)")
+
+
+# --- parts
+
+@pytest.mark.parametrize('column', ['split', 'Split', 'part', 'set', 'subset', 'partition', 'data_split', 'Usage'])
+@pytest.mark.parametrize('words', ['train valid test', 'TRAIN VAL TEST', 'training validation testing', 'Training dev eval', 'train_set val_set test_set'])
+def test_columns_of_parts(d, column, words):
+    words = words.split()
+    rows = d.flat()
+    data = read_data(d.text('own.csv', f'path,label,{column}', *(f'{p},{c},{words[max(0, i % 4 - 1)]}' for i, (p, c) in enumerate(rows))))
+    assert outcome(data) == dict(train=6, valid=3, test=3) and by_name(data) and 'label' in data.test
+    assert not {*data.train.path} & {*data.test.path} and data.tests is not None
+
+
+@pytest.mark.parametrize('yes, no', [('True', 'False'), ('1', '0'), ('yes', 'no'), ('TRUE', '')])
+@pytest.mark.parametrize('flag, part', [('is_valid', 'valid'), ('is_test', 'test'), ('is_val', 'valid'), ('IsTest', 'test'), ('test', 'test')])
+def test_flags_of_parts(d, flag, part, yes, no):
+    data = read_data(d.text('own.csv', f'path,label,{flag}', *(f'{p},{c},{yes if i % 4 == 3 else no}' for i, (p, c) in enumerate(d.flat()))))
+    assert outcome(data) == {'train': 9, part: 3} and by_name(data)
+
+
+def test_parts_that_are_no_parts(d):
+    rows = d.flat()
+    table = lambda head, value: d.text('own.csv', f'path,label,{head}', *(f'{p},{c},{value(i)}' for i, (p, c) in enumerate(rows)))
+    refused(table('split', lambda i: 'tset' if i == 2 else 'train'), "line 4 holds 'tset' in the column split; expected train, valid or test")
+    refused(table('split', lambda i: '' if i == 2 else 'train'), "line 4 holds '' in the column split")
+    refused(table('split', lambda i: i % 3), 'whole numbers belong in a column fold')
+    refused(table('is_valid', lambda i: 'maybe'), "holds 'maybe' in the column is_valid; expected True or False")
+    refused(table('split', lambda i: 'test'), 'no photograph to train on, only test')
+    data = read_data(table('fold,split', lambda i: f'{i % 3},{("train", "val")[i % 4 == 0]}'))
+    assert outcome(data) == dict(train=9, valid=3) and said(data, 'the parts count')
+
+
+def test_a_test_part_without_classes(d):
+    data = read_data(d.text('own.csv', 'path,label,split', *(f'{p},{"" if i % 4 == 3 else c},{"test" if i % 4 == 3 else "train"}' for i, (p, c) in enumerate(d.flat()))))
+    assert outcome(data) == dict(train=9, test=3) and 'label' not in data.test and data.test.id.tolist() == ['Basalt3', 'Granite3', 'Marble3']
+
+
+FOLDERS = ['train valid test', 'training_set val_set test_set', 'train_data val_data test_data', 'Train_images Valid_images Test_images', 'TRAIN VAL TEST', 'trainset valset testset', 'Training Validation Testing',
+           '1.Training 2.Validation 3.Test', 'train2017 val2017 test2017', 'train-images dev-images eval-images', 'dataset_train dataset_val dataset_test']
+
+
+@pytest.mark.parametrize('names', FOLDERS)
+def test_part_folders(d, names):
+    train, valid, test = names.split()
+    d.tree(train, 4).tree(test, 1, start=8)
+    assert outcome(read_data(d)) == dict(train=12, test=3)
+    data = read_data(d.tree(valid, 2, start=5))
+    assert outcome(data) == dict(train=12, valid=6, test=3) and data.classes == CLASSES and by_name(data) and 'label' in data.test
+
+
+@pytest.mark.parametrize('names', ['original augmented', 'raw processed', 'fold1 fold2', 'camera_a camera_b', 'learn_me exam'])
+def test_parts_or_copies_are_asked_about(d, names):
+    a, b = names.split()
+    says = refused(d.tree(a).tree(b), 'hold the same folders (basalt, granite, marble): are they parts or copies')
+    assert a in says and b in says
+    assert read_data(d, level=-1).classes == CLASSES and read_data(d, level=0).classes == tuple(sorted((a, b)))
+    assert read_data(d / a).classes == CLASSES
+
+
+def test_a_copy_beside_the_classes(d):
+    refused(d.tree().tree('augmented'), 'augmented holds folders that lie beside it too')
+    data = read_data(Folder(d.parent / 'two').tree().tree('test', 1, start=7).tree('valid', 2, start=5) / '.')
+    assert data.classes == CLASSES and outcome(data) == dict(train=12, valid=6, test=3)
+
+
+def test_copies_within_train(d):
+    refused(d.tree('train/original').tree('train/augmented').tree('test', 1), 'hold the same folders')
+
+
+def test_parts_within_classes(d):
+    d.photos(*(f'{c}/{p}/{c}{p}{i}.jpg' for c in CLASSES for p, n in dict(train=4, val=2, Test=1).items() for i in range(n)))
+    assert outcome(read_data(d)) == dict(train=12, valid=6, test=3) and read_data(d).classes == CLASSES
+
+
+def test_nested_trees_stay_as_they_are(d):
+    d.photos('Igneous/Granite/1.jpg', 'Igneous/Basalt/2.jpg', 'Sedimentary/Chalk/3.jpg', 'Sedimentary/Marl/4.jpg')
+    assert read_data(d).classes == ('Igneous', 'Sedimentary') and read_data(d, level=-1).classes == ('Basalt', 'Chalk', 'Granite', 'Marl')
+
+
+def test_two_folders_for_one_part(d):
+    refused(d.tree('train_a1').tree('train_1').tree('train_2'), 'has 2 folders for train: train_1, train_2')
+
+
+def test_the_only_folder_holds_the_classes(d):
+    refused(d.tree('archive'), 'its folders are Basalt, Granite, Marble: if they are the classes, give `data`')
+
+
+@pytest.mark.parametrize('folder, says', [('Marbel', "test/Marbel is no class that is trained on (did you mean 'Marble'?)"), ('marble', "did you mean 'Marble'?"), ('Gneiss', 'test/Gneiss is no class that is trained on; the classes are')])
+def test_an_unknown_class_among_the_tests(d, folder, says):
+    refused(d.tree('train').tree('test', 2, ('Basalt', 'Granite', folder), start=8), says)
+    refused(Folder(d.parent / 'valid').tree('train').tree('val', 2, ('Basalt', folder), start=8) / '.', f"the class '{folder}' is in the part valid")
+
+
+def test_test_photographs_beside_class_folders(d):
+    refused(d.tree('train').tree('test', 1, start=8).photos('test/1.jpg'), 'test/1.jpg, which lies in no class folder, is no class')
+
+
+def test_tests_in_folders_that_are_no_classes(d):
+    data = read_data(d.tree('train').photos('test/images/1.jpg', 'test/images/2.jpg'))
+    assert outcome(data) == dict(train=12, test=2) and 'label' not in data.test and said(data, 'so there is no test score')
+
+
+def test_an_unknown_class_in_test_csv(d):
+    d.tree('train').photos('test/1.jpg')
+    d.text('test.csv', 'ID,img_path,label', '1,test/1.jpg,granite')
+    refused(d, "has the class 'granite' for test/1.jpg (did you mean 'Granite'?)")
+
+
+# --- tables in folders
+
+def roboflow(d, part, n):
+    names = [f'{c}{i}.jpg' for c in CLASSES for i in range(n)]
+    d.photos(*(f'{part}/{f}' for f in names))
+    d.text(f'{part}/_classes.csv', 'filename, Basalt, Granite, Marble', *(f + ''.join(f', {int(f.startswith(c))}' for c in CLASSES) for f in names))
+
+
+def test_roboflow(d):
+    for part, n in dict(train=4, valid=2, test=1).items(): roboflow(d, part, n)
+    data = read_data(d)
+    assert outcome(data) == dict(train=12, valid=6, test=3) and by_name(data) and data.classes == CLASSES
+
+
+@pytest.mark.parametrize('ending', ['csv', 'jsonl', 'parquet'])
+def test_hugging_face_folders(d, ending):
+    for part, n in dict(train=4, validation=2, test=1).items():
+        rows = [(f'{c}{i}.jpg', c) for c in CLASSES for i in range(n)]
+        d.photos(*(f'{part}/{f}' for f, _ in rows))
+        write(Folder(d / part), ending, rows)
+    data = read_data(d)
+    assert outcome(data) == dict(train=12, valid=6, test=3) and by_name(data)
+
+
+def coco_of(rows, first=0): return json.dumps(dict(
+    images=[dict(id=i, file_name=Path(p).name) for i, (p, c) in enumerate(rows)], categories=[dict(id=k, name=c) for k, c in enumerate(CLASSES)],
+    annotations=[dict(id=i, image_id=i, category_id=CLASSES.index(c)) for i, (p, c) in enumerate(rows)]))
+
+
+@pytest.mark.parametrize('place', ['beside', 'annotations'])
+def test_coco_parts(d, place):
+    for part, n in (('train2017', 4), ('val2017', 2), ('test2017', 1)):
+        rows = d.flat(n, part)
+        d.text(f'{part}/_annotations.coco.json' if place == 'beside' else f'annotations/instances_{part}.json', coco_of(rows))
+    data = read_data(d)
+    assert outcome(data) == dict(train=12, valid=6, test=3) and by_name(data)
+
+
+@pytest.mark.parametrize('images', ['train', 'images', 'train_images', '.'])
+@pytest.mark.parametrize('ending', ['.jpg', '.png', ''])
+def test_kaggle(d, images, ending):
+    rows = d.flat(4, images, ending)
+    d.text('train.csv', 'id,label', *(f'{Path(p).stem},{c}' for p, c in rows))
+    d.photos('test_images/t1.jpg' if images == 'train_images' else 'test/t1.jpg')
+    d.text('sample_submission.csv', 'id,label', 't1,Basalt')
+    data = read_data(d)
+    assert by_name(data) and outcome(data) == dict(train=12, test=1) and data.test.id.tolist() == ['t1']
+
+
+def test_kaggle_ids_in_both_parts(d):
+    d.photos(*(f'{p}/{i}.jpg' for p in ('train', 'test') for i in range(6)))
+    d.text('train.csv', 'id,label', *(f'{i},{CLASSES[i % 3]}' for i in range(6)))
+    d.text('test.csv', 'id', *map(str, range(5, -1, -1)))
+    data = read_data(d)
+    assert data.train.path.tolist() == [f'train/{i}.jpg' for i in range(6)] and data.test.path.tolist() == [f'test/{i}.jpg' for i in range(5, -1, -1)]
+
+
+def test_lists_of_imagenet(d):
+    for part, n in dict(train=4, val=2).items():
+        d.text(f'{part}.txt', *(f'{Path(p).name} {CLASSES.index(c)}' for p, c in d.flat(n, part)))
+    data = read_data(d)
+    assert outcome(data) == dict(train=12, valid=6) and data.classes == ('0', '1', '2')
+    d.text('classes.txt', *CLASSES)
+    assert by_name(read_data(d))
+
+
+def test_lists_of_paths_alone(d):
+    d.tree('train').tree('test', 1, start=8)
+    data = read_data(d.text('all.txt', *(f'{p}/{c}/{c}{i}.jpg' for p, n in (('train', range(4)), ('test', (8,))) for c in CLASSES for i in n)))
+    assert data.classes == CLASSES and outcome(data) == dict(train=12, test=3)
+
+
+def test_train_and_valid_tables(d):
+    rows = d.flat()
+    d.text('train.csv', 'file,rock', *(f'{p},{c}' for i, (p, c) in enumerate(rows) if i % 4))
+    d.text('val.csv', 'file,rock', *(f'{p},{c}' for i, (p, c) in enumerate(rows) if not i % 4))
+    assert outcome(read_data(d)) == dict(train=9, valid=3) and by_name(read_data(d))
+
+
+def test_several_tables_are_asked_about(d):
+    rows = d.flat()
+    for name in ('a', 'b'): d.text(f'{name}.csv', 'file,label', *(f'{p},{c}' for p, c in rows))
+    refused(d, 'has several tables of photographs: a.csv, b.csv; give `data` the one that counts')
+
+
+def test_tables_that_contradict_the_folders(d):
+    rows = [(f'{c}/{c}{i}.jpg', c) for c in CLASSES for i in range(4)]
+    d.tree()
+    d.text('labels.csv', 'file,label', *(f'{p},{"Granite" if i == 0 else c}' for i, (p, c) in enumerate(rows)))
+    refused(d, 'labels.csv and the folders give 1 photographs different classes, first Basalt/Basalt0.jpg is Granite in the table')
+    d.text('labels.csv', 'file,label', *(f'{p},{"Tuff" if i % 2 else "Gneiss"}' for i, (p, c) in enumerate(rows)))
+    refused(d, 'has the folders Basalt, Granite, Marble and the table labels.csv with the classes Gneiss, Tuff')
+    assert read_data(d / 'labels.csv').classes == ('Gneiss', 'Tuff')
+    d.text('labels.csv', 'file,label,split', *(f'{p},{c},{"test" if i % 4 == 0 else "train"}' for i, (p, c) in enumerate(rows)))
+    assert said(read_data(d), 'labels.csv, which has part too, is not used') and outcome(read_data(d / 'labels.csv')) == dict(train=9, test=3)
+    (d / 'labels.csv').rename(d / 'train.csv')
+    assert outcome(read_data(d)) == dict(train=9, test=3)
+
+
+# --- what is left out
+
+def test_what_is_left_out_is_said(d):
+    d.tree().text('Basalt/notes.txt', 'wet').parent
+    d.photos('Granite/IMG_1', 'Granite/IMG_2.jpg_large')
+    for name in ('a.nef', 'b.NEF'): (d / 'Granite' / name).write_bytes(b'x')
+    data = read_data(d)
+    assert outcome(data) == dict(train=14) and said(data, 'left out: 1 file that is no photograph, Basalt/notes.txt') and said(data, '2 .nef cannot be read: convert them')
+    assert 'Granite/IMG_1' in data.train.path.tolist()
+    assert said(read_data(Folder(d.parent / 'more').tree('train').photos('odd/x.jpg', 'odd/y.jpg') / '.'), 'left out: 2 photographs that no class or table names, first odd/x.jpg')
+
+
+@pytest.mark.parametrize('name', ['@eaDir', '#recycle', 'lost+found', '$RECYCLE.BIN', 'System Volume Information', '.Trash-1000', '.Trashes', '__MACOSX', '@Recycle', '#snapshot', '@tmp', '.ipynb_checkpoints'])
+def test_folders_of_systems(d, name):
+    d.tree().photos(f'{name}/x.jpg', f'Basalt/{name}/Basalt0.jpg')
+    (d / 'Basalt' / 'Thumbs.db').write_bytes(b'x')
+    assert outcome(read_data(d)) == dict(train=12) and not read_data(d).notes
+
+
+def test_a_folder_that_cannot_be_entered(d, monkeypatch):
+    d.tree()
+    scan = os.scandir
+
+    def locked(path='.'):
+        if str(path).endswith('Granite'): raise PermissionError(13, 'Permission denied', str(path))
+        return scan(path)
+    monkeypatch.setattr(os, 'scandir', locked)
+    refused(d, "Granite can't be entered (Permission denied)")
+
+
+def test_links_make_no_second_photograph(d):
+    d.tree()
+    (d / 'Basalt' / 'again.jpg').symlink_to('Basalt0.jpg')
+    (d / 'Granite' / 'all').symlink_to(d)
+    (d / 'Marble' / 'copy').symlink_to(d / 'Marble')
+    data = read_data(d)
+    assert outcome(data) == dict(train=12) and said(data, 'left out: 1 links to photographs that are there already, first Basalt/again.jpg')
+    (d / 'Granite' / 'more').symlink_to(d / 'Marble')
+    refused(d, 'one photograph can be in one class and one part only')
+
+
+def test_a_store_of_links_is_a_data_set(d):
+    store = Folder(d.parent / 'store').tree()
+    for p in sorted(store.rglob('*.jpg')):
+        (d / p.parent.name).mkdir(parents=True, exist_ok=True)
+        (d / p.parent.name / p.name).symlink_to(p)
+    assert outcome(read_data(d)) == dict(train=12) and not read_data(d).notes
+    (d / 'test').symlink_to(store)
+    refused(d, 'one photograph can be in one class and one part only')
+
+
+def test_links_in_a_table(d):
+    rows = d.flat()
+    (d / 'images' / 'Basalt9.jpg').symlink_to(d / 'images' / 'Basalt0.jpg')
+    data = read_data(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Basalt9.jpg,Basalt'))
+    assert outcome(data) == dict(train=12) and said(data, '1 links')
+    refused(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Basalt9.jpg,Granite'), 'one photograph can be in one class')
+
+
+def test_names_that_are_no_utf8(d):
+    d.tree()
+    try: os.link(Folder.stone, os.fsencode(d / 'Granite') + b'/Gr\xfcn.jpg')
+    except OSError: pytest.skip('this file system has no such names')
+    refused(d, 'Granite/Gr\\xfcn.jpg below')
+
+
+def test_many_rows_are_read_quickly(d):
+    "No file is looked for twice where it is where the table says."
+    rows = d.flat(200)
+    data = read_data(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows)))
+    assert len(data.train) == 600 and by_name(data)
+
+
+def test_missing_files_are_named(d):
+    rows = d.flat()
+    refused(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Tuff1.jpg,Basalt'), 'line 14 names images/Tuff1.jpg, which is not there')
+    refused(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows[1:]), 'images/basalt0.png,Basalt'), '(there is images/Basalt0.jpg)')
+    refused(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Basalt1.jpg,Basalt'), 'twice')
+    d.photos('more/Basalt1.jpg')
+    refused(d.text('own.csv', 'file,label', 'Basalt1,Basalt', 'Granite1,Granite'), 'Basalt1 may be images/Basalt1.jpg or more/Basalt1.jpg (2 in all)')
+
+
+def test_the_fingerprint_of_class_folders_is_that_of_their_table(d):
+    rows = [(f'{c}/{c}{i}.jpg', c) for c in CLASSES for i in range(4)]
+    folders = fingerprint(read_data(d.tree()))
+    assert folders == fingerprint(read_data(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows))))
+
+
+# --- and trained
+
+def test_a_table_with_parts_is_trained_on_and_judged(sample, tmp_path):
+    "Rows of the test part are judged, not learned; the run knows them by itself."
+    from rock_nb.judge.evidence import rows_of
+    from rock_nb.train import fit
+    paths = sorted(p.relative_to(sample).as_posix() for p in (sample / 'train').rglob('*.jpg'))
+    lines = [f'{p},{p.split("/")[1]},{("train", "train", "val", "test")[i % 4]}' for i, p in enumerate(paths)]
+    table = sample.parent / 'with_parts.csv'
+    table.write_text('\n'.join(['file,rock,Split', *(f'{sample.name}/{line}' for line in lines)]))
+    run = fit(**TINY, data=table, out=tmp_path, epochs=1, workers=0, show=lambda *_: None)
+    split, metrics = pd.read_csv(run.split), json.loads(run.metrics.read_text())
+    assert {*split.Split[split.part == 'train']} == {'train'} and {*split.Split[split.part == 'valid']} == {'val'}
+    assert 'test' in metrics and len(rows_of(Run(run.path), 'test')[1]) == sum(',test' in line for line in lines)
