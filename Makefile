@@ -6,8 +6,10 @@ BIN    := $(VENV)/bin
 # what `make demo` can be given, e.g. DATA=photos RECIPES="baseline v5" ARCH=resnet50; all may be left out
 GIVEN  := RECIPES:versions DATA:data FOLDS:folds FOLD:fold TEST_FOLD:test_fold VALID:valid ARCH:arch PRETRAINED:pretrained EPOCHS:epochs \
   IMG_SIZE:img_size BATCH_SIZE:batch_size LR:lr SCALE:scale OUT:out WORKERS:workers DEVICE:device ON_ERROR:on_error LABEL:label LEVEL:level SEED:seed
+# one word for the shell, whatever is in it
+quoted  = '$(subst ','\'',$(1))'
 field   = $(word $(2),$(subst :, ,$(1)))
-OPTIONS = $(foreach g,$(GIVEN),$(if $(filter command,$(origin $(call field,$(g),1))),--$(call field,$(g),2) "$($(call field,$(g),1))"))
+OPTIONS = $(foreach g,$(GIVEN),$(if $(filter command,$(origin $(call field,$(g),1))),--$(call field,$(g),2)=$(call quoted,$($(call field,$(g),1)))))
 
 # a variable that is none of these is a slip of the pen
 KNOWN  := PYTHON VENV $(foreach g,$(GIVEN),$(call field,$(g),1))

@@ -12,7 +12,7 @@ __all__ = ['PARAMETERS', 'ONE', 'is_folds', 'same_data', 'able_together', 'check
            'about_submission', 'scoreboard', 'file_scores', 'main', 'summary_of']
 
 # %% ../nbs/05_ensemble.ipynb #938de397
-import argparse, glob, sys
+import glob
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -346,7 +346,7 @@ def scored(run: Run, data: Data) -> dict:   # `solution_f1`, where the answers a
 
 def copy_sources(run: Run, member: Run):
     "Let an ensemble's folder say, as its member's does, which photographs there were and where; not what the member said of them."
-    for f in (member.split, member.path/'oof.csv'):
+    for f in (member.split, member.path/'oof.csv', member.path/'tests.csv'):
         if f.exists(): core.write_csv(run.path/f.name, pd.read_csv(f, dtype=str, keep_default_na=False).drop(columns=['predicted', 'probability'], errors='ignore'))
     if member.environment.exists(): core.write_json(run.environment, core.environment() | dict(data=core.read_json(member.environment)['data']))
 
@@ -503,24 +503,19 @@ def file_scores(case: FileCase) -> pd.DataFrame:   # indexed by voter, the vote 
 # %% ../nbs/05_ensemble.ipynb #7fd911f2
 def main(argv=None):
     "`python -m rock_nb.ensemble a.csv b.csv`; paths count from the working directory."
-    p = argparse.ArgumentParser('python -m rock_nb.ensemble', description='Let runs vote, or CSV files '
-                                                                          'of anybody: a class for each '
-                                                                          'id, or a column of '
-                                                                          'probabilities for each '
-                                                                          'class.')
+    about = 'Let runs vote, or CSV files of anybody: a class for each id, or a column of probabilities for each class.'
+    p = core.Parser('python -m rock_nb.ensemble', description=about)
     p.add_argument('files', nargs='*', help='CSV files that vote (none: runs do)')
     helps = docments(ensemble)
     for name in PARAMETERS:
         if name not in ('files', 'part'): p.add_argument(f'--{name}', metavar='', help=helps[name])
-    given = {k: v for k, v in vars(p.parse_args(argv)).items() if v not in (None, [])}
-    for k in ('data', 'out'):
-        if k in given: given[k] = str(Path(given[k]).expanduser().absolute())
-    if 'files' in given: given['files'] = [str(Path(f).expanduser().absolute()) for f in given['files']]
-    try:
-        if 'precision' in given: given['precision'] = core.typed(given['precision'])
-        run = ensemble(**given)
-    except BadInput as e: sys.exit(f'BadInput: {e}')
-    print(summary_of(run))
+    with core.program():
+        given = {k: v for k, v in vars(p.parse_args(argv)).items() if v not in (None, [])}
+        for k in ('data', 'out'):
+            if k in given: given[k] = str(Path(given[k]).expanduser().absolute())
+        if 'files' in given: given['files'] = [str(Path(f).expanduser().absolute()) for f in given['files']]
+        if 'precision' in given: given['precision'] = core.as_type('precision', given['precision'])
+        print(summary_of(ensemble(**given)))
 
 def summary_of(run: Run) -> str:
     "What an ensemble is and is worth, in a few lines."

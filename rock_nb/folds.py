@@ -7,7 +7,7 @@ __all__ = ['PARAMETERS', 'which_folds', 'check_folds', 'out_of_fold', 'vote_on_t
            'write_folds', 'plot_folds', 'FoldPlot', 'survey_folds', 'fit_folds', 'gather', 'main']
 
 # %% ../nbs/03_folds.ipynb #b7391e75
-import argparse, os, sys
+import os
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
@@ -18,19 +18,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .core import BadInput, Run, choose, lock
+from .core import BadInput, Parser, Run, choose, lock, typed
 from .data.sample import find_data
 from .data.split import folds_of, split, split_data
 from .data.table import Data, read_data
 from .data.target import at_target, label_option
 from .judge.metric import per_class, short_names
 from .judge.predict import Predictions, load_predictions, save_predictions
+from .judge.selection import crossfit_score
 from .judge.submission import score_submission, solution_of, with_all_tests, write_submission
 from .judge.vote import hard_vote, soft_vote
 from .learn.liveplot import LivePlot, png
 from .learn.recipe import OVERRIDES
 from .train import PARAMETERS as OF_TRAIN
-from .train import Plan, add_options, fit, given_options, look_up, run_name, scores
+from .train import Plan, add_options, fit, given_options, look_up, notes_on, run_name, scores
 
 # %% ../nbs/03_folds.ipynb #32497832
 PARAMETERS = tuple(p for p in OF_TRAIN if p != 'fold')
@@ -104,8 +105,10 @@ def write_folds(run: Run, record: dict, runs: list[Run], plan: Plan):
     core.write_json(run.recipe, record)
     core.write_json(run.environment, core.environment() | dict(data=str(plan.data.root)))
     core.write_csv(run.path/'oof.csv', table)
+    if plan.data.tests is not None: core.write_csv(run.path/'tests.csv', plan.data.tests)
     for name, p in dict(oof=oof, **votes).items(): save_predictions(run.path/f'{name}.npz', p)
     metrics = scores(plan, dict(valid=oof, **votes)) | dict(folds=each.valid_f1.to_dict(), folds_mean=each.valid_f1.mean(), folds_std=each.valid_f1.std(), seconds=60*each.minutes.sum())
+    metrics['valid'] |= crossfit_score(runs, [load_predictions(r.valid) for r in runs], metrics['valid']['f1'])
     for name, p in votes.items() if 'test' not in metrics else (): metrics |= judge_vote(run, name, p, plan.data)
     core.write_json(run.metrics, metrics)
 
@@ -150,6 +153,7 @@ def survey_folds(version, folds, data, out, run, scale, test_fold, on_error, lab
     return Plan(Run(core.outputs(out)/core.folder_name(f'{name}-folds')), recipe, found, parts, skipped, None), folds, numbers
 
 # %% ../nbs/03_folds.ipynb #908832c7
+@typed
 def fit_folds(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
               folds=None,                 # a number, or a CSV file with path, fold and perhaps group (None: those of the data set, else 5)
               data=None, out=None, run=None, scale=None, test_fold=None, on_error='raise', label=None, level=None, shift=None,   # as in 03_train; `run` begins the names of the folders
@@ -179,10 +183,10 @@ def gather(plan: Plan, runs: list[Run], out=None) -> Run:
 def main(argv=None):
     "`python -m rock_nb.folds`: the parameters of this notebook as options."
     about = 'Train every fold of a recipe, gather the out-of-fold predictions, vote on the test set. What is complete is skipped.'
-    try: run = fit_folds(**given_options(add_options(argparse.ArgumentParser('python -m rock_nb.folds', description=about), PARAMETERS), argv))
-    except BadInput as e: sys.exit(f'BadInput: {e}')
-    m = core.read_json(run.metrics)
-    print(f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± {m['folds_std']:.4f} over {len(m['folds'])} folds")
+    with core.program():
+        run = fit_folds(**given_options(add_options(Parser('python -m rock_nb.folds', description=about), PARAMETERS), argv))
+        m = core.read_json(run.metrics)
+        print(f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± {m['folds_std']:.4f} over {len(m['folds'])} folds", *notes_on(run), sep='\n')
 
 # %% ../nbs/03_folds.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

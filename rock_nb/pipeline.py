@@ -8,13 +8,13 @@ __all__ = ['PARAMETERS', 'SPLIT', 'recipes_of', 'has_folds', 'shared_split', 'ch
            'pipeline', 'main']
 
 # %% ../nbs/06_pipeline.ipynb #880bc829
-import argparse, os, shutil, sys
+import os, shutil, sys
 from pathlib import Path
 
 import pandas as pd
 
 from . import core
-from .core import BadInput, Run, choose
+from .core import BadInput, Parser, Run, choose, typed
 from .data.loader import count_workers
 from .data.sample import find_data, is_sample
 from .data.split import folds_of, split_data
@@ -25,7 +25,7 @@ from .judge.submission import check_sample, f1_on_test, with_all_tests
 from .learn.job import network
 from .learn.ladder import LADDER, get_recipe
 from .learn.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
-from .learn.step import Step, command, complete, do
+from .learn.step import Step, StepFailed, command, complete, do
 from .model.build import Weights, find_weights, settle_weights
 from .train import add_options, given_options, pick_device
 
@@ -197,6 +197,7 @@ def from_here(given: dict) -> dict:
     if 'label' in given: given['label'] = from_anywhere(given['label'])
     return given
 
+@typed
 def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whole ladder)
              out=None,                 # folder for runs (None: outputs/)
              **given,                  # parameters of 03_train, for all versions alike
@@ -221,13 +222,14 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
 # %% ../nbs/06_pipeline.ipynb #bb6e7963
 def main(argv=None):
     "`python -m rock_nb.pipeline`; paths count from the working directory."
-    p = argparse.ArgumentParser('python -m rock_nb.pipeline', description='From photographs to submission, through the notebooks. What is complete is skipped.')
+    p = Parser('python -m rock_nb.pipeline', description='From photographs to submission, through the notebooks. What is complete is skipped.')
     p.add_argument('--versions', metavar='', help='recipes, with spaces between (None: all)')
-    given = given_options(add_options(p, [n for n in PARAMETERS if n != 'versions']), argv)
-    try: table = pipeline(**given)
-    except BadInput as e: sys.exit(f'{type(e).__name__}: {e}')
-    if 'random' in set(table.start): print('\nStarted from random weights, not from ImageNet: the scores show that all works, not what the recipes are worth.')
-    print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'), f"\n\nrecords and figures: {core.outputs(given.get('out'))}/<run>/*.ipynb")
+    with core.program():
+        given = given_options(add_options(p, [n for n in PARAMETERS if n != 'versions']), argv)
+        try: table = pipeline(**given)
+        except StepFailed as e: sys.exit(f'StepFailed: {e}')
+        if 'random' in set(table.start): print('\nStarted from random weights, not from ImageNet: the scores show that all works, not what the recipes are worth.')
+        print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'), f"\n\nrecords and figures: {core.outputs(given.get('out'))}/<run>/*.ipynb")
 
 # %% ../nbs/06_pipeline.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from . import core
-from .core import BadInput, Run, choose, listed
-from .jobs.folder import FolderQueue, already, check_after
+from .core import BadInput, Parser, Run, as_types, choose, listed
+from .jobs.folder import FolderQueue, already, check_after, is_gone
 from .jobs.job import KINDS, PRIORITIES, Job, Kind, job_table, new_job, read_job, worker_table
 from .jobs.worker import MODES, Worker
 
@@ -27,7 +27,7 @@ def training(given: dict) -> dict:
     from rock_nb.learn.recipe import OVERRIDES
     from rock_nb.train import PARAMETERS, count_processes, run_name
     for name in given: choose(name, PARAMETERS, 'parameter of a training')
-    given = {k: v for k, v in given.items() if v is not None}
+    given = as_types({k: v for k, v in given.items() if v is not None})
     if 'data' not in given: given['data'] = str(find_data())      # for all workers: one that lacks these photographs shall not train on others
     if given.get('nnodes') is not None or given.get('rdzv') is not None: raise BadInput('a job is done on one machine; leave out nnodes and rdzv, and give nproc for several processes')
     count_processes(given.get('nproc', 1))
@@ -45,6 +45,7 @@ def run_folder(given: dict, name: str) -> Path:
 def voting(given: dict) -> dict:
     "The parameters of an ensemble, checked."
     for name in given: choose(name, ('runs', 'weights', 'combine', 'decide', 'precision', 'name', 'out'), 'parameter of an ensemble')
+    given = as_types(given)
     runs = [core.folder_name(str(r)) for r in listed(given.get('runs') or '')]
     return {k: v for k, v in given.items() if v is not None} | dict(runs=','.join(runs), name=core.folder_name(str(given.get('name') or 'ensemble')))
 
@@ -123,7 +124,7 @@ def publish_jobs(queue, jobs: list[Job]) -> list[Job]:
     ids = [j.id for j in jobs]
     if twice := [i for i in ids if ids.count(i) > 1]: raise BadInput(f'the job {twice[0]} is there twice; give each a `run` of its own')
     for j in jobs:
-        if known := queue.find(j.id): raise already(known)
+        if (known := queue.find(j.id)) and not is_gone(known): raise already(known)
         check_after(queue, j, ids[:ids.index(j.id)])
     for j in jobs: queue.publish(j)
     return jobs
@@ -134,9 +135,9 @@ def status(queue) -> tuple[pd.DataFrame, pd.DataFrame]:   # jobs by id; workers 
     return job_table(queue.jobs()), worker_table(queue.workers())
 
 # %% ../nbs/07_queue.ipynb #809ac30d
-def common(command: str, about: str) -> argparse.ArgumentParser:
+def common(command: str, about: str) -> Parser:
     "A command's parser with what all commands have."
-    p = argparse.ArgumentParser(f'rock-queue {command}', description=about)
+    p = Parser(f'rock-queue {command}', description=about)
     p.add_argument('--ip', help='address of the Redis (None: $ROCK_QUEUE_URL, else the queue is a folder)')
     p.add_argument('--port', type=int, help='of the Redis (None: 6379)')
     p.add_argument('--user', help='for the Redis; the password is read from $ROCK_QUEUE_PASSWORD'); p.add_argument('--folder', help='for the queue that is a folder (None: outputs/.queue)')
@@ -231,8 +232,7 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ('-h', '--help'): return print(f"rock-queue {' | '.join(COMMANDS)}\nrock-queue <command> --help says more")
     if argv[0] == 'do': return do_command(argv[1:])
-    try: choose(argv[0], COMMANDS, 'command')(argv[1:])
-    except BadInput as e: sys.exit(f'BadInput: {e}')
+    with core.program(): choose(argv[0], COMMANDS, 'command')(argv[1:])
 
 # %% ../nbs/07_queue.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

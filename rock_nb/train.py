@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['OPTIONS', 'PARAMETERS', 'run_name', 'claim', 'pick_device', 'Plan', 'look_up', 'survey', 'prepare', 'folder_of',
            'asked', 'absolute', 'count_processes', 'with_job', 'train', 'judge', 'predict_parts', 'scores', 'effort',
-           'suspects', 'finish', 'read_metrics', 'fit', 'add_options', 'given_options', 'main']
+           'suspects', 'finish', 'read_metrics', 'notes_on', 'fit', 'add_options', 'given_options', 'main']
 
 # %% ../nbs/03_train.ipynb #266752c5
-import argparse, os, sys
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,15 +19,16 @@ import pandas as pd
 import torch
 from fastcore.docments import docments
 
-from .core import BadInput, Run, typed
+from .core import BadInput, Parser, Run, typed
 from .data.loader import Order, make_loader
 from .data.sample import find_data, is_sample
 from .data.split import split_data
 from .data.table import Data, fingerprint
 from .data.target import at_target, codebook, from_anywhere, label_option, shift_labels
 from .judge.attribute import attribute_f1
-from .judge.metric import summary
+from .judge.metric import missing_note, summary
 from .judge.predict import TTA, Predictions, load_predictions, predict, save_predictions
+from .judge.selection import crossfit_score, selection_note
 from .judge.submission import check_sample, with_all_tests, write_submission
 from .learn.distributed import agree, first, gather_table, group, rank, world
 from .learn.engine import learn
@@ -67,7 +68,8 @@ def claim(run: Run, record: dict) -> dict:   # the record, with the number of pr
 
 # %% ../nbs/03_train.ipynb #637bec64
 def pick_device(device: str | None = None) -> torch.device:
-    "The device by name, or the GPU if there is one."
+    "The device by name or number of a GPU, or the GPU if there is one."
+    if str(device).isdecimal(): device = f'cuda:{device}'
     try: return torch.empty(0, device=device or ('cuda' if torch.cuda.is_available() else 'cpu')).device
     except (RuntimeError, AssertionError) as e: raise BadInput(f'the device {device!r} cannot be used: {str(e).splitlines()[0]}') from None
 
@@ -109,28 +111,29 @@ def survey(version, data, out, run, scale, folds, fold, test_fold, on_error, lab
     return Plan(folder, recipe, found, parts, skipped, weights, codes, claim(folder, record)['processes'])
 
 # %% ../nbs/03_train.ipynb #4572fe2e
+@typed
 def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any of `rock_nb.learn.ladder`
-            data=None,          # folder of photographs, or a CSV file (None: data/, else generated photographs)
-            out=None,           # folder for runs (None: outputs/)
-            run=None,           # name of the run folder (None: made from the recipe and what was changed)
-            scale=None,         # full, demo or smoke (None: demo for generated photographs, else full)
-            folds=None,         # a number of folds, or a CSV file with path, fold and perhaps group (None: hold-out)
-            fold=None,          # the fold for validation (None: 0)
-            test_fold=None,     # the fold set aside as labelled test set
-            on_error='raise',   # or skip: leave out photographs that cannot be read
-            label=None,         # a function, or module:function, from a path to its label, or to a mapping with label, group and attributes; or the table's column that is the class; or the table's column that is the class
-            level=None,         # which folder is the class: 0 below the root, -1 holding the file (None: 0, if nothing speaks against it)
-            shift=None,         # a function, or module:function, that gives training photographs other labels
-            workers=None,       # loader processes (None: one a core)
-            device=None,        # cpu, cuda … (None: the GPU if there is one)
-            nproc=None,         # processes on this machine that train together (None: this one)
-            nnodes=None,        # machines that train together, or least:most (None: this one)
-            rdzv=None,          # where they meet: host:port of one of them
-            every=300.,         # seconds between checkpoints within an epoch; 0: after each step
-            track=None,         # tensorboard, mlflow, wandb (None: none)
-            pack='auto',        # keep decoded photographs: raw, reduced, jpeg, none, or auto: raw where it pays
-            deterministic=False,   # the same bits on a GPU each time, slower; on a CPU they are the same anyway
-            **given) -> Plan:   # fields of the recipe
+            data: str | None = None,     # folder of photographs, or a CSV file (None: data/, else generated photographs)
+            out: str | None = None,      # folder for runs (None: outputs/)
+            run: str | None = None,      # name of the run folder (None: made from the recipe and what was changed)
+            scale: str | None = None,    # full, demo or smoke (None: demo for generated photographs, else full)
+            folds: int | str | None = None,  # a number of folds, or a CSV file with path, fold and perhaps group (None: hold-out)
+            fold: int | None = None,     # the fold for validation (None: 0)
+            test_fold: int | None = None,   # the fold set aside as labelled test set
+            on_error: str = 'raise',     # or skip: leave out photographs that cannot be read
+            label: str | None = None,    # a function, or module:function, from a path to its label, or to a mapping with label, group and attributes; or the table's column that is the class
+            level: int | None = None,    # which folder is the class: 0 below the root, -1 holding the file (None: 0, if nothing speaks against it)
+            shift: str | None = None,    # a function, or module:function, that gives training photographs other labels
+            workers: int | None = None,  # loader processes (None: one a core)
+            device: str | None = None,   # cpu, cuda, the number of a GPU … (None: the GPU if there is one)
+            nproc: int | None = None,    # processes on this machine that train together (None: this one)
+            nnodes: int | str | None = None,   # machines that train together, or least:most (None: this one)
+            rdzv: str | None = None,     # where they meet: host:port of one of them
+            every: float = 300.,         # seconds between checkpoints within an epoch; 0: after each step
+            track: str | None = None,    # tensorboard, mlflow, wandb (None: none)
+            pack: str = 'auto',          # keep decoded photographs: raw, reduced, jpeg, none, or auto: raw where it pays
+            deterministic: bool = False, # the same bits on a GPU each time, slower; on a CPU they are the same anyway
+            **given) -> Plan:            # fields of the recipe
     "Check everything that was given, then build what will train."
     if many := bool(starts := asked(nproc=nproc, nnodes=nnodes, rdzv=rdzv)) and world() == 1: given |= {n: p for n, p in absolute(dict(data=data) | given).items() if n in given}
     options = dict(version=version, data=data, out=out, run=run, scale=scale, folds=folds, fold=fold, test_fold=test_fold, on_error=on_error, label=label, level=level,
@@ -237,6 +240,7 @@ def finish(plan: Plan) -> dict:
     if 'test' in done and 'test' not in metrics:
         write_submission(plan.run.submission, done['test'].ids, np.array(plan.data.classes)[done['test'].preds], with_all_tests(plan.data))
     if plan.job.memory and len(doubtful := suspects(plan)): core.write_csv(plan.run.suspects, doubtful)
+    if 'valid' in metrics: metrics['valid'] |= crossfit_score([plan.run], [done['valid']], metrics['valid']['f1'])
     metrics |= effort(plan)
     plan.tracker.finish(metrics)
     core.write_json(plan.run.environment, core.read_json(plan.run.environment) | dict(packs=plan.job.loaders.notes))
@@ -247,6 +251,15 @@ def read_metrics(run: Run) -> dict:
     "The metrics of a complete run; a `BadInput` where another machine has them."
     if not run.done: raise BadInput(f'{run.metrics} is not there: the first of the machines has written its own; let `out` be a folder that all of them share')
     return core.read_json(run.metrics)
+
+# %% ../nbs/03_train.ipynb #9aee45f2
+def notes_on(run: Run) -> list[str]:
+    "What has to be said beside the scores of a complete run: classes without photographs, and what its epoch was chosen by."
+    said = []
+    for part in ('valid', 'oof', 'test'):
+        p = load_predictions(run.path/f'{part}.npz') if (run.path/f'{part}.npz').exists() else None
+        if p is not None and p.labels is not None: said += [missing_note(p.labels, p.preds, p.classes, f'{part} part'), selection_note(run, part)]
+    return [s for s in said if s]
 
 # %% ../nbs/03_train.ipynb #cc9943e0
 def fit(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
@@ -261,16 +274,16 @@ def fit(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
     return plan.run
 
 # %% ../nbs/03_train.ipynb #2570cb08
-def add_options(parser: argparse.ArgumentParser, names) -> argparse.ArgumentParser:
+def add_options(parser: Parser, names) -> Parser:
     "Add parameters of this notebook as command-line options, with their comments as help."
     helps = docments(Recipe) | docments(prepare) | dict(epochs='in all, shared among the phases', lr='first learning rate; later phases keep their ratio to it')
-    for name in names: parser.add_argument(f'--{name}', type=typed, metavar='', help=(helps.get(name) or '').replace('%', '%%'))
+    for name in names: parser.add_argument(f'--{name}', metavar='', help=(helps.get(name) or '').replace('%', '%%'))
     return parser
 
 # %% ../nbs/03_train.ipynb #26a01936
-def given_options(parser: argparse.ArgumentParser, argv=None) -> dict:
-    "The options that were given; paths among them count from the working directory."
-    given = {k: v for k, v in vars(parser.parse_args(argv)).items() if v is not None}
+def given_options(parser: Parser, argv=None) -> dict:
+    "The options that were given, as their types; paths among them count from the working directory."
+    given = core.from_words(vars(parser.parse_args(argv)))
     for p in ('data', 'out', 'folds', 'pretrained'):
         if isinstance(given.get(p), str): given[p] = str(Path(given[p]).expanduser().absolute())
     return given | {p: from_anywhere(given[p]) for p in ('label', 'shift') if p in given}
@@ -279,9 +292,9 @@ def given_options(parser: argparse.ArgumentParser, argv=None) -> dict:
 def main(argv=None):
     "`python -m rock_nb.train`: the parameters of 03_train as options."
     about = 'Train one recipe into one run folder. Parameters left out are as in the recipe.'
-    try: run = fit(**given_options(add_options(argparse.ArgumentParser('python -m rock_nb.train', description=about), PARAMETERS), argv))
-    except BadInput as e: sys.exit(f'BadInput: {e}')
-    if os.environ.get('RANK', '0') == '0': print(f"{run.path}: {read_metrics(run)['valid']}")
+    with core.program():
+        run = fit(**given_options(add_options(Parser('python -m rock_nb.train', description=about), PARAMETERS), argv))
+        if os.environ.get('RANK', '0') == '0': print(f"{run.path}: {read_metrics(run)['valid']}", *notes_on(run), sep='\n')
 
 # %% ../nbs/03_train.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

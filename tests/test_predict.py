@@ -109,7 +109,7 @@ def test_a_decided_ensemble_answers_as_it_submitted(sample, tmp_path):
 def test_shell(out, mixed):
     r = shell(sys.executable, '-m', 'rock_nb.predict', 'photo, one.jpg', 'folder', '--run', 'flips', '--out', out, '--csv', 'said/out.csv', '--npz', 'out.npz', cwd=mixed)
     assert r.returncode == 1 and 'Traceback' not in r.stderr
-    assert [line for line in r.stderr.splitlines() if 'broken' in line][0].startswith(f'the photograph {mixed}/folder/broken.jpg cannot be read (') and r.stderr.count('broken.jpg cannot') == 1
+    assert [line for line in r.stderr.splitlines() if 'broken' in line][0].startswith('the photograph folder/broken.jpg cannot be read (') and r.stderr.count('broken.jpg cannot') == 1
     names = ['photo, one.jpg', *(f'folder/deeper/{i}.jpg' for i in range(3))]
     table = pd.read_csv(mixed / 'said' / 'out.csv')
     p = predict_images('flips', [mixed / n for n in names], out=out, workers=0)
@@ -161,7 +161,8 @@ def test_one_sentence(name, out, mixed, monkeypatch):
 
 def test_all_unreadable(out, mixed, monkeypatch, capsys):
     monkeypatch.chdir(mixed)
-    with pytest.raises(SystemExit) as e: main(['folder/broken.jpg', 'folder/notes.txt', '--run', 'flips', '--out', str(out), '--workers', '0'])
+    Path('folder/notes').write_text('no picture')
+    with pytest.raises(SystemExit) as e: main(['folder/broken.jpg', 'folder/notes', '--run', 'flips', '--out', str(out), '--workers', '0'])
     said = capsys.readouterr()
     assert e.value.code == 1 and not said.out.strip() and said.err.count('cannot be read (') == 2
 

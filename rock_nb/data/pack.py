@@ -7,7 +7,7 @@ __all__ = ['LINE', 'FORMAT', 'FORMS', 'YOUNG', 'LEAST', 'steady', 'divide', 'key
            'read_small', 'Pack', 'weigh', 'packed', 'packs', 'remove', 'main']
 
 # %% ../../nbs/data/pack.ipynb #bba067d9
-import argparse, copy, fcntl, mmap, os, shutil, sys, time, zlib
+import copy, fcntl, mmap, os, shutil, sys, time, zlib
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -25,7 +25,7 @@ import torchvision
 from fastcore.basics import patch
 from PIL import Image, ImageOps
 
-from ..core import BadInput, choose, outputs, rng, short_hash, write_json
+from ..core import BadInput, Parser, choose, outputs, program, rng, short_hash, write_json
 from .loader import Photos, read_image, to_rgb
 
 # %% ../../nbs/data/pack.ipynb #b0eba329
@@ -287,12 +287,13 @@ def remove(*names: str,   # as `packs` has them; none: all
 # %% ../../nbs/data/pack.ipynb #221587e0
 def main(argv=None):
     "`python -m rock_nb.data.pack list` or `… remove [name …]`."
-    p = argparse.ArgumentParser('python -m rock_nb.data.pack', description='Packs of decoded photographs: what there is, and away with it.')
+    p = Parser('python -m rock_nb.data.pack', description='Packs of decoded photographs: what there is, and away with it.')
     p.add_argument('do', choices=['list', 'remove']); p.add_argument('names', nargs='*', help='of packs, as list has them (none: all)')
     p.add_argument('--out', help='the folder of runs (None: outputs/)')
     given = p.parse_args(argv)
-    try: remove(*given.names, out=given.out) if given.do == 'remove' else print(packs(given.out).to_string(float_format='{:.3f}'.format))
-    except BadInput as e: sys.exit(f'BadInput: {e}')
+    with program():
+        if given.do == 'remove': remove(*given.names, out=given.out)
+        else: print(packs(given.out).to_string(float_format='{:.3f}'.format))
 
 # %% ../../nbs/data/pack.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -6,7 +6,7 @@
 __all__ = ['KINDS', 'kind', 'small_photo', 'encoded', 'place', 'small_files', 'watch', 'timed', 'measure', 'scale', 'main']
 
 # %% ../../nbs/data/scale.ipynb #66b6699e
-import argparse, contextlib, json, os, subprocess, sys, time
+import contextlib, json, os, subprocess, sys, time
 from pathlib import Path
 
 import cv2
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from ..core import BadInput, listed, progress, rng, whole
+from ..core import Parser, listed, program, progress, rng, whole
 from .audit import audit, group_duplicates
 from .sample import CLASSES
 from .table import read_data
@@ -100,15 +100,14 @@ def scale(sizes=(10_000, 50_000, 475_026), folder: str | Path = 'outputs/scale')
 # %% ../../nbs/data/scale.ipynb #3772eae5
 def main(argv=None):
     "`python -m rock_nb.data.scale`: the costs of table and audit at some sizes, as a table."
-    p = argparse.ArgumentParser('python -m rock_nb.data.scale', description=main.__doc__)
+    p = Parser('python -m rock_nb.data.scale', description=main.__doc__)
     p.add_argument('--sizes', default='10000,50000,475026', help='numbers of files, with commas')
     p.add_argument('--folder', default='outputs/scale', help='where files are made and stay')
     p.add_argument('--timed', help='time this data folder alone, in this process'); p.add_argument('--out', help='where its audit is remembered')
     a = p.parse_args(argv)
     if a.timed: return print(json.dumps(timed(a.timed, a.out)))
-    try: sizes = [whole(s, 'a number of files', 20) for s in listed(a.sizes, 'sizes')]
-    except BadInput as e: sys.exit(f'BadInput: {e}')
-    table = scale(sizes, a.folder)
-    print(table.round(2).T.to_string())
+    with program():
+        sizes = [whole(s, 'a number of files', 20) for s in listed(a.sizes, 'sizes')]
+        print(scale(sizes, a.folder).round(2).T.to_string())
 
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -26,7 +26,7 @@ from rq.worker import BaseWorker
 from .. import core
 from ..core import BadInput
 from .job import LIMIT, PRIORITIES, Away, Job, Lost, Stopped, make_job, read_facts, worker_facts, worker_name
-from .folder import ON_REQUEST, already, check_after, check_unused, not_again, taken
+from .folder import ON_REQUEST, already, anew, check_after, check_unused, is_gone, not_again, taken
 
 # %% ../../nbs/jobs/server.ipynb #5cba126a
 def connect(ip: str | None = None, port: int | None = None, user: str | None = None, seconds: float = 5.) -> redis.Redis:   # seconds: to wait for an answer
@@ -151,7 +151,8 @@ def publish(self: RedisQueue, job: Job):
     "Put a job into the queue; one that is there already is a `BadInput`."
     check_after(self, job)
     with self.locked(job.id):
-        if known := self.find(job.id): raise already(known)
+        if (known := self.find(job.id)) and not is_gone(known): raise already(known)
+        if known: self.fetch(job.id).delete()      # it is done, and what it made is gone
         self.redis.sadd('rock:jobs', job.id); self.redis.sadd('rock:open', job.id); self.redis.delete(f'rock:stop:{job.id}')
         self.queues[PRIORITIES.index(job.priority)].enqueue_call(PERFORM, [job.kind, job.given], job_id=job.id, depends_on=job.after or None, timeout=-1, result_ttl=-1, failure_ttl=-1,
             retry=rq.Retry(job.retries) if job.retries else None, meta={k: getattr(job, k) for k in KEPT}, description=job.id)
@@ -358,7 +359,8 @@ def delete(self: RedisQueue, id: str) -> str:   # what became of it
 @patch
 @asks
 def requeue(self: RedisQueue, id: str):
-    "Let a job that failed or was stopped be done after all."
+    "Let a job that failed or was stopped be done after all, and one again whose folder is gone."
+    if (job := self.find(id)) and is_gone(job): return self.publish(anew(job))
     with self.locked(id):
         job = self.find(id)
         if not job or job.state not in ('failed', 'stopped') or job.kind == '?': raise not_again(id, job)

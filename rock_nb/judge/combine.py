@@ -104,8 +104,9 @@ def fit_weights(probs,                 # (models, n, classes), of photographs th
 BLOCK = 2**14   # rows at once, so that they stay in the cache
 
 def f1_of(cm: np.ndarray) -> float:         # (classes, classes) counts, true down
-    "Macro F1 of a confusion matrix; a class that is neither there nor predicted counts 0, as in `macro_f1`."
-    return float((2*cm.diagonal()/np.maximum(cm.sum(0) + cm.sum(1), 1)).mean())
+    "Macro F1 of a confusion matrix over the classes among labels or answers, as `macro_f1`."
+    n = cm.sum(0) + cm.sum(1)
+    return float((2*cm.diagonal()[n > 0]/n[n > 0]).mean())
 
 def accuracy_of(cm: np.ndarray) -> float:
     "Accuracy of a confusion matrix."

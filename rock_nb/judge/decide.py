@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CALIBRATIONS', 'CRITERIA', 'logits_of', 'probs_of', 'labels_of', 'loss_and_slope', 'fit_temperature', 'Saved',
-           'Scaling', 'fit_vector', 'prior_of', 'correct_prior', 'weighed', 'f1_parts', 'fit_tau', 'Rule', 'fit_rule',
-           'confidence', 'coverage', 'fit_abstention', 'plot_coverage', 'nested', 'check_folds', 'Decision',
+           'Scaling', 'fit_vector', 'prior_of', 'correct_prior', 'weighed', 'f1_parts', 'mean_f1', 'fit_tau', 'Rule',
+           'fit_rule', 'confidence', 'coverage', 'fit_abstention', 'plot_coverage', 'nested', 'check_folds', 'Decision',
            'fit_decision']
 
 # %% ../../nbs/judge/decide.ipynb #c0eae69c
@@ -143,8 +143,13 @@ def f1_parts(labels, preds, n_classes: int) -> np.ndarray:   # (3, classes): F1,
     hits, true, said = (np.bincount(x, minlength=n_classes) for x in (labels[labels == preds], labels, preds))
     return np.stack([2*hits/np.maximum(true + said, 1), true/len(labels), said/len(labels)])
 
+def mean_f1(parts: np.ndarray) -> float:   # (3, classes) of `f1_parts`
+    "Macro F1 over the classes among labels or answers, as `metric.macro_f1`."
+    f1, share, called = parts
+    return float(f1[share + called > 0].mean())
+
 CRITERIA = dict(log_loss=lambda p, y: -np.log(np.maximum(p[np.arange(len(y)), y], 1e-12)).mean(),
-                f1=lambda p, y: -f1_parts(y, p.argmax(1), p.shape[1])[0].mean())
+                f1=lambda p, y: -mean_f1(f1_parts(y, p.argmax(1), p.shape[1])))
 
 def fit_tau(probs,                  # (n, classes), of photographs that were not trained on
             labels,                 # (n,) class numbers
@@ -179,12 +184,12 @@ def fit_rule(probs,             # (n, classes) calibrated, of photographs that w
     y, k = labels_of(labels, p, every=True), p.shape[1]
     rule = Rule.argmax(k)
     parts, best = f1_parts(y, p.argmax(1), k), rule
-    highest = parts[0].mean()
+    highest = mean_f1(parts)
     for _ in range(rounds):
         last, rule = rule, Rule(*(tuple(map(float, row)) for row in parts))
         if rule == last: break
         parts = f1_parts(y, rule(p), k)
-        if parts[0].mean() > highest: highest, best = parts[0].mean(), rule
+        if mean_f1(parts) > highest: highest, best = mean_f1(parts), rule
     return best
 
 # %% ../../nbs/judge/decide.ipynb #d0a70818

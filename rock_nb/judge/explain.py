@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HOW', 'last_maps', 'as_maps', 'heat_maps', 'overlay', 'heat_sheet', 'features', 'embed', 'silhouettes', 'plot_map',
-           'reliability', 'plot_reliability', 'label_issues', 'f1_present', 'f1_by', 'plot_f1_by', 'per_value']
+           'reliability', 'plot_reliability', 'label_issues', 'f1_by', 'plot_f1_by', 'per_value']
 
 # %% ../../nbs/judge/explain.ipynb #e1ea74c9
 import inspect, math, warnings
@@ -26,9 +26,9 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_samples
 from torch import nn
 
-from ..core import BadInput, choose, rng, seed_of
+from ..core import BadInput, choose, seed_of
 from ..data.sheet import sheet
-from .compare import Interval, check_level, kinds, middle, resampled, scores_of
+from .compare import interval
 from .metric import bin_edges, calibration_error, per_class
 from .predict import Predictions
 from ..model.inference import autocast
@@ -179,17 +179,6 @@ def label_issues(p: Predictions,                    # with labels, of photograph
     table = pd.DataFrame(dict(id=p.ids, given=names[labels], suggested=names[probs.argmax(1)], quality=quality))
     return table.iloc[worst].reset_index(drop=True)
 
-# %% ../../nbs/judge/explain.ipynb #85462144
-def f1_present(labels, preds, n_classes: int, level: float = .95, n: int = 2000, seed: int = 41, groups=None) -> Interval:
-    "Macro F1 over the classes that are there, with its bootstrap interval (Efron 1979; stratified, and by groups, as in `judge.compare`)."
-    check_level(level, n)
-    present, of = np.unique(labels), kinds(labels, [preds], n_classes, groups)
-    if np.bincount(of.stratum, of.count)[np.unique(of.stratum)].min() < 5: of = of._replace(stratum=np.zeros_like(of.stratum))      # a class of one photograph would never vary: all are drawn together
-    def score(cm):
-        tp = np.diagonal(cm, axis1=-2, axis2=-1)
-        return (2*tp/np.maximum(cm.sum(-1) + cm.sum(-2), 1))[..., present].mean(-1)
-    return Interval(float(scores_of(of, of.count[None], score)[0, 0]), *middle(resampled(of, score, n, rng(seed))[:, 0], level))
-
 # %% ../../nbs/judge/explain.ipynb #47f72088
 def f1_by(values: pd.Series,   # (n,) a fact of each photograph; not known: NaN
           labels, preds,       # (n,) class numbers
@@ -205,7 +194,7 @@ def f1_by(values: pd.Series,   # (n,) a fact of each photograph; not known: NaN
     place = pd.qcut(v, parts, labels=False, duplicates='drop') if np.nanmin(v) < np.nanmax(v) else np.where(np.isfinite(v), 0., np.nan)
     def line(k):
         at = place == k
-        f = f1_present(labels[at], preds[at], n_classes, n=n, groups=None if groups is None else np.asarray(groups)[at])
+        f = interval(labels[at], preds[at], n_classes, n=n, groups=None if groups is None else np.asarray(groups)[at])
         return {'from': v[at].min(), 'to': v[at].max(), 'photographs': at.sum(), 'classes': len(np.unique(labels[at])), 'f1': f.value, 'low': f.low, 'high': f.high}
     return pd.DataFrame([line(k) for k in np.unique(place[np.isfinite(place)])])
 

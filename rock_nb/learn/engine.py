@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Tally', 'totals', 'timed', 'unread', 'Point', 'save', 'check_state', 'resume', 'Diverged', 'check_loss', 'diverged',
-           'remember', 'Roomy', 'mass_of', 'train_epoch', 'validate', 'run_epoch', 'over', 'turn', 'take_best', 'learn',
-           'left', 'note_timing']
+           'remember', 'Roomy', 'mass_of', 'train_epoch', 'validate', 'run_epoch', 'over', 'turn', 'take_best',
+           'keep_answers', 'learn', 'left', 'note_timing']
 
 # %% ../../nbs/learn/engine.ipynb #ec11378e
 import time
@@ -19,6 +19,7 @@ import torch
 from ..core import BadInput, Run, lock, progress, write_csv
 from ..judge.metric import macro_f1, per_class
 from ..judge.predict import predict
+from ..judge.selection import add_epoch
 from .checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights, sweep
 from .distributed import agree, first, gather, gather_rows, gather_table, same_buffers, told, world
 from .recipe import Recipe
@@ -198,7 +199,8 @@ def validate(job: Job, stage: Stage, bar) -> tuple[float, float, pd.DataFrame]: 
         logits, y, i = gather_table(*predict(fast, photos, job.normalise, device=job.device, amp=job.amp, bar=bar, enter=kept))
     if len(np.unique(i)) != len(i): raise RuntimeError('a validation photograph was counted twice')
     loss = job.loss.mean(torch.from_numpy(logits[:, 0]).to(job.device), torch.from_numpy(y).to(job.device)).item()
-    table = per_class(y, logits[:, 0].argmax(1), job.classes)
+    stage.said = y, logits[:, 0].argmax(1)
+    table = per_class(*stage.said, job.classes)
     return loss, float(table.f1.mean()), table
 
 # %% ../../nbs/learn/engine.ipynb #5e74db0a
@@ -248,6 +250,14 @@ def take_best(job: Job):
     if first(): load_weights(job.run.best, job.model)
     if world() > 1: job.model.load_state_dict(agree(job.model.state_dict))
 
+# %% ../../nbs/learn/engine.ipynb #cfe2deb4
+def keep_answers(job: Job, point: Point):
+    "Keep what the network says of each validation photograph after an epoch that could be the best one, for `judge.selection`."
+    phases = job.recipe.phases
+    competing = [i for i, p in enumerate(phases) if job.recipe.size(p) == job.recipe.size(phases[-1])]
+    before = sum(h['phase'] in competing for h in point.history)
+    if point.stage.index in competing: add_epoch(job.run, *point.stage.said, before)
+
 # %% ../../nbs/learn/engine.ipynb #855c41a1
 def learn(job: Job,
           show=None,             # called after each epoch with the history and the table of classes, in the first process
@@ -261,6 +271,7 @@ def learn(job: Job,
             if bar.total is None: bar.total = left(job, point)
             row, table, timing = run_epoch(job, point, bar)
             if first() and row['valid_f1'] > max((h['valid_f1'] for h in point.history), default=-1): save_weights(job.run.best, point.stage.judged)
+            if first(): keep_answers(job, point)
             point.history.append(row)
             turn(job, point)
             if first(): note_timing(job.run, timing)      # first: a line too many is written over, one too few is missed

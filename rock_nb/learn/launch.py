@@ -181,13 +181,16 @@ def surroundings(nproc: int, address: str, host: str, error_file: Path, env: dic
 
 # %% ../../nbs/learn/launch.ipynb #59e5fde9
 def as_text(name: str, value) -> str:
-    "A value as a word of the command line that `rock_nb.train` reads back as the same value."
+    "A value as a word of the command line that `rock_nb.train` reads back as the same value, by its type."
+    if callable(value):
+        raise BadInput(f"{name} is a function, which other processes can't be given; write it in a module and give 'module:function'")
     value = os.fspath(value) if isinstance(value, os.PathLike) else value.item() if hasattr(value, 'item') else value
-    text = value if isinstance(value, str) else repr(value)
+    if value == 'None':
+        raise BadInput(f"{name} 'None' can't be given to other processes, for which it means nothing given; give another")
+    if isinstance(value, str): return value
+    text = repr(value)
     try: back = ast.literal_eval(text)
-    except (ValueError, SyntaxError): back = text
-    if isinstance(value, str): return text if back == value else repr(value)
-    if callable(value): raise BadInput(f"{name} is a function, which other processes can't be given; write it in a module and give 'module:function'")
+    except (ValueError, SyntaxError): back = None
     if type(back) is not type(value) or back != value: raise BadInput(f"{name} is a {type(value).__name__}, which can't be written on a command line; give a number, text, a list or a dict of such")
     return text
 

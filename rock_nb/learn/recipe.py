@@ -11,9 +11,7 @@ __all__ = ['UNTIL', 'START', 'CHOICES', 'RANGES', 'TYPES', 'FIELDS', 'OVERRIDES'
 from dataclasses import asdict, dataclass, fields, replace
 from typing import get_type_hints
 
-import numpy as np
-
-from ..core import BadInput, choose, in_test
+from ..core import BadInput, as_types, choose, declare, in_test
 from ..data.augments import check_augment, training
 from ..data.mix import MIXES
 from ..data.transform import SQUARES, hw
@@ -181,7 +179,7 @@ OVERRIDES = (*FIELDS, 'epochs', 'lr')
 def override(r: Recipe, **given) -> Recipe:
     "The recipe with some fields changed, checked; an unknown one is a `BadInput` that lists the right ones."
     for name in given: choose(name, OVERRIDES, 'recipe field')
-    given = {k: int(v) if (k == 'epochs' or TYPES.get(k) is int) and isinstance(v, (float, np.number)) and v % 1 == 0 else v for k, v in given.items()}      # 8.0, as JSON may have it
+    given = as_types(given)      # 8.0, as JSON may have it, and '8'
     if 'epochs' in given: r = with_epochs(r, given.pop('epochs'))
     if 'lr' in given: r = with_lr(r, given.pop('lr'))
     if 'img_size' in given:   # wins over the sizes of the phases
@@ -189,6 +187,11 @@ def override(r: Recipe, **given) -> Recipe:
         r = replace(r, phases=tuple(replace(p, img_size=None) for p in r.phases))
     if 'augment' in given: given['augment'] = check_augment(given['augment'])    # a file's contents, not its name: the file may change
     return check_recipe(replace(r, **given))
+
+# %% ../../nbs/learn/recipe.ipynb #fd1e877f
+for f in FIELDS: declare(TYPES[f], f)
+declare(int, 'epochs')
+declare(float, 'lr')
 
 # %% ../../nbs/learn/recipe.ipynb #3a6758ba
 SCALES = dict(full=None, demo=dict(img_size=64, batch_size=16, epochs=4), smoke=dict(img_size=32, batch_size=8, epochs=1))

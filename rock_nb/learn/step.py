@@ -6,7 +6,7 @@
 __all__ = ['Step', 'complete', 'StepFailed', 'execute', 'command', 'Watch', 'do']
 
 # %% ../../nbs/learn/step.ipynb #dd9bcaeb
-import json, os, threading, time
+import json, os, shlex, threading, time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def complete(step: Step) -> bool:
     "Whether a step's record is there, whole, of the same parameters, and newer than what it reads."
     try: about = json.loads(step.record.read_text(encoding='utf-8'))['metadata']['papermill']
     except (OSError, ValueError, KeyError): return False
-    ended = about.get('end_time') and not about.get('exception') and about.get('parameters') == step.given and all(m.exists() for m in step.makes)
+    ended = about.get('end_time') and not about.get('exception') and about.get('parameters') == json.loads(json.dumps(step.given)) and all(m.exists() for m in step.makes)
     return bool(ended and all(n.exists() and n.stat().st_mtime_ns < step.record.stat().st_mtime_ns for n in step.needs))
 
 # %% ../../nbs/learn/step.ipynb #1c49122d
@@ -50,7 +50,8 @@ def execute(step: Step,
     source, hidden = core.root()/'nbs'/f'{step.notebook}.ipynb', step.record.with_name(f'.{step.record.name}')
     if not source.exists(): raise BadInput(f'there is no notebook {source}; run this in a checkout of the project, or set ROCK_NB_ROOT to one')
     hidden.parent.mkdir(parents=True, exist_ok=True)
-    try: papermill.execute_notebook(str(source), str(hidden), step.given, kernel_name='python3', cwd=str(core.root()), progress_bar=False,
+    brace = lambda path: str(path).replace('{', '{{').replace('}', '}}')      # papermill formats paths
+    try: papermill.execute_notebook(brace(source), brace(hidden), step.given, kernel_name='python3', cwd=str(core.root()), progress_bar=False,
                                     extra_arguments=['--IPKernelApp.log_level=CRITICAL'])
     except PapermillExecutionError as e:
         os.replace(hidden, step.record)
@@ -60,7 +61,7 @@ def execute(step: Step,
 
 def command(module: str, given: dict) -> str:
     "The shell command that runs a module with these parameters."
-    return ' '.join([f'python -m {module}', *(f'--{k} "{v}"' for k, v in given.items())])
+    return ' '.join([f'python -m {module}', *(f'--{k} {shlex.quote(str(v))}' for k, v in given.items())])
 
 # %% ../../nbs/learn/step.ipynb #f476b3e2
 class Watch(threading.Thread):
