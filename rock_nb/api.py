@@ -83,7 +83,7 @@ def history(self: Run) -> pd.DataFrame:
 @patch
 def plot(self: Run) -> Figure:
     "Loss and macro F1 over the epochs."
-    return plot_history(self.history(), title=self.name)
+    return plot_history(self.history(), title=self.name, recipe=self.config.get('recipe'))
 
 # %% ../nbs/api.ipynb #3c2ef528
 @patch

@@ -9,6 +9,7 @@ __all__ = ['FIELDS', 'PARAMETERS', 'DULL', 'FIXED', 'KNOBS', 'called', 'choose_r
 
 # %% ../nbs/02_augment.ipynb #e9c7544f
 import copy, textwrap, warnings
+from dataclasses import replace
 
 import albumentations as A
 import numpy as np
@@ -21,7 +22,8 @@ from . import core
 from .core import BadInput
 from .data.augments import AUGMENTS, square_of, training
 from .data.background import remove_background
-from .data.loader import Address, Photos, make_loader, read_image
+from .data.audit import data_white
+from .data.loader import Address, Photos, make_loader
 from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
 from .data.split import split_data
@@ -31,10 +33,10 @@ from .data.transform import DETERMINISTIC, SQUARES, check_evaluation, evaluation
 from .judge.predict import TTA, VIEWS
 from .learn.job import photos_for
 from .learn.ladder import RECIPES, get_recipe
-from .learn.recipe import pick_scale
+from .learn.recipe import READING, pick_scale
 
 # %% ../nbs/02_augment.ipynb #861fd558
-FIELDS = ('img_size', 'square', 'augment', 'background', 'valid', 'seed')
+FIELDS = ('img_size', 'square', 'augment', 'background', *READING, 'valid', 'seed')
 PARAMETERS = ('version', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'label', 'level', 'index', 'n', 'draws', *FIELDS)
 
 # %% ../nbs/02_augment.ipynb #e8a17d3a
@@ -150,7 +152,7 @@ def plot_epochs(photos: Photos,      # the training data set
                 names: list[str],    # one each
                 epochs: int = 6) -> Figure:
     "Photographs as they are, then as they come in each epoch."
-    cells = [[read_image(photos.files[i]), *(photos[Address(i, e)][0] for e in range(epochs))] for i in rows]
+    cells = [[photos.read(photos.files[i]), *(photos[Address(i, e)][0] for e in range(epochs))] for i in rows]
     titles = [[name, *(f'epoch {e + 1}' if not k else '' for e in range(epochs))] for k, name in enumerate(names)]
     return sheet(sum(cells, []), sum(titles, []), cols=epochs + 1, size=1.1)
 
@@ -160,7 +162,7 @@ def plot_sets(photos: Photos,   # the training data set
               used: str | dict, # the recipe's augmentation set
               size: int | tuple[int, int], square: str = 'pad', epochs: int = 6) -> Figure:
     "A row for each augmentation set: one photograph over the epochs."
-    sets = {called(a): Photos(photos.files, transform=training(a, size, square_of(a, square)), seed=photos.seed) for a in [used, *(a for a in AUGMENTS if a != used)]}
+    sets = {called(a): Photos(photos.files, transform=training(a, size, square_of(a, square)), seed=photos.seed, read=photos.read) for a in [used, *(a for a in AUGMENTS if a != used)]}
     cells = [[p[Address(row, e)][0] for e in range(epochs)] for p in sets.values()]
     titles = [[a, *['']*(epochs - 1)] for a in sets]
     return sheet(sum(cells, []), sum(titles, []), cols=epochs, size=1.1)

@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from . import core
 from .core import BadInput, Run, find_run, listed, trained
 from .data.audit import audit
+from .data.image import ImageReader
 from .data.loader import Photos, make_loader
 from .data.sheet import Panel, as_jpeg, live, sheet
 from .data.table import Data
@@ -117,7 +118,7 @@ def gallery(rows: pd.DataFrame,       # of `answers`
     "A sheet of photographs with the class that each is, what it was called and with which probability; None if there is none to show."
     rows = rows[rows.id.isin(files.keys())].head(n)
     titles = [f'{r.true} →\n{r.predicted} {r.probability:.2f}' for r in rows.itertuples()]
-    return sheet([files[i] for i in rows.id], titles, cols=6, title=title) if len(rows) else None
+    return sheet([files[i] for i in rows.id], titles, cols=6, title=title, read=getattr(files, 'reader', ImageReader())) if len(rows) else None
 
 def photo(fig: Figure | None) -> Image | None:
     "A figure with photographs as a JPEG picture: a tenth of the bytes."
@@ -186,14 +187,14 @@ def doubtful_sheet(doubtful: pd.DataFrame,   # of `label_issues`
                    n: int = 12) -> Figure | None:
     "The photographs with the most doubtful labels; None if there is none to show."
     rows = doubtful[doubtful.id.isin(files.keys())].head(n)
-    return sheet([files[i] for i in rows.id], [f'{r.given}?\n{r.suggested}!' for r in rows.itertuples()]) if len(rows) else None
+    return sheet([files[i] for i in rows.id], [f'{r.given}?\n{r.suggested}!' for r in rows.itertuples()], read=getattr(files, 'reader', ImageReader())) if len(rows) else None
 
 # %% ../nbs/04_confusion.ipynb #61b1eba9
 def facts_of(run: Run, part: str, files: dict[str, Path], out=None) -> pd.DataFrame:   # indexed by id: size, brightness, contrast
     "Facts of a run's photographs: the side of a square of as many pixels, and grey levels of 255."
     data, rows = rows_of(run, part)
     rows = rows[rows.index.isin(files.keys())]
-    facts = audit(replace(data, train=rows.reset_index(drop=True), test=None), out).loc[rows.path]
+    facts = audit(replace(data, train=rows.reset_index(drop=True), test=None), out, getattr(files, 'reader', ImageReader())).loc[rows.path]
     side = np.sqrt((facts.width*facts.height).astype(float))
     return facts.assign(size=side)[['size', 'brightness', 'contrast']].set_axis(rows.index)
 
@@ -239,7 +240,7 @@ def heat_browser(net, run: Run, part: str, rows: pd.DataFrame, classes, out=None
     "Two menus, photograph and class, and where the photograph has what speaks for the class."
     photos = photos_seen(net, run, part, rows.id, out)
     def draw(photograph, speaks_for):
-        image, _, _ = next(iter(make_loader(Photos([photos.files[photograph]], None, photos.transform, photos.seed), 1, 0)))
+        image, _, _ = next(iter(make_loader(Photos([photos.files[photograph]], None, photos.transform, photos.seed, read=photos.read), 1, 0)))
         heat, seen = heat_maps(net.model, net.normalise, image, [list(classes).index(speaks_for)])[0], image[0].permute(1, 2, 0).numpy()
         return sheet([seen, overlay(seen, heat)], ['', f'for {speaks_for}'], cols=2, size=3)
     names = [(f'{r.true} → {r.predicted}: {r.id}', i) for i, r in enumerate(rows.itertuples())]

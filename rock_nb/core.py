@@ -191,13 +191,24 @@ def trained(out=None) -> list[Run]:
 @contextlib.contextmanager
 def lock(path: str | Path,   # a folder
          what: str = 'run',  # the noun for the message
+         wait: float = 0.,   # seconds for which another holder is waited for
         ):
     "Hold a folder for this process alone; a second holder gets a `BadInput`. The lock dies with its process."
     import fcntl
-    Path(path).mkdir(parents=True, exist_ok=True)
-    with open(Path(path)/'.lock', 'w') as f:
-        try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError: raise BadInput(f'the {what} {path} is being written by another process; wait for it or give another name') from None
+    until = time.monotonic() + wait
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        file = open(Path(path)/'.lock', 'w')
+    except OSError as e:
+        raise BadInput(f'the {what} {path} cannot be written ({e.strerror or e}); make room or give another folder '
+                       'with `out`, then start the same again: what is there stays') from None
+    with file as f:
+        while True:
+            try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB); break
+            except OSError: pass
+            if time.monotonic() >= until:
+                raise BadInput(f'the {what} {path} is being written by another process; wait for it or give another name')
+            time.sleep(.01)
         try: yield
         finally: fcntl.flock(f, fcntl.LOCK_UN)     # for children that have the file too, such as loader workers
 

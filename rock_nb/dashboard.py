@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from . import core
 from .core import BadInput, Run
+from .learn.best import best_epoch, recipe_of
 from .learn.launch import history_of
 from .learn.recipe import check_number
 from .queue import open_queue, status
@@ -60,10 +61,11 @@ def run_view(runs: list[Run], out: Path) -> pd.DataFrame:
     rows = []
     for r in runs:
         h = history_of(r)
-        try: of = sum(p['epochs'] for p in core.read_json(r.recipe)['recipe']['phases'])
-        except (OSError, ValueError, KeyError): of = None       # an ensemble has no epochs
+        recipe = recipe_of(r)
+        of = sum(p['epochs'] for p in recipe['phases']) if recipe else None       # an ensemble has no epochs
+        best = best_epoch(h, recipe)
         state = 'done' if r.done else 'training' if time.time() - moved(r) < 600 else 'resting'
-        rows.append(dict(run=str(r.path.relative_to(out)), state=state, epochs=f'{len(h)} of {of}' if of else '', valid_f1=h.valid_f1.max() if len(h) else None, moved=f'{time.time() - moved(r):.0f} s ago'))
+        rows.append(dict(run=str(r.path.relative_to(out)), state=state, epochs=f'{len(h)} of {of}' if of else '', valid_f1=None if best is None else best.valid_f1, moved=f'{time.time() - moved(r):.0f} s ago'))
     return pd.DataFrame(rows, columns=['run', 'state', 'epochs', 'valid_f1', 'moved']).set_index('run')
 
 # %% ../nbs/07_dashboard.ipynb #cf8bea46

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['PARAMETERS', 'TEST', 'ODD', 'ORDERS', 'gather', 'tall', 'small', 'plot_counts', 'class_facts', 'plain_log',
-           'plot_sizes', 'liars', 'formats', 'strip', 'thin', 'plot_light', 'choose_some', 'caption', 'group_sheet',
-           'oddities', 'problems', 'problem_sheet', 'twins', 'twin_sheet', 'plot_split', 'leaks', 'known_pictures',
-           'oddness', 'page', 'browse']
+           'plot_sizes', 'liars', 'formats', 'reader_for', 'strip', 'thin', 'plot_light', 'choose_some', 'caption',
+           'group_sheet', 'oddities', 'problems', 'problem_sheet', 'twins', 'twin_sheet', 'plot_split', 'leaks',
+           'known_pictures', 'oddness', 'page', 'browse']
 
 # %% ../nbs/01_eda.ipynb #4d433964
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,16 +23,18 @@ from PIL import Image
 
 from . import core
 from .core import BadInput
-from .data.audit import audit, group_duplicates
+from .data.audit import audit, common_white, deep_files, group_duplicates, image_notes
+from .data.image import ImageReader
 from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
 from .data.split import folds_of, split_together
 from .data.table import Data, read_data
 from .data.target import label_option
 from .learn.ladder import get_recipe
+from .learn.recipe import READING
 
 # %% ../nbs/01_eda.ipynb #334d3a59
-PARAMETERS = ('data', 'out', 'folds', 'fold', 'test_fold', 'label', 'level', 'version', 'valid', 'seed', 'n_sheet', 'n_odd')
+PARAMETERS = ('data', 'out', 'folds', 'fold', 'test_fold', 'label', 'level', 'version', *READING, 'valid', 'seed', 'n_sheet', 'n_odd')
 
 # %% ../nbs/01_eda.ipynb #b373b211
 TEST = '(test)'   # stands in the class column for photographs without a class
@@ -118,6 +122,18 @@ def formats(photos: pd.DataFrame) -> pd.DataFrame:   # counts, most first
     frame = photos.assign(lies=np.where(lie, 'yes', ''), format=photos.format.replace('', 'unreadable'))
     return frame.groupby(['ending', 'format', 'mode', 'lies']).size().rename('photographs').sort_values(ascending=False).reset_index()
 
+# %% ../nbs/01_eda.ipynb #a1d70201
+def reader_for(
+    photos: pd.DataFrame,   # of `gather`
+    root,                   # folder that the paths count from
+    reader: ImageReader,
+) -> tuple[ImageReader, list[str]]:
+    "The reader with the white of all deep files, and sentences about what is not plain 8-bit RGB, the one that refuses a white last."
+    rows = photos[photos.odd.fillna('') != ''].set_index('path')
+    try: white, refused = common_white(deep_files(rows.index, rows.odd), Path(root), reader), []
+    except BadInput as e: white, refused = None, [f'Training will refuse: {e}']
+    return replace(reader, max_value=white or reader.max_value), image_notes(rows.odd, white, reader) + refused
+
 # %% ../nbs/01_eda.ipynb #acb90b61
 def strip(photos: pd.DataFrame,
           labels: list[str],  # one row each
@@ -172,6 +188,7 @@ def group_sheet(data: Data,
                 rows: pd.DataFrame,   # of `gather`, some
                 by: str,              # column of the groups
                 facts: bool = False,  # a caption for each?
+               read=ImageReader(),   # path -> uint8 image
                ) -> Figure:
     "Photographs in rows, a group a row; small groups share one."
     per, images, titles = int(rows[by].value_counts().max()), [], []
@@ -179,7 +196,7 @@ def group_sheet(data: Data,
         texts, gap = [caption(r) if facts else '' for r in g.itertuples()], per - len(g)
         images += data.files(g) + [None]*gap
         titles += [f'{name}\n{texts[0]}'.strip(), *texts[1:], *['']*gap]
-    return sheet(images, titles, cols=per*max(1, 8//per), size=1)
+    return sheet(images, titles, cols=per*max(1, 8//per), size=1, read=read)
 
 # %% ../nbs/01_eda.ipynb #15a397a3
 ODD = dict(smallest=('side', True), largest=('pixels', False), widest=('ratio', False), tallest=('ratio', True), darkest=('brightness', True),
@@ -204,9 +221,9 @@ def problems(photos: pd.DataFrame,   # of `gather`
     return pd.concat([photos[rows].assign(problem=name) for name, rows in checks.items()])
 
 # %% ../nbs/01_eda.ipynb #cfd392fc
-def problem_sheet(data: Data, wrong: pd.DataFrame, n: int = 6) -> Figure:   # wrong: of `problems`
+def problem_sheet(data: Data, wrong: pd.DataFrame, n: int = 6, read=ImageReader()) -> Figure:   # wrong: of `problems`
     "The first few photographs of each problem; what can't be read is a grey cell with its error."
-    return group_sheet(data, wrong.groupby('problem', sort=False).head(n), 'problem', facts=True)
+    return group_sheet(data, wrong.groupby('problem', sort=False).head(n), 'problem', facts=True, read=read)
 
 # %% ../nbs/01_eda.ipynb #22ca79a5
 def twins(photos: pd.DataFrame,   # of `gather`
@@ -221,11 +238,11 @@ def twins(photos: pd.DataFrame,   # of `gather`
     return rows.assign(twins=pd.Categorical(kind, ['in several classes', 'in training and test', 'in one class'])).sort_values(['twins', 'alike', 'path'])
 
 # %% ../nbs/01_eda.ipynb #06334dc6
-def twin_sheet(data: Data, alike: pd.DataFrame, n: int = 12) -> Figure:   # alike: of `twins`
+def twin_sheet(data: Data, alike: pd.DataFrame, n: int = 12, read=ImageReader()) -> Figure:   # alike: of `twins`
     "The first two photographs of each set side by side, the worst sets first."
     pairs = alike.groupby('alike', sort=False).head(2).head(2*n)
     said = np.where(pairs.same.duplicated(keep=False), 'the same file', 'looks the same')
-    return sheet(data.files(pairs), [f'{r.twins}\n{s}\n{r.label}\n{caption(r)}' for r, s in zip(pairs.itertuples(), said)], cols=6, size=1.2)
+    return sheet(data.files(pairs), [f'{r.twins}\n{s}\n{r.label}\n{caption(r)}' for r, s in zip(pairs.itertuples(), said)], cols=6, size=1.2, read=read)
 
 # %% ../nbs/01_eda.ipynb #7228b748
 def plot_split(parts: pd.DataFrame,   # of `split`
@@ -280,18 +297,19 @@ def page(data: Data,
          order: str = 'odd first',  # a name in `ORDERS`
          number: int = 1,           # of the page; past the last: the last
          n: int = 18,               # photographs a page
+         read=ImageReader(),        # path -> uint8 image
         ) -> Figure:
     "One page of a class's photographs."
     column, up = ORDERS[order]
     rows = photos[photos.label == label].sort_values([column, 'path'], ascending=[up, True])
     last = max(1, -(-len(rows)//n)); number = min(number, last)
     some = rows.iloc[(number - 1)*n:number*n]
-    return sheet(data.files(some), map(caption, some.itertuples()), title=f'{label}, {order}, page {number} of {last}', size=1)
+    return sheet(data.files(some), map(caption, some.itertuples()), title=f'{label}, {order}, page {number} of {last}', size=1, read=read)
 
 # %% ../nbs/01_eda.ipynb #0c3bc96c
-def browse(data: Data, photos: pd.DataFrame, n: int = 18):
+def browse(data: Data, photos: pd.DataFrame, n: int = 18, read=ImageReader()):
     "A panel to leaf through the photographs of each class."
     counts = photos.label.value_counts()
-    draw = lambda label, order, number: page(data, photos, label, order, number, n)
+    draw = lambda label, order, number: page(data, photos, label, order, number, n, read)
     return live(draw, label=Dropdown(options=sorted(counts.index), description='class'), order=Dropdown(options=list(ORDERS), description='order'),
                 number=IntSlider(1, 1, max(1, -(-counts.max()//n)), description='page', continuous_update=False))

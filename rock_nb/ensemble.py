@@ -399,6 +399,7 @@ def settle(case: Case, name: str = 'ensemble', out=None) -> Run:
     "The complete folder of a case; one of the same members and the same way is left as it is."
     record, run = record_of(case.members, case.way, out), own_folder(name, out)
     with lock(run.path, 'ensemble'):
+        own_folder(name, out)     # a training may have claimed it meanwhile
         if not as_asked(run, record): write_ensemble(run, record, case)
     return run
 
@@ -439,6 +440,7 @@ def settle_files(case: FileCase, name: str = 'ensemble', out=None) -> Run:
     "The complete folder of a vote of files; one of the same files and weights is left as it is."
     record, run = record_of_files(case, out), own_folder(name, out)
     with lock(run.path, 'ensemble'):
+        own_folder(name, out)     # a training may have claimed it meanwhile
         if not as_asked(run, record): write_files(run, case, record)
     return run
 

@@ -28,6 +28,7 @@ from .judge.predict import Predictions, load_predictions, save_predictions
 from .judge.selection import crossfit_score
 from .judge.submission import score_submission, solution_of, with_all_tests, write_submission
 from .judge.vote import hard_vote, soft_vote
+from .learn.best import best_epoch, recipe_of
 from .learn.liveplot import LivePlot, png
 from .learn.recipe import OVERRIDES
 from .train import PARAMETERS as OF_TRAIN
@@ -123,8 +124,11 @@ def plot_folds(runs: list[Run],
     per = pd.Series(dtype=float)
     for i, r in enumerate(runs):
         if not r.history.exists(): continue
-        h = pd.read_csv(r.history); best = h.loc[h.valid_f1.idxmax()]
-        left.plot(h.epoch, h.valid_f1, f'C{i}.-', lw=1.4, label=r.name.rpartition('-')[2]); left.plot(best.epoch, best.valid_f1, 'o', mfc='none', mec=f'C{i}', ms=10)
+        h = pd.read_csv(r.history)
+        best = best_epoch(h, recipe_of(r))
+        left.plot(h.epoch, h.valid_f1, f'C{i}.-', lw=1.4, label=r.name.rpartition('-')[2])
+        if best is None: continue     # no epoch at the final image size yet
+        left.plot(best.epoch, best.valid_f1, 'o', mfc='none', mec=f'C{i}', ms=10)
         per = best.filter(like='f1_').rename(lambda c: c[3:])
         right.plot(np.arange(len(per)) + .08*(i - len(runs)/2 + .5), per.astype(float), f'C{i}o', ms=5, alpha=.8)
     if oof is not None: right.plot(np.arange(len(oof.classes)), per_class(oof.labels, oof.preds, oof.classes).f1, 'kD', ms=6, mfc='none', label='out of fold'); right.legend(frameon=False, fontsize=8)
@@ -146,7 +150,7 @@ def survey_folds(version, folds, data, out, run, scale, test_fold, on_error, lab
     fields = {k: v for k, v in given.items() if k in OVERRIDES}
     where, scale, recipe = look_up(version, data, scale, fields)
     folds, numbers = which_folds(where, folds, test_fold, label, level)
-    found, parts, skipped = split_data(where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error, label_option(label), level, out)
+    found, parts, skipped = split_data(where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error, label_option(label), level, out, recipe.reader)
     check_folds(parts, numbers, test_fold, recipe.seed)
     found, parts, _ = at_target(found, parts, recipe.target)
     name = core.folder_name(str(run or run_name(version, fields | dict(test_fold=test_fold, shift=shift))))

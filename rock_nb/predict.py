@@ -22,13 +22,14 @@ from . import core   # before torch: it says how torch's threads shall wait
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy.linalg import block_diag
 from torch import nn
 
 from .core import BadInput, Parser, Run, choose, find_run, is_ensemble, is_run, listed, typed, whole
 from .data.background import remove_background
-from .data.loader import Address, Normalise, Photos, make_loader, read_image, to_rgb
+from .data.image import ImageReader, is_image_array, read_image
+from .data.loader import Address, Normalise, Photos, make_loader
 from .data.steps import augment
 from .data.files import list_images, locate
 from .data.tabular import COLUMNS, read_text, rename_columns
@@ -83,6 +84,8 @@ class Network:
     def device(self) -> torch.device: return next(self.normalise.buffers()).device
     @property
     def views(self) -> tuple[str, ...]: return TTA[self.recipe.tta]
+    @property
+    def reader(self) -> ImageReader: return replace(self.recipe.reader, refuse_dark=True)
     @property
     def bare(self) -> bool: return self.recipe.background == 'remove'
 
@@ -256,12 +259,11 @@ def without_background(image: np.ndarray) -> np.ndarray:
 
 class Given(Photos):
     "Photographs as files, arrays or Pillow images; one that can't be read is black, with the label `UNREADABLE`."
-    def __init__(self, images, square: str, size: tuple[int, int], bare: bool = False):
-        super().__init__(images, transform=evaluation(square, size))
+    def __init__(self, images, square: str, size: tuple[int, int], bare: bool = False, reader: ImageReader = ImageReader()):
+        super().__init__(images, transform=evaluation(square, size), read=reader)
         self.size, self.bare = size, bare
     def image(self, index, *address):
-        image = self.files[index]
-        image = read_image(image) if isinstance(image, (str, os.PathLike)) else np.asarray(to_rgb(ImageOps.exif_transpose(image) if isinstance(image, Image.Image) else Image.fromarray(image)))
+        image = self.read(self.files[index])
         return augment(self.transform, without_background(image) if self.bare else image, self.seed, *address)
     def __getitem__(self, at):
         at = at if isinstance(at, Address) else Address(at)
@@ -281,8 +283,8 @@ def check_images(images) -> tuple[list, np.ndarray]:   # the images, what to cal
     if not images: raise BadInput('no photograph was given; name files or folders')
     if all(isinstance(i, (str, os.PathLike)) for i in images): images = find_images(images)
     for n, a in enumerate(images):
-        fine = isinstance(a, (str, os.PathLike, Image.Image)) or isinstance(a, np.ndarray) and a.dtype == np.uint8 and a.size and (a.ndim == 2 or a.ndim == 3 and a.shape[2] in (3, 4))
-        if not fine: raise BadInput(f"image {n} is {f'an array {a.shape} of {a.dtype}' if isinstance(a, np.ndarray) else repr(a)}; give files, Pillow images, or uint8 arrays (height, width, 3)")
+        fine = isinstance(a, (str, os.PathLike, Image.Image)) or is_image_array(a)
+        if not fine: raise BadInput(f"image {n} is {f'an array {a.shape} of {a.dtype}' if isinstance(a, np.ndarray) else repr(a)}; give files, Pillow images, or arrays (height, width, 3)")
     return images, np.array([str(a) if isinstance(a, (str, os.PathLike)) else f'image {n}' for n, a in enumerate(images)])
 
 # %% ../nbs/04_predict.ipynb #815d90ad
@@ -343,13 +345,13 @@ class SideBySide(nn.Module):
 
 # %% ../nbs/04_predict.ipynb #5e7431ac
 def sights(networks: list[Network], tta, batch_size: int | None) -> list[tuple]:
-    "What each network wants to be shown: square, size, background, views, batch."
-    return [(n.recipe.square, n.size, n.bare, pick_views(tta, n.views), batch_size or n.recipe.batch_size) for n in networks]
+    "What each network wants to be shown: square, size, background, views, batch, reader."
+    return [(n.recipe.square, n.size, n.bare, pick_views(tta, n.views), batch_size or n.recipe.batch_size, n.reader) for n in networks]
 
 def show(networks: list[Network], sight: tuple, images: list, workers=None, together=None) -> tuple[list[np.ndarray], dict[int, str]]:
     "Logits (n, views, classes) of networks that want to be shown the same, and why some of the images can't be read."
-    (square, size, bare, views, batch_size), device = sight, networks[0].device
-    photos = Given(images, square, size, bare)
+    (square, size, bare, views, batch_size, reader), device = sight, networks[0].device
+    photos = Given(images, square, size, bare, reader)
     together = together or (len(views) if device.type == 'cuda' else 1)
     try:
         with core.progress(label='predicting', total=len(images), delay=1) as bar:
@@ -403,7 +405,7 @@ def weigh(n: Network, view_weights, views: tuple[str, ...], workers=None) -> np.
 # %% ../nbs/04_predict.ipynb #c19553b6
 @typed
 def try_images(run,                 # a run, an ensemble or several of them by name or folder, a `Network`, or a list of those (None: the newest complete run)
-               images,              # files and folders, Pillow images, or uint8 arrays (height, width, 3)
+               images,              # files and folders, Pillow images, or arrays (height, width, 3)
                tta=None,            # none, hflip, d7, d4, or names of views (None: as in the recipe)
                view_weights=None,   # 'log_loss' or 'macro_f1': learned from validation photographs; or a number a view (None: equal)
                batch_size=None,     # photographs at once (None: as in the recipe)
@@ -466,7 +468,7 @@ class Graph(nn.Module):
 def check_graph(networks: list[Network], views, takes: str, gives: str):
     "A `BadInput` unless these networks can be one graph."
     choose(takes, TAKES, 'input'); choose(gives, GIVES, 'output')
-    sees = lambda n: (n.size, n.classes, n.recipe.square, n.bare)
+    sees = lambda n: (n.size, n.classes, n.recipe.square, n.bare, n.reader)
     for n in networks[1:]:
         if sees(n) != sees(networks[0]): raise BadInput(f'{n.name} and {networks[0].name} want to see different things, so they cannot be one graph; export them one by one')
     if gives == 'logits' and len(networks)*len(views) > 1: raise BadInput('a mean of probabilities has no logits; give `gives` probabilities, or one run and one view')
@@ -476,7 +478,8 @@ def check_graph(networks: list[Network], views, takes: str, gives: str):
 def facts_of(networks: list[Network], views, takes: str, gives: str) -> dict[str, str]:
     "What a user of the file must know, as text."
     n = networks[0]
-    return dict(classes=json.dumps(list(n.classes), ensure_ascii=False), runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives, views=','.join(views), height=str(n.size[0]), width=str(n.size[1]),
+    deep = {'max_value': f'{n.reader.max_value:g}'} if n.reader.max_value else {}     # white, of images with more than 8 bits
+    return deep | dict(classes=json.dumps(list(n.classes), ensure_ascii=False), runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives, views=','.join(views), height=str(n.size[0]), width=str(n.size[1]),
                 square=n.recipe.square, background=n.recipe.background, scale=json.dumps(n.normalise.scale.flatten().tolist()), shift=json.dumps(n.normalise.shift.flatten().tolist()))
 
 # %% ../nbs/04_predict.ipynb #5a91f088

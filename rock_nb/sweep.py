@@ -32,7 +32,7 @@ from .judge.submission import f1_on_test
 from .learn.ladder import get_recipe
 from .learn.launch import history_of
 from .learn.liveplot import line
-from .learn.recipe import OVERRIDES, check_number, differences, pick_scale
+from .learn.recipe import OVERRIDES, Recipe, check_number, differences, pick_scale
 from .learn.search import SEARCHES, as_python, check_space, distinct, key_of, leaderboard, library, open_study, plot_search, propose, read_space, read_words, running, tell_epochs
 from .learn.step import Step, StepFailed, command, complete, do
 from .queue import open_queue, publish_jobs, scores_of
@@ -213,11 +213,14 @@ class Search:
         return propose(self.study, trial, self.how, self.given['seed'], self.space, lambda f: key_of(self.given | f, self.scale))
     def run(self, trial) -> Run: return Run(self.folder/f'trial-{trial.number:03}')
     def job(self, trial) -> dict: return self.given | self.fields(trial) | dict(out=str(self.folder), run=self.run(trial).name, scale=self.scale)
-    def epochs(self, trial) -> int:
+    def recipe(self, trial) -> Recipe:
         given = self.job(trial)
-        return get_recipe(given.get('version', 'baseline'), self.scale, **{k: v for k, v in given.items() if k in OVERRIDES}).epochs
+        return get_recipe(given.get('version', 'baseline'), self.scale, **{k: v for k, v in given.items() if k in OVERRIDES})
+    def epochs(self, trial) -> int: return self.recipe(trial).epochs
     def hopeless(self, trial, history) -> bool:    # after its last epoch there is nothing left to save
-        return tell_epochs(self.study, trial, history) and self.prune and len(history) < self.epochs(trial)
+        if not len(history): return False
+        recipe = self.recipe(trial)
+        return tell_epochs(self.study, trial, history, recipe) and self.prune and len(history) < recipe.epochs
 
 # %% ../nbs/06_sweep.ipynb #2edea062
 def claim_search(folder: Path, record: dict):
@@ -239,10 +242,10 @@ class Here:
     def begin(self, s: Search, trial): print(f'trial {trial.number}: {label_of(s.fields(trial))}', flush=True)
     def look(self, s: Search, trial) -> dict:
         given = s.job(trial)
-        try: epochs = s.epochs(trial)
+        try: recipe = s.recipe(trial)
         except BadInput as e: return dict(state='failed', error=str(e))     # fields that don't go together
         def show(history, classes):
-            print('       ', line(history, epochs), flush=True)
+            print('       ', line(history, recipe.epochs, recipe), flush=True)
             if s.hopeless(trial, history): raise Hopeless
         try: run = fit(**given, show=show)
         except Hopeless: return dict(state='hopeless')
@@ -380,9 +383,17 @@ def sweep(grid=None,          # text, a dict of lists, or a list of cells (None:
     check_cells(cells, seeds, given, scale)
     cells = different_cells(cells, given, scale)
     if queue or prune: return search_grid(cells, seeds, folder, given, scale, queue, prune)
+    with core.lock(folder, 'sweep'): return run_grid(cells, seeds, folder, given, scale, again)
+
+# %% ../nbs/06_sweep.ipynb #439ddafb
+def run_grid(cells: list[dict], seeds: list[int], folder: Path, given: dict, scale: str,
+             again: str,           # the command to go on with
+            ) -> pd.DataFrame:     # of `sweep_table`
+    "Train every cell with every seed, one after another, in a folder that is held."
     if (folder/'search.json').exists(): raise BadInput(f'{folder} holds a search; give the grid another name')
     walk = sweep_steps(cells, seeds, folder, given)
-    print(f'{len(cells)} cells, {len(seeds)} seeds: {len(walk)} runs, {sum(map(complete, walk))} of them complete', flush=True)
+    complete_runs = sum(map(complete, walk))
+    print(f'{len(cells)} cells, {len(seeds)} seeds: {len(walk)} runs, {complete_runs} of them complete', flush=True)
     for i, step in enumerate(walk, 1): do(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
     return write_sweep(sweep_runs(cells, seeds, folder, given), folder, cells, given, scale)
 

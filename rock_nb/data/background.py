@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..core import BadInput, atomic, choose, outputs, progress, rng, short_hash
 from .audit import stamps
-from .loader import one_thread, read_image
+from .image import ImageReader
+from .loader import one_thread
 
 # %% ../../nbs/data/background.ipynb #962fca65
 def stone_mask(image: np.ndarray,    # uint8 (h, w, 3)
@@ -48,18 +49,18 @@ def remove_background(image: np.ndarray,       # uint8 (h, w, 3)
     return image*mask[..., None] if mask.mean() >= keep else image
 
 # %% ../../nbs/data/background.ipynb #e3fa1509
-FORMAT = 1   # of the kept files: goes up when the same settings give other pixels
+FORMAT = 2   # of the kept files: goes up when the same settings give other pixels
 
 def kept_file(folder: Path, file: str, stamp: str, settings: dict) -> Path:
     "Where a photograph without background is kept."
     key = short_hash(FORMAT, os.path.abspath(file), stamp, *sorted(settings.items()))
     return folder/key[:2]/f'{key}.jpg'
 
-def derive(file: str, target: Path, settings: dict) -> str:
+def derive(file: str, target: Path, settings: dict, read=ImageReader()) -> str:
     "Write a photograph without its background, unless it is there; returns what was wrong with it."
     try:
         if target.exists(): return ''
-        image = read_image(file)
+        image = read(file)
         cut = remove_background(image, **settings)
         with atomic(target) as tmp:
             if cut is image: shutil.copyfile(file, tmp)     # to the byte
@@ -70,23 +71,25 @@ def derive(file: str, target: Path, settings: dict) -> str:
 # %% ../../nbs/data/background.ipynb #823e04b6
 class Work(Dataset):
     "`derive` for each of a list of photographs, as something that loader processes can share."
-    def __init__(self, todo: list[tuple[str, Path]], settings: dict): self.todo, self.settings = todo, settings
+    def __init__(self, todo: list[tuple[str, Path]], settings: dict, read=ImageReader()):
+        self.todo, self.settings, self.read = todo, settings, read
     def __len__(self): return len(self.todo)
-    def __getitem__(self, i): return derive(*self.todo[i], self.settings)
+    def __getitem__(self, i): return derive(*self.todo[i], self.settings, self.read)
 
 def background_free(files: list[str],           # paths of photographs
                     out=None,                   # the folder of runs, beside which they are kept (None: `outputs/`)
                     workers: int | None = None, # processes (None: one a core; 0: this one)
+                    reader: ImageReader = ImageReader(),   # of the files
                     **settings,                 # of `remove_background`
                    ) -> list[str]:              # paths, one for each of `files`
     "The photographs without their backgrounds, made where they aren't there yet."
     for name in settings: choose(name, remove_background.__kwdefaults__, 'setting of remove_background')
     settings, folder = {**remove_background.__kwdefaults__, **settings}, outputs(out)/'.cache'/'background'
-    targets = [kept_file(folder, f, s, settings) for f, s in zip(files, stamps(files))]
+    targets = [kept_file(folder, f, s, settings | reader.settings()) for f, s in zip(files, stamps(files))]
     todo = [(f, t) for t, f in dict(zip(targets, files)).items() if not t.exists()]
     todo = [todo[i] for i in rng(os.getpid()).permutation(len(todo))]     # two processes at once then share the work
     n = min(len(todo), cpu_count() if workers is None else workers)
-    done = DataLoader(Work(todo, settings), batch_size=None, num_workers=n, worker_init_fn=one_thread)
+    done = DataLoader(Work(todo, settings, reader), batch_size=None, num_workers=n, worker_init_fn=one_thread)
     wrong = [e for e in progress(done, 'removing backgrounds', disable=not todo) if e]
     if wrong: raise BadInput(min(wrong))
     return [str(t) for t in targets]

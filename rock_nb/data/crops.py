@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..core import rng
-from .loader import to_rgb
+from .colour import to_rgb
 
 # %% ../../nbs/data/crops.ipynb #0008bf88
 SIDE = 192    # pixels of the longer side of the thumbnails that are compared

@@ -23,10 +23,11 @@ import PIL
 import torch
 import torchvision
 from fastcore.basics import patch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ..core import BadInput, Parser, choose, outputs, program, rng, short_hash, write_json
-from .loader import Photos, read_image, to_rgb
+from .image import READ_ERRORS, ImageReader, from_pillow, read_image
+from .loader import Photos
 
 # %% ../../nbs/data/pack.ipynb #b0eba329
 def steady(step) -> bool:
@@ -162,24 +163,33 @@ def add(self: Store, key: bytes, data, shape) -> bool:
         return True
 
 # %% ../../nbs/data/pack.ipynb #a17e109b
-FORMAT = 2                                   # goes up when the same settings give other pixels
+FORMAT = 3                                   # goes up when the same settings give other pixels
 FORMS = dict(raw='every pixel as it is', reduced='raw, large photographs shrunk on reading', jpeg='shrunk, and as JPEG of quality 95')   # only `raw` has the pixels of no pack
 
 def read_small(file: str,
                side: int,        # pixels: the shorter side that is enough
+               read: ImageReader = ImageReader(),
               ) -> np.ndarray:   # uint8 (h, w, 3), RGB
-    "`read_image` with the shorter side no longer than `side`; a JPEG is decoded at a fraction of its size."
-    try:
-        with Image.open(file) as im:
-            w, h = im.size
-            if min(w, h) <= side: return read_image(file)
-            k = side/min(w, h)
-            if im.format == 'JPEG': im.draft(None, (round(w*k), round(h*k)))
-            im.load()
-            a = np.asarray(to_rgb(ImageOps.exif_transpose(im)))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError): return read_image(file)   # says what is wrong
+    "`read(file)` with the shorter side no longer than `side`; a JPEG is decoded at a fraction of its size."
+    a = _read_draft(file, side, read)
+    if a is None: a = read(file)
     k = side/min(a.shape[:2])
     return to_size(a, *(round(n*k) for n in a.shape[:2])) if k < 1 else a
+
+def _read_draft(file: str, side: int, read: ImageReader) -> np.ndarray | None:
+    "A large JPEG at a fraction of its size; None: it is none, or can't be read."
+    try:
+        with open(file, 'rb') as f:
+            if f.read(2) != b'\xff\xd8': return
+            f.seek(0)
+            with Image.open(f) as im:
+                w, h = im.size
+                if im.format != 'JPEG' or min(w, h) <= side: return
+                k = side/min(w, h)
+                im.draft(None, (round(w*k), round(h*k)))
+                return np.asarray(read.upright_rgb(from_pillow(im)))
+    except READ_ERRORS: return
+
 
 # %% ../../nbs/data/pack.ipynb #ad867e0e
 class Pack:
@@ -189,15 +199,17 @@ class Pack:
                  form: str = 'raw',        # a name in `FORMS`
                  side: int = 224,          # pixels that come out in the end, of the longer side
                  spare: int = 1 << 30,     # bytes of the disk to leave free
+                 reader: ImageReader = ImageReader(),   # of the files
                 ):
         choose(form, FORMS, 'form of a pack')
-        self.form, self.pipeline, self.grows = form, A.Compose(steps) if steps else None, True
+        self.form, self.pipeline, self.grows, self.reader = form, A.Compose(steps) if steps else None, True, reader
         self.small, self.most = 0 if form == 'raw' else 2*side, 3*(4*side)**2      # pixels; bytes above which an image is not kept
         policy = dict(format=FORMAT, form=form, small=self.small, steps=[A.to_dict(s)['transform'] for s in steps], **{m.__name__: m.__version__ for m in (A, cv2, PIL, torch, torchvision)})
+        policy |= dict(reader=told) if (told := reader.settings()) else {}
         self.policy, sized = policy, f'-{side}' if steps or self.small else ''
         self.store = Store(folder/f'{form}{sized}-{short_hash(*policy.items())}', spare)
     def make(self, file: str) -> np.ndarray:
-        image = read_small(file, self.small) if self.small else read_image(file)
+        image = read_small(file, self.small, self.reader) if self.small else self.reader(file)
         return image if self.pipeline is None else through(self.pipeline, image)
     def encode(self, image: np.ndarray) -> np.ndarray:
         if self.form != 'jpeg': return np.ascontiguousarray(image).reshape(-1)
@@ -260,7 +272,8 @@ def packed(photos: Photos,
     if form == 'none' or not len(photos): return photos, 'not packed: not wanted'
     steps, rest = divide(photos.transform)
     side = max(photos[0][0].shape[:2])
-    pack = Pack(outputs(out)/'.cache'/'packs', steps, 'raw' if form == 'auto' else form, side, spare)
+    reader = photos.read if isinstance(photos.read, ImageReader) else ImageReader()
+    pack = Pack(outputs(out)/'.cache'/'packs', steps, 'raw' if form == 'auto' else form, side, spare, reader)
     need, saved, kept = weigh(pack, photos.files, epochs)
     large = f'; {1 - kept:.0%} have more than {pack.most/3e6:.1f} million pixels and are not kept: `pack reduced` shrinks them'*(kept < 1 and pack.form == 'raw')
     short, costs = need > pack.store.room(), f'{len(photos):,} photographs at {side} px, about {need/1e9:.2f} GB more in {pack.store.folder}'

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..core import BadInput
-from .loader import read_image
+from .image import ImageReader
 from .transform import to_size
 
 # %% ../../nbs/data/sheet.ipynb #637fb25a
@@ -31,9 +31,10 @@ def thumbnail(image: np.ndarray,  # uint8 (h, w, 3)
 # %% ../../nbs/data/sheet.ipynb #c429c7f0
 def picture(image,      # uint8 array or tensor (h, w, 3), or the path of a file
             side: int,  # pixels
+            read=ImageReader(),  # path -> uint8 image
            ) -> np.ndarray | None:
     "The thumbnail of an image or file; None where it can't be read."
-    try: return thumbnail(read_image(image) if isinstance(image, str) or hasattr(image, '__fspath__') else np.asarray(image), side)
+    try: return thumbnail(read(image) if isinstance(image, str) or hasattr(image, '__fspath__') else np.asarray(image), side)
     except BadInput: return None
 
 # %% ../../nbs/data/sheet.ipynb #70cee72a
@@ -78,6 +79,7 @@ def sheet(images: list,        # uint8 arrays (h, w, 3), or paths of files; None
           cols: int = 6,       # images in a row
           size: float = 1.4,   # inches, of a cell
           title: str = '',     # above all
+          read=ImageReader(),  # path -> uint8 image (h, w, 3)
          ) -> Figure:
     "Photographs in rows, with titles; a file that can't be read is a grey cell that says so."
     side, cols = round(size*DPI), max(1, min(cols, len(images)))
@@ -87,7 +89,7 @@ def sheet(images: list,        # uint8 arrays (h, w, 3), or paths of files; None
     fig, ax = blank(canvas.shape[1], height)
     for i, (image, t) in enumerate(zip(images, titles)):
         if image is None: continue
-        top, left, small = tops[i//cols], i % cols*(side + GAP), picture(image, side)
+        top, left, small = tops[i//cols], i % cols*(side + GAP), picture(image, side, read)
         place(canvas, small, top, left, side)
         if small is None: ax.text(left + side/2, top + side/2, 'unreadable', ha='center', va='center', fontsize=7)
         ax.text(left + side/2, top - 2, t, ha='center', va='bottom', fontsize=7, linespacing=1.2)

@@ -17,6 +17,7 @@ from ..core import BadInput, resolve
 from .audit import group_duplicates, readable
 from .deal import SLOW, deal_folds, deal_holdout, sklearn_folds
 from .duplicates import sets
+from .image import ImageReader
 from .table import Data, read_data
 
 # %% ../../nbs/data/split.ipynb #f7a3d1f2
@@ -151,11 +152,12 @@ def split_copies(frame: pd.DataFrame, alike: np.ndarray, **how) -> pd.DataFrame:
 def split_together(data: Data,
                    n_folds: int | None = None,
                    out=None,            # the folder of runs, where the audit is remembered
+                   reader: ImageReader = ImageReader(),
                    **how,               # `valid`, `fold`, `test_fold`, `seed` of `split`
                   ) -> pd.DataFrame:    # the training table with `part`; with `group` where some are alike
     "The `split` of a data set's training photographs, those that look alike in one part of it; folds that are given are obeyed."
     frame = data.train
-    alike = group_duplicates(data, out).alike.loc[frame.path].to_numpy()
+    alike = group_duplicates(data, out, reader).alike.loc[frame.path].to_numpy()
     if 'fold' in frame and not n_folds:
         parts = split(frame, **how)
         say_apart(parts, alike)
@@ -174,11 +176,12 @@ def folds_of(folds: int | str | Path | None,  # a number, a CSV file, or None
 
 # %% ../../nbs/data/split.ipynb #78f8726a
 def split_data(folder: Path, folds=None, fold: int | None = None, test_fold: int | None = None, valid: float = .3, seed: int = 41,
-               on_error: str = 'raise', label=None, level: int | None = None, out=None) -> tuple[Data, pd.DataFrame, pd.DataFrame]:   # data set, its split, what was left out
+               on_error: str = 'raise', label=None, level: int | None = None, out=None,
+               reader: ImageReader = ImageReader()) -> tuple[Data, pd.DataFrame, pd.DataFrame]:   # data set, its split, what was left out
     "Read a data set, see that every photograph can be decoded, and split it; parameters as in `split`, `readable` and `read_data`."
     n_folds, file = folds_of(folds)
     found = read_data(folder, file, label, level)
     for note in found.notes: print(note, flush=True)
-    data, skipped = readable(found, on_error, out)
+    data, skipped = readable(found, on_error, out, reader)
     if fold is not None and not n_folds and 'fold' not in data.train: raise BadInput(f'`fold` {fold} needs folds: give `folds` a number or a CSV file with a fold column')
-    return data, split_together(data, n_folds, out, valid=valid, fold=fold or 0, test_fold=test_fold, seed=seed), skipped
+    return data, split_together(data, n_folds, out, reader, valid=valid, fold=fold or 0, test_fold=test_fold, seed=seed), skipped

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['Tally', 'totals', 'timed', 'unread', 'Point', 'save', 'check_state', 'resume', 'Diverged', 'check_loss', 'diverged',
-           'remember', 'Roomy', 'mass_of', 'train_epoch', 'validate', 'run_epoch', 'over', 'turn', 'take_best',
-           'keep_answers', 'learn', 'left', 'note_timing']
+           'remember', 'Roomy', 'mass_of', 'train_epoch', 'validate', 'run_epoch', 'over', 'turn', 'keep_answers',
+           'learn', 'left', 'note_timing']
 
 # %% ../../nbs/learn/engine.ipynb #ec11378e
 import time
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from ..core import BadInput, Run, lock, progress, write_csv
 from ..judge.metric import macro_f1, per_class
 from ..judge.predict import predict
 from ..judge.selection import add_epoch
+from .best import best_epoch, final_phases, phase_sizes
 from .checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights, sweep
 from .distributed import agree, first, gather, gather_rows, gather_table, same_buffers, told, world
 from .recipe import Recipe
@@ -96,8 +98,25 @@ def save(job: Job, point: Point):
     tally = {n: torch.cat([t[n] for t in tallies]) for n in ('loss', 'preds', 'labels')} | dict(mass=tallies[0]['mass']) if tallies else None
     stage = point.stage
     save_checkpoint(job.run, dict(arch=job.recipe.arch, classes=list(job.classes), history=point.history, phase=stage.index if stage else len(job.recipe.phases), step=point.step,
+                                  best=kept_epoch(job.recipe, point.history),
                                   tally=tally, model=job.model.state_dict(), stage=stage and stage.state_dict(), memory=job.memory and job.memory.state_dict()))
     if point.history: write_csv(job.run.history, pd.DataFrame(point.history))
+
+# %% ../../nbs/learn/engine.ipynb #c23d79b9
+def kept_epoch(recipe: Recipe, history: list[dict]) -> int | None:   # None: none competes yet
+    "The epoch whose weights `best.safetensors` holds."
+    best = best_epoch(pd.DataFrame(history), recipe)
+    return None if best is None else int(best.epoch)
+
+def check_kept(job: Job, state: dict):
+    "A `BadInput` if an earlier version chose the kept weights by comparing scores at several image sizes."
+    if 'best' in state or not state['history']: return      # it says which epoch is kept
+    history, kept = state['history'], kept_epoch(job.recipe, state['history'])
+    chosen = max(history, key=lambda h: h['valid_f1'])['epoch']     # what that version kept
+    needed = any(best_file(job, h['phase']) not in (None, job.run.best) for h in history)
+    if needed or kept not in (None, chosen):
+        raise BadInput(f'{job.run.path} was begun by a version that chose the best epoch across image sizes, '
+                       f'and kept epoch {chosen}; give another name with `run`, or delete that folder')
 
 # %% ../../nbs/learn/engine.ipynb #3756597f
 def check_state(job: Job, state: dict):
@@ -113,6 +132,7 @@ def resume(job: Job) -> Point:
     job.begun = True
     if state is None: return Point([], Stage(job, 0))
     check_state(job, state)
+    check_kept(job, state)
     job.model.load_state_dict(state['model'])
     stage = Stage(job, state['phase']) if state['stage'] else None
     if stage: stage.load_state_dict(state['stage'])
@@ -135,8 +155,9 @@ def check_loss(job: Job, point: Point, steps: int = 1):
     raise diverged(job, float(last[~last.isfinite()][0]), f'in epoch {point.epoch + 1}, step {bad + 1}')
 
 def diverged(job: Job, loss: float, when: str) -> Diverged:
+    start = '; `pretrained` takes best.safetensors of that folder as a start' if job.run.best.exists() else ''
     return Diverged(f'the loss became {loss} {when}; the last good state is kept in {job.run.path}. '
-                    'Try a lower `lr`, a `clip` of 1, a `warmup`, or `amp` none; `pretrained` takes best.safetensors of that folder as a start')
+                    f'Try a lower `lr`, a `clip` of 1, a `warmup`, or `amp` none{start}')
 
 # %% ../../nbs/learn/engine.ipynb #083dbdf0
 def remember(job: Job, seen: list[Seen], number: int):
@@ -235,6 +256,31 @@ def over(history: list[dict], index: int, recipe: Recipe) -> bool:
     opens = phase.until == 'gap' and rows[-1]['valid_loss'] - rows[-1]['train_loss'] > phase.gap
     return bool(len(rows) >= phase.epochs or stops or melts or opens)
 
+# %% ../../nbs/learn/engine.ipynb #04b7119f
+def best_file(job: Job,
+              index: int,       # of a phase
+             ) -> Path | None:  # None: nobody needs them
+    "Where the best weights are kept that were judged at the image size of a phase."
+    if index in final_phases(job.recipe): return job.run.best
+    sizes, phases = phase_sizes(job.recipe), job.recipe.phases
+    starts = [sizes[i - 1] for i in range(1, len(phases)) if phases[i].start == 'best']
+    height, width = sizes[index]
+    return job.run.path/f'best-{height}x{width}.safetensors' if sizes[index] in starts else None
+
+def keep_best(job: Job, point: Point,
+              row: dict,        # the epoch that has just ended, not in the history yet
+             ):
+    "Save the network that was judged, if it is the best so far at its image size."
+    file, sizes = best_file(job, point.stage.index), phase_sizes(job.recipe)
+    same = [h['valid_f1'] for h in point.history if sizes[h['phase']] == sizes[row['phase']]]
+    better = row['valid_f1'] > max(same, default=-1)
+    if file and better and first(): save_weights(file, point.stage.judged)
+
+def take_best(job: Job, file: Path):
+    "Fill the network with the best weights so far, in all processes."
+    if first(): load_weights(file, job.model)
+    if world() > 1: job.model.load_state_dict(agree(job.model.state_dict))
+
 # %% ../../nbs/learn/engine.ipynb #f87f9ac6
 def turn(job: Job, point: Point):
     "After an epoch: the next one begins, in the next phase if this one is over."
@@ -242,13 +288,9 @@ def turn(job: Job, point: Point):
     if not over(point.history, point.stage.index, job.recipe): return
     stage, index = point.stage, point.stage.index + 1
     if stage.phase.until != 'epochs' and first(): save_weights(job.run.path/f'phase{stage.index}.safetensors', stage.judged)
-    if index < len(job.recipe.phases) and job.recipe.phases[index].start == 'best': take_best(job)
+    following = job.recipe.phases[index:index + 1]
+    if following and following[0].start == 'best': take_best(job, best_file(job, stage.index))
     point.stage = Stage(job, index) if index < len(job.recipe.phases) else None
-
-def take_best(job: Job):
-    "Fill the network with the best weights so far, in all processes."
-    if first(): load_weights(job.run.best, job.model)
-    if world() > 1: job.model.load_state_dict(agree(job.model.state_dict))
 
 # %% ../../nbs/learn/engine.ipynb #cfe2deb4
 def keep_answers(job: Job, point: Point):
@@ -270,7 +312,7 @@ def learn(job: Job,
         while point.stage is not None:
             if bar.total is None: bar.total = left(job, point)
             row, table, timing = run_epoch(job, point, bar)
-            if first() and row['valid_f1'] > max((h['valid_f1'] for h in point.history), default=-1): save_weights(job.run.best, point.stage.judged)
+            keep_best(job, point, row)
             if first(): keep_answers(job, point)
             point.history.append(row)
             turn(job, point)
@@ -278,7 +320,7 @@ def learn(job: Job,
             save(job, point)
             if first():
                 if show: show(pd.DataFrame(point.history), table)
-    take_best(job)
+    take_best(job, job.run.best)
     return pd.DataFrame(point.history)
 
 # %% ../../nbs/learn/engine.ipynb #d4e99852

@@ -38,7 +38,7 @@ def files_of(recipe: Recipe, data: Data, rows: pd.DataFrame, learning: bool, out
     "The files behind some rows, and the rows, of which there are twice as many when copies without background are learned as well."
     files = data.files(rows)
     if recipe.background == 'keep' or recipe.background == 'extra' and not learning: return files, rows
-    bare = [str(f) for f in agree(background_free, files, out)]
+    bare = [str(f) for f in agree(background_free, files, out, None, recipe.reader)]
     return (bare, rows) if recipe.background == 'remove' else (files + bare, pd.concat([rows, rows], ignore_index=True))
 
 def photos_for(recipe: Recipe, data: Data, rows: pd.DataFrame, size, learning: bool = False, out=None) -> Photos:
@@ -47,7 +47,7 @@ def photos_for(recipe: Recipe, data: Data, rows: pd.DataFrame, size, learning: b
     transform = training(recipe.augment, size, recipe.square) if learning else evaluation(recipe.square, size)
     paste = dict(paste_prob=recipe.mix_prob, paste_alpha=recipe.mix_alpha) if learning and recipe.mix == 'one_class' else {}
     photos = photos_of(data, rows, transform, recipe.seed, **paste)
-    photos.files = files
+    photos.files, photos.read = files, recipe.reader
     return photos
 
 # %% ../../nbs/learn/job.ipynb #d18b5ab7

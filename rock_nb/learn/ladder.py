@@ -180,14 +180,14 @@ def e_vgg():
 # %% ../../nbs/learn/ladder.ipynb #0438cabe
 @recipe
 def quick():
-    "EfficientNet-Lite0 for a small collection: later stages from large crops at 192 px, then the last one at 256 px; half of the classes' log shares in the loss."
+    "EfficientNet-Lite0 for a small collection: later stages from large crops at 192 px, then the last one at 256 px; half of the classes' log shares in the loss. That last epoch alone is judged at the final size, so its weights are kept."
     phases = (Phase(5, 1e-3, 'stage3 stage4 head', img_size=192), Phase(1, 2e-4, 'stage4 head'))
     return Recipe(arch='tf_efficientnet_lite0', img_size=256, batch_size=32, phases=phases, optimizer='adamw', weight_decay=.01, layer_decay=.8, schedule='cosine', by_step=True,
                   warmup=.5, loss='logit_adjusted', tau=.5, smoothing=.1, augment='winner', square='crop', stats='model', amp='auto', tta='hflip', valid=.2)
 
 @recipe
 def thorough():
-    "quick with five epochs at 256 px between, the last one at 320 px, and seven views."
+    "quick with five epochs at 256 px between, the last one at 320 px, whose weights are kept, and seven views."
     small, last = quick().phases
     return replace(quick(), img_size=320, phases=(replace(small, epochs=4), replace(small, epochs=5, lr=5e-4, img_size=256), last), tta='d7')
 

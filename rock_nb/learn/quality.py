@@ -8,7 +8,7 @@ __all__ = ['SPINS', 'check_peers', 'fastai_spec', 'fastai_command', 'ask', 'Apar
 
 # %% ../../nbs/learn/quality.ipynb #e54eafbe
 import os, subprocess, sys, tempfile, time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -116,8 +116,9 @@ def compare_quality(contenders: dict,      # name -> a function (test fold, vali
     done = set(read()[keys].itertuples(index=False, name=None))
     for name, t, s in core.progress([k for k in todo if k not in done], 'comparing', unit='training'):
         row = dict(zip(keys, (name, t, s))) | contenders[name](t, (t + 1) % n_folds, s)
-        known = pd.concat([read(), pd.DataFrame([row])], ignore_index=True)      # others may have written meanwhile
-        if file: core.write_csv(file, known)
+        with core.lock(file.parent, 'table of results', wait=60) if file else nullcontext():     # others may write at the same time
+            known = pd.concat([read(), pd.DataFrame([row])], ignore_index=True)
+            if file: core.write_csv(file, known)
     return read()
 
 # %% ../../nbs/learn/quality.ipynb #cbf479a2

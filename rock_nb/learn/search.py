@@ -22,6 +22,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from .. import core
 from ..core import BadInput, as_type, choose, listed
+from .best import competing
 from .ladder import RECIPES, get_recipe
 from .recipe import FIELDS, OVERRIDES, TYPES, Phase, Recipe, to_dict
 
@@ -229,10 +230,12 @@ def running(study) -> list:
     o = library()
     return [o.trial.Trial(study, t._trial_id) for t in study.get_trials(deepcopy=False) if t.state == o.trial.TrialState.RUNNING]
 
-def tell_epochs(study, trial, history: pd.DataFrame) -> bool:   # whether the trial is hopeless
-    "Hand over the epochs of a history that are not known yet."
+def tell_epochs(study, trial, history: pd.DataFrame,
+                recipe: Recipe | dict | None = None,   # says the image sizes of its phases (None: all have one)
+               ) -> bool:                              # whether the trial is hopeless
+    "Hand over the epochs of a history that are not known yet, of those at the final image size."
     known = study.get_trials(deepcopy=False)[trial.number].intermediate_values
-    new = [h for h in history.itertuples() if int(h.epoch) not in known] if len(history) else []
+    new = [h for h in competing(history, recipe).itertuples() if int(h.epoch) not in known] if len(history) else []
     def behind(h): trial.report(float(h.valid_f1), int(h.epoch)); return trial.should_prune()
     return any([behind(h) for h in new])
 

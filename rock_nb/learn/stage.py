@@ -70,7 +70,7 @@ class Stage:
         self.index, self.phase = index, r.phases[index]
         self.params = freeze(job.model, self.phase.train)
         groups = param_groups(job.model, lr=self.phase.lr, weight_decay=r.weight_decay, layer_decay=r.layer_decay, lr_scale=r.lr_scale)
-        self.optimizer = make_optimizer(r.optimizer, groups, self.phase.lr, r.weight_decay)
+        self.optimizer = make_optimizer(r.optimizer, groups, self.phase.lr, r.weight_decay, scaled=job.amp == 'fp16')
         self.schedule = Schedule(self.phase.schedule or r.schedule, self.optimizer, self.phase.epochs, r.warmup if index == 0 else 0., r.factor, r.patience, r.period, r.lr_min, r.by_step)
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=job.amp == 'fp16')
         self.average = make_average(job.model, r.ema)

@@ -78,7 +78,7 @@ class Watch(threading.Thread):
     def report(self):
         if (n := self.rows(self.run_folder)) > self.seen:
             recipe = core.read_json(self.run_folder.recipe)['recipe']
-            print('       ', line(pd.read_csv(self.run_folder.history), sum(p['epochs'] for p in recipe['phases'])), flush=True)
+            print('       ', line(pd.read_csv(self.run_folder.history), sum(p['epochs'] for p in recipe['phases']), recipe), flush=True)
             self.seen = n
     def __enter__(self): self.start(); return self
     def __exit__(self, *_): self.over.set(); self.join(); self.report()

@@ -15,6 +15,7 @@ import pandas as pd
 
 from .. import core
 from ..core import BadInput, Run, choose
+from .best import best_epoch, phase_sizes
 
 # %% ../../nbs/learn/tracker.ipynb #a736a8c5
 @contextlib.contextmanager
@@ -139,11 +140,21 @@ class Wandb:
 # %% ../../nbs/learn/tracker.ipynb #02454ca0
 class Tracker:
     "Tells trackers of epochs and scores; one that fails is warned of once and left out."
-    def __init__(self, loggers: dict, run: Run): self.loggers, self.run = loggers, run
+    def __init__(self, loggers: dict, run: Run,
+                 recipe: dict | None = None,   # plain values; says whether images grow (None: they don't)
+                ):
+        self.loggers, self.run = loggers, run
+        self.grows = recipe if recipe and len(set(phase_sizes(recipe))) > 1 else None
+    def with_best(self, rows: list[dict]) -> list[dict]:
+        "Where images grow, each line also has the best macro F1 so far at the final size, once there is one."
+        if not self.grows: return rows
+        best = [best_epoch(pd.DataFrame(rows[:n]), self.grows) for n in range(1, len(rows) + 1)]
+        return [r if b is None else r | dict(best_f1=b.valid_f1) for r, b in zip(rows, best)]
     def epoch(self, row: dict):
         "A line of the history, once an epoch."
         known = pd.read_csv(self.run.history).to_dict('records') if self.run.history.exists() else []
-        self.each(lambda logger: self.add(logger, [r for r in known if r['epoch'] < row['epoch']] + [row]))
+        rows = self.with_best([r for r in known if r['epoch'] < row['epoch']] + [row])
+        self.each(lambda logger: self.add(logger, rows))
     def finish(self, metrics: dict):
         "The scores, when the run is complete."
         self.each(lambda logger: logger.close(numbers(metrics)))
@@ -175,4 +186,4 @@ def make_trackers(names: str,     # of `TRACKERS`, divided by spaces or commas; 
     def start(n):
         try: return TRACKERS[n](run.path/'tracking', run.name, recipe)
         except Exception as e: raise BadInput(f'the tracker {n!r} cannot start ({type(e).__name__}: {e}); mend that, or leave it out') from e
-    return Tracker({n: start(n) for n in wanted}, run)
+    return Tracker({n: start(n) for n in wanted}, run, recipe)
