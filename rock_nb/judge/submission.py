@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['with_all_tests', 'check_sample', 'submission', 'check_submission', 'write_submission', 'score_submission',
-           'solution_of', 'solution_f1', 'f1_on_test']
+           'solution_of', 'answer_score', 'solution_f1', 'f1_on_test']
 
 # %% ../../nbs/judge/submission.ipynb #7950018e
 from dataclasses import replace
@@ -16,6 +16,8 @@ import pandas as pd
 from ..core import BadInput, Run, read_json, write_csv
 from ..data.folders import read_test
 from ..data.table import Data
+from ..data.tabular import read_text
+from .answers import match_ids, read_answer_file
 from .metric import macro_f1
 
 # %% ../../nbs/judge/submission.ipynb #98f34883
@@ -28,7 +30,7 @@ def check_sample(sample: Path | None,   # `sample_submission.csv`
                 ) -> list[str]:         # the columns of a submission
     "A `BadInput` unless a sample submission has two columns and these ids."
     if sample is None: return ['ID', 'rock_type']
-    frame = pd.read_csv(sample, dtype=str, keep_default_na=False)
+    frame = read_text(sample)
     if len(frame.columns) != 2: raise BadInput(f'{sample} has {len(frame.columns)} columns; expected two, id and class')
     odd = sorted(set(frame.iloc[:, 0]) ^ set(ids))
     if odd: raise BadInput(f'{sample} and the test photographs differ in ids, first {odd[0]!r} ({len(odd)} in all); test.csv must have the same ids')
@@ -63,31 +65,47 @@ def write_submission(path, ids, labels, data: Data) -> pd.DataFrame:
 
 # %% ../../nbs/judge/submission.ipynb #267b0a18
 def score_submission(frame: pd.DataFrame,  # id, class
-                     solution: str | Path, # CSV: id, class
+                     solution: str | Path, # CSV of answers; ids that were not asked for are left out
                      classes) -> float:
     "Macro F1 of a submission against a CSV file of answers, matched by id."
-    truth = pd.read_csv(solution, dtype=str, keep_default_na=False)
-    truth = dict(zip(truth.iloc[:, 0], truth.iloc[:, 1]))
-    lacking = [i for i in frame.iloc[:, 0] if i not in truth]
-    if lacking: raise BadInput(f'{solution} has no answer for {lacking[0]!r} ({len(lacking)} in all)')
-    number = {c: i for i, c in enumerate(classes)}
-    odd = [c for c in truth.values() if c not in number]
-    if odd: raise BadInput(f"{solution} has the class {odd[0]!r}; the classes are {', '.join(classes)}")
-    return macro_f1([number[truth[i]] for i in frame.iloc[:, 0]], [number[c] for c in frame.iloc[:, 1]], len(classes))
+    truth = read_answer_file(solution, classes)
+    asked, known = pd.Index(frame.iloc[:, 0].astype(str)), set(classes)
+    if odd := [c for c in truth.labels if c not in known]:
+        raise BadInput(f"{solution} has the class {odd[0]!r}; the classes are {', '.join(classes)}")
+    at = truth.ids.get_indexer(asked)
+    if (at < 0).any() and len(truth) == len(asked):
+        at, _ = match_ids(truth.ids, asked, solution, 'the submission')
+    if (lacking := at < 0).any(): raise BadInput(f'{solution} has no answer for {asked[lacking][0]!r} '
+                                                 f'({lacking.sum()} in all)')
+    number = pd.Index(list(classes))
+    return macro_f1(number.get_indexer(truth.labels[at]), number.get_indexer(frame.iloc[:, 1]), len(classes))
 
 # %% ../../nbs/judge/submission.ipynb #73d5d248
 def solution_of(root: Path, classes) -> Path | None:
     "The `solution.csv` of a data set, where there is one that speaks of these classes: labels may have been made by a function."
-    file = root/'solution.csv'
-    return file if file.exists() and pd.read_csv(file, dtype=str, keep_default_na=False).iloc[:, 1].isin(list(classes)).all() else None
+    file = Path(root)/'solution.csv'
+    if not file.exists(): return None
+    try: truth = read_answer_file(file, classes)
+    except BadInput as e: return print(f'no scores: {e}', flush=True)
+    return file if set(truth.labels) <= set(classes) else None
+
+def answer_score(frame: pd.DataFrame,   # id, class
+                 root: Path, classes) -> float:   # NaN where nobody knows the answers
+    "Macro F1 of answers, where the data set has a `solution.csv` for all of them."
+    solution = solution_of(root, classes)
+    if solution is None: return np.nan
+    try: return score_submission(frame, solution, classes)
+    except BadInput as e: print(f'no scores: {e}', flush=True)
+    return np.nan
 
 def solution_f1(run: Run, root: Path, classes) -> float:   # NaN where there is no submission or no solution
     "Macro F1 of a run's submission, where the data set has a `solution.csv`."
-    solution = solution_of(root, classes) if run.submission.exists() else None
-    return np.nan if solution is None else score_submission(pd.read_csv(run.submission, dtype=str, keep_default_na=False), solution, classes)
+    if not run.submission.exists(): return np.nan
+    return answer_score(pd.read_csv(run.submission, dtype=str, keep_default_na=False), root, classes)
 
 def f1_on_test(run: Run) -> float:   # NaN where the answers aren't known
     "Macro F1 of a complete run on its test photographs, by their labels or by the data set's `solution.csv`."
     metrics = read_json(run.metrics)
     if 'test' in metrics: return metrics['test']['f1']
-    return solution_f1(run, Path(read_json(run.environment)['data']), read_json(run.recipe)['classes'])
+    root = read_json(run.environment).get('data') if run.environment.exists() else None
+    return np.nan if root is None else solution_f1(run, Path(root), read_json(run.recipe)['classes'])

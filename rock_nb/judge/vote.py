@@ -4,9 +4,12 @@
 
 # %% auto #0
 __all__ = ['mismatch', 'aligned', 'check_votes', 'votes', 'soft_vote', 'from_probs', 'as_logits', 'right_answers', 'majority',
-           'counts_of', 'hard_vote', 'read_votes', 'vote_files']
+           'counts_of', 'hard_vote', 'check_kinds', 'read_files', 'read_votes', 'FileVote', 'weigh_answers',
+           'count_votes', 'vote_files']
 
 # %% ../../nbs/judge/vote.ipynb #0f54b800
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,8 @@ import pandas as pd
 
 from ..core import BadInput, listed
 from ..data.table import Data
-from ..data.tabular import read_text
+from .agreement import cross_table, find_renaming, remarks
+from .answers import AnswerFile, match_ids, read_answer_file
 from .predict import Predictions
 from .submission import check_submission
 
@@ -114,30 +118,144 @@ def hard_vote(predictions: list[Predictions],   # of the same photographs, in an
     return from_probs(predictions, shares)
 
 # %% ../../nbs/judge/vote.ipynb #f9e9bdf3
-def read_votes(files) -> pd.DataFrame:   # ids down, files across, in the order of the first file
-    "The answers of submission files, matched by id."
-    if not len(files): raise BadInput('nobody votes: give at least one CSV file')
-    said = {}
-    for f in map(str, files):
-        frame = read_text(f)
-        if frame.shape[1] != 2: raise BadInput(f'{f} has {frame.shape[1]} columns; expected two, id and class')
-        if f in said: raise BadInput(f'{f} is named twice; each file has one vote')
-        said[f] = frame.set_index(frame.columns[0]).iloc[:, 0]
-        first = next(iter(said.values()))
-        if odd := sorted(set(first.index) ^ set(said[f].index)): raise BadInput(f'{f} and {files[0]} differ in ids, first {odd[0]!r} ({len(odd)} in all)')
-        if said[f].index.has_duplicates: raise BadInput(f'{f} has the id {said[f].index[said[f].index.duplicated()][0]!r} twice')
-    return pd.DataFrame({f: s.reindex(first.index) for f, s in said.items()})
+def _spellings(files: list[AnswerFile], classes):
+    "A `BadInput` if a class is written in two ways that differ in case or in inner spaces alone."
+    counts = sum((Counter(f.labels.tolist()) for f in files), Counter(dict.fromkeys(classes or (), 0)))
+    seen = {}
+    for c in counts:
+        plain = ' '.join(c.casefold().replace('_', ' ').split())
+        if (before := seen.setdefault(plain, c)) == c: continue
+        said = [(f.file, set(f.labels)) for f in files]
+        where = {n: next((file for file, labels in said if n in labels), 'the data set') for n in (before, c)}
+        raise BadInput(f'{where[c]} has the class {c!r} ({counts[c]} times) where {where[before]} has '
+                       f'{before!r}; write it in one way')
 
-def vote_files(files: list[str | Path],   # submissions: id, class
-               data: Data,                # its training photographs say which class is rarest
+def _unknown(f: AnswerFile, classes, known: AnswerFile | None) -> BadInput:
+    "The error for a file with other classes; where they are others by name alone, that is said."
+    odd = ~np.isin(f.labels, list(classes))
+    first = f'{f.file} has the class {f.labels[odd][0]!r} for {f.ids[odd][0]!r} ({odd.sum()} in all)'
+    first = f"{first}; the classes are {', '.join(classes)}"
+    at = known.ids.get_indexer(f.ids) if known else np.array([-1])
+    if (at < 0).any(): return BadInput(first)
+    names = pd.Index(sorted({*f.labels, *known.labels}))
+    own, other = names.get_indexer(f.labels), names.get_indexer(known.labels[at])
+    to = find_renaming(cross_table(own, other, len(names)))
+    renaming = ', '.join(f'{names[a]} → {names[b]}' for a, b in to.items())
+    return BadInput(f'{first} (it says what {known.file} says after renaming '
+                    f'{renaming})' if to else first)
+
+def check_kinds(files: list[AnswerFile]) -> bool:   # whether probabilities vote
+    "A `BadInput` if files hold classes alone and probabilities alone, or probabilities of other classes."
+    soft = [f for f in files if f.probs is not None]
+    if len(soft) < len(files):
+        alone = next((f for f in soft if not f.hard), None)
+        classes = next(f for f in files if f.probs is None)
+        if alone: raise BadInput(f'{alone.file} holds probabilities and {classes.file} classes; give '
+                                 f'files of one kind')
+        return False
+    for f in files[1:]:
+        if odd := sorted(set(f.probs) ^ set(files[0].probs)):
+            raise BadInput(f'{f.file} and {files[0].file} have probabilities of other classes, first '
+                           f'{odd[0]!r}; both need a column for each class')
+    return True
+
+# %% ../../nbs/judge/vote.ipynb #a5bc57ef
+def read_files(files,          # paths of CSV files
+               classes=None,   # names, where they are known
+              ) -> list[AnswerFile]:
+    "The answers of several files, each checked by itself."
+    if not len(files): raise BadInput('nobody votes: give at least one CSV file')
+    paths = [Path(f).resolve() for f in files]
+    if twice := [f for f, p in zip(files, paths) if paths.count(p) > 1]:
+        raise BadInput(f'{twice[0]} is named twice; each file has one vote, give it a greater weight '
+                       f'instead')
+    found = [read_answer_file(f, classes) for f in files]
+    named = set().union(*(f.labels for f in found))
+    for i, f in enumerate(files):
+        if found[i].columns[1] in named: found[i] = read_answer_file(f, sorted(named))     # it has no header
+    _spellings(found, classes)
+    for f in found if classes is not None else ():
+        if not set(f.labels) <= set(classes):
+            raise _unknown(f, classes, next((g for g in found if set(g.labels) <= set(classes)), None))
+        lacking = sorted(set(classes) - set(f.probs)) if f.probs is not None else []
+        if lacking and not f.hard: raise BadInput(f"{f.file} has no column for the class "
+                                                  f"{lacking[0]!r}; it has {', '.join(f.probs)}")
+    return found
+
+def read_votes(files) -> pd.DataFrame:   # ids down, files across, in the order of the first file
+    "The answers of files, matched by id."
+    found = read_files(files)
+    rows = [f.labels[match_ids(f.ids, found[0].ids, f.file, found[0].file)[0]] for f in found]
+    return pd.DataFrame(dict(zip(map(str, files), rows)), index=found[0].ids)
+
+# %% ../../nbs/judge/vote.ipynb #d662f393
+@dataclass
+class FileVote:
+    "What files say of photographs, and what came of it."
+    answers: pd.DataFrame             # ids down, voters across: class names
+    share: np.ndarray                 # (voters,) weights, sum 1
+    classes: tuple[str, ...]
+    behind: np.ndarray                # (n, classes) the weight behind each class, or its mean probability
+    vote: np.ndarray                  # (n,) class names
+    tied: np.ndarray                  # (n,) whether several classes had the same weight
+    ties: str                         # what decides then: counts of the 'training' set, or of the 'votes'
+    soft: bool                        # whether probabilities vote
+    columns: tuple[str, str]          # what the first file calls ids and classes
+    remarks: list[str] = field(default_factory=list)
+    @property
+    def rule(self) -> str:
+        none = 'in all files together, for there is no training set'
+        where = none if self.ties == 'votes' else 'in the training set'
+        ties = f'{self.tied.sum():,} of {len(self.vote):,} votes are ties'
+        return f'{ties}; they go to the class that is rarest {where}'
+    def table(self) -> pd.DataFrame:   # id, class
+        "The outcome as a submission."
+        return pd.DataFrame({self.columns[0]: self.answers.index, self.columns[1]: self.vote})
+
+# %% ../../nbs/judge/vote.ipynb #b04f50bb
+def weigh_answers(codes: np.ndarray,   # (n, voters) class numbers
+                  share: np.ndarray,   # (voters,)
+                  k: int) -> np.ndarray:   # (n, k)
+    "The weight behind each class."
+    behind, rows = np.zeros((len(codes), k)), np.arange(len(codes))
+    for v, weight in enumerate(share): behind[rows, codes[:, v]] += weight
+    return behind
+
+def _in_line(files: list[AnswerFile], wanted, whose) -> tuple[pd.Index, list[np.ndarray], list[str]]:
+    "The ids, where each of them is in each file, and remarks on how they were matched."
+    ids, whose = (files[0].ids, files[0].file) if wanted is None else (pd.Index(wanted), whose)
+    at, said = zip(*[match_ids(f.ids, ids, f.file, whose) for f in files])
+    return ids, list(at), [s for s in (*said, *(f.remark for f in files)) if s]
+
+def count_votes(files: list[AnswerFile],
+                names: list[str],        # of the voters
+                weights=None,            # one number each (None: equal)
+                counts=None,             # class name -> training photographs (None: not known)
+                wanted=None,             # ids, in the order of the outcome (None: those of the first file)
+                whose: str = 'test.csv', # where they are from
+               ) -> FileVote:
+    "The class with the greatest weight of files behind it, or the greatest mean probability."
+    share, soft = votes(weights, names), check_kinds(files)
+    ids, at, said = _in_line(files, wanted, whose)
+    answers = pd.DataFrame({n: f.labels[a] for n, f, a in zip(names, files, at)}, index=ids)
+    named = sorted(set().union(*(f.labels for f in files), *(f.probs if soft else () for f in files)))
+    classes = tuple(named if counts is None else [c for c in counts.keys()])
+    codes = pd.Index(classes).get_indexer(answers.to_numpy().ravel()).reshape(answers.shape)
+    if soft: behind = sum(w*f.probs[list(classes)].to_numpy()[a] for w, f, a in zip(share, files, at))
+    else: behind = weigh_answers(codes, share, len(classes))
+    ahead = behind >= behind.max(1, keepdims=True) - 1e-9            # .1 + .2 is as much as .3
+    rare = np.bincount(codes.ravel(), minlength=len(classes)) if counts is None else counts_of(counts, classes)
+    vote = np.array(classes, dtype=object)[majority(ahead, rare)]
+    ties = 'votes' if counts is None else 'training'
+    return FileVote(answers, share, classes, behind, vote, ahead.sum(1) > 1, ties, soft, files[0].columns,
+                    said + remarks(answers))
+
+# %% ../../nbs/judge/vote.ipynb #9ac68ed4
+def vote_files(files: list[str | Path],   # CSV files: ids, and a class or probabilities of all classes
+               data: Data | None = None,  # its training photographs say which class is rarest (None: the votes do)
                weights=None,              # one number a file (None: equal)
               ) -> pd.DataFrame:          # id, class, in the order and with the columns of the first file
-    "The class with the greatest weight of submission files behind it; of several the rarest in the training set."
-    said, classes = read_votes(files), np.array(data.classes)
-    share = votes(weights, list(said))
-    for f in said:
-        if odd := sorted(set(said[f]) - set(classes)): raise BadInput(f"{f} has the class {odd[0]!r}; the classes are {', '.join(classes)}")
-    behind = np.stack([(said == c).to_numpy() @ share for c in classes], 1)
-    ahead = behind >= behind.max(1, keepdims=True) - 1e-9            # .1 + .2 is as much as .3
-    columns = pd.read_csv(files[0], nrows=0).columns
-    return check_submission(pd.DataFrame({columns[0]: said.index, columns[1]: classes[majority(ahead, counts_of(data.counts, classes))]}), data)
+    "The vote of files; of several classes with the same weight the rarest wins."
+    known = {} if data is None else dict(counts=data.counts)
+    found = count_votes(read_files(files, data and data.classes), list(map(str, files)), weights, **known)
+    return found.table() if data is None else check_submission(found.table(), data)
