@@ -39,7 +39,7 @@ from .judge.metric import calibration_error, confused_pairs, macro_f1, per_class
 from .judge.predict import Predictions
 from .judge.vote import mismatch
 from .learn.job import photos_for
-from .train import fit
+from .train import fit, notes_on
 
 # %% ../nbs/04_confusion.ipynb #d2ec828e
 PARAMETERS = ('run', 'out', 'part', 'compare', 'n')
@@ -279,7 +279,7 @@ def heat_browser(net, run: Run, part: str, rows: pd.DataFrame, classes, out=None
     return live(draw, photograph=widgets.Dropdown(options=names), speaks_for=widgets.Dropdown(options=list(classes), description='for'))
 
 # %% ../nbs/04_confusion.ipynb #8116151b
-def features_of(net, run: Run, part: str, p: Predictions, files: dict[str, Path], most: int = 1000, out=None) -> tuple[np.ndarray, np.ndarray]:   # features, places in `p`
+def features_of(net, run: Run, part: str, p: Predictions, files: dict[str, Path], out=None, most: int = 1000) -> tuple[np.ndarray, np.ndarray]:   # features, places in `p`
     "Pooled features of a part's photographs that are there, or of so many of them."
     at = np.flatnonzero([i in files for i in p.ids])
     at = np.sort(core.rng(41).permutation(at)[:most])

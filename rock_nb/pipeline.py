@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PARAMETERS', 'SPLIT', 'recipes_of', 'has_folds', 'shared_split', 'check_networks', 'check_room', 'check_run',
-           'one_target', 'split_for_all', 'look_ahead', 'folders', 'steps', 'results', 'names_of', 'from_here',
-           'pipeline', 'main']
+           'one_target', 'split_for_all', 'look_ahead', 'folders', 'steps', 'results', 'notes_of', 'names_of',
+           'from_here', 'pipeline', 'main']
 
 # %% ../nbs/06_pipeline.ipynb #880bc829
 import os, shutil, sys
@@ -27,7 +27,7 @@ from .learn.ladder import LADDER, get_recipe
 from .learn.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
 from .learn.step import Step, StepFailed, command, complete, do
 from .model.build import Weights, find_weights, settle_weights
-from .train import add_options, given_options, pick_device
+from .train import add_options, given_options, notes_on, pick_device
 
 # %% ../nbs/06_pipeline.ipynb #00f21976
 PARAMETERS = ('versions', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'valid', 'arch', 'pretrained', 'epochs',
@@ -112,7 +112,7 @@ def split_for_all(recipe: Recipe, where: Path, out: Path, given: dict) -> tuple[
     "The data set and its split, as every run will see them; parameters as in `pipeline`."
     label, some = label_option(given.get('label')), [given.get(k) for k in ('folds', 'fold', 'test_fold')]
     found, parts, _ = split_data(where, *some, recipe.valid, recipe.seed, given.get('on_error', 'raise'),
-                                 label, given.get('level'), out)
+                                 label, given.get('level'), out, recipe.reader)
     unknown = found.test is not None and 'label' not in found.test and given.get('test_fold') is None
     if found.sample and unknown: check_sample(found.sample, with_all_tests(found).test.id)
     return found, parts
@@ -176,6 +176,13 @@ def results(versions: list[str], out: Path) -> pd.DataFrame:   # indexed by run;
                           test_f1=f1_on_test(Run(out/name)), minutes=m['seconds']/60 if 'seconds' in m else None)
     return pd.DataFrame(rows).T.rename_axis('run')
 
+def notes_of(table: pd.DataFrame,  # of `results`
+             out: Path,            # folder of runs
+            ) -> list[str]:
+    "What has to be said beside the scores, run by run."
+    said = {name: notes_on(Run(out/name)) for name in table.index}
+    return [f'{name}: {sentence}' for name, notes in said.items() for sentence in notes]
+
 # %% ../nbs/06_pipeline.ipynb #bd88e273
 def names_of(versions) -> list[str]:   # None: the whole ladder
     "Recipes by name, each there once; anything else is a `BadInput`."
@@ -229,7 +236,10 @@ def main(argv=None):
         try: table = pipeline(**given)
         except StepFailed as e: sys.exit(f'StepFailed: {e}')
         if 'random' in set(table.start): print('\nStarted from random weights, not from ImageNet: the scores show that all works, not what the recipes are worth.')
-        print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'), f"\n\nrecords and figures: {core.outputs(given.get('out'))}/<run>/*.ipynb")
+        print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'))
+        folder = core.outputs(given.get('out'))
+        for sentence in notes_of(table, folder): print(sentence)
+        print(f"\nrecords and figures: {folder}/<run>/*.ipynb")
 
 # %% ../nbs/06_pipeline.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -270,10 +270,12 @@ def read_metrics(run: Run) -> dict:
     return core.read_json(run.metrics)
 
 # %% ../nbs/03_train.ipynb #9aee45f2
-def notes_on(run: Run) -> list[str]:
+def notes_on(run: Run,
+             parts: tuple[str, ...] = ('valid', 'oof', 'test'),   # of photographs
+            ) -> list[str]:
     "What has to be said beside the scores of a complete run: classes without photographs, and what its epoch was chosen by."
     said = []
-    for part in ('valid', 'oof', 'test'):
+    for part in parts:
         p = load_predictions(run.path/f'{part}.npz') if (run.path/f'{part}.npz').exists() else None
         if p is not None and p.labels is not None: said += [missing_note(p.labels, p.preds, p.classes, f'{part} part'), selection_note(run, part)]
     return [s for s in said if s]

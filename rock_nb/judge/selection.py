@@ -105,14 +105,20 @@ def crossfit_score(runs: list[Run],           # one, or the folds that together 
 # %% ../../nbs/judge/selection.ipynb #b3c10815
 CHOSEN = 'chosen on these photographs, so it looks better there than on others'
 
+def _was_chosen(run: Run) -> bool:
+    "Whether a run, or one of its members, had several epochs to choose from, as far as is known."
+    made = read_json(run.recipe) if run.recipe.exists() else {}
+    members = [Run(run.path.parent/m['folder']) for m in made.get('members', [])]
+    if members: return any(map(_was_chosen, members))
+    epochs = read_json(run.metrics).get('epochs') if run.done else None
+    known = read_epochs(run)
+    return epochs != 1 and (known is None or len(known[1]) > 1)
+
 def selection_note(run: Run, part: str = 'valid') -> str:   # '' where nothing was chosen by that part
     "A sentence beside every score of a part that the epoch was chosen by."
-    if part == 'test' or not run.done: return ''
-    m = read_json(run.metrics)
+    if part == 'test' or not run.done or not _was_chosen(run): return ''
     made = read_json(run.recipe) if run.recipe.exists() else {}
-    if 'members' in made or 'folds' in m: what = f'The epoch of each member was {CHOSEN}'
-    elif m.get('epochs', 2) == 1: return ''
-    else: what = f"The epoch was {CHOSEN}"
-    valid = m.get('valid', {})
+    what = f"The epoch {'of each member ' if 'members' in made else ''}was {CHOSEN}"
+    valid = read_json(run.metrics).get('valid', {})
     if 'f1_crossfit' not in valid: return f'{what}; how much is not known here: a fold set aside with `test_fold`, or a labelled test set, tells.'
     return f"{what}: chosen on one half and scored on the other, macro F1 is {valid['f1_crossfit']:.4f} instead of {valid['f1']:.4f}."

@@ -295,10 +295,9 @@ def turn(job: Job, point: Point):
 # %% ../../nbs/learn/engine.ipynb #cfe2deb4
 def keep_answers(job: Job, point: Point):
     "Keep what the network says of each validation photograph after an epoch that could be the best one, for `judge.selection`."
-    phases = job.recipe.phases
-    competing = [i for i, p in enumerate(phases) if job.recipe.size(p) == job.recipe.size(phases[-1])]
-    before = sum(h['phase'] in competing for h in point.history)
-    if point.stage.index in competing: add_epoch(job.run, *point.stage.said, before)
+    final = final_phases(job.recipe)
+    before = sum(h['phase'] in final for h in point.history)
+    if point.stage.index in final: add_epoch(job.run, *point.stage.said, before)
 
 # %% ../../nbs/learn/engine.ipynb #855c41a1
 def learn(job: Job,

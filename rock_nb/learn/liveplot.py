@@ -88,7 +88,7 @@ def mark_of(history: pd.DataFrame, recipe: Recipe | dict | None) -> str:
     h = history.iloc[-1]
     if recipe is not None and 'phase' in h and h.phase not in final_phases(recipe):
         return f'  at {size_text(phase_sizes(recipe)[int(h.phase)])}'
-    return '  best' if h.valid_f1 == best_epoch(history, recipe).valid_f1 else ''
+    return '  best' if h.epoch == best_epoch(history, recipe).epoch else ''
 
 def line(history: pd.DataFrame, epochs: int,
          recipe: Recipe | dict | None = None,   # says the image sizes of its phases (None: all have one)

@@ -81,6 +81,7 @@ class Stage:
         self.trial = trial_images(r.size(self.phase), job.device)
         self.prefix = find_prefix(learning_mode(job.model, self.phase.frozen_eval), self.trial, job.amp)
         self.kept = keepers(self)
+        self.said = None     # labels and answers of the newest validation, (n,) each
     @property
     def judged(self) -> nn.Module: return self.average.model if self.average else self.model   # the network that validation sees
     def rest(self): return self.prefix.rest() if self.prefix else nullcontext()   # meanwhile the network takes what the prefix gives
