@@ -62,7 +62,8 @@ def out_of_fold(runs: list[Run]) -> tuple[Predictions, pd.DataFrame]:   # in the
     parts = [pd.read_csv(r.split, dtype=dict(path=str, id=str, label=str), keep_default_na=False) for r in runs]
     said = [load_predictions(r.valid) for r in runs]
     rows = pd.concat([p[p.part == 'valid'] for p in parts]).sort_values('path', ignore_index=True)
-    wanted, key = parts[0][parts[0].part != 'test'], 'id' if 'id' in rows else 'path'
+    always = parts[0].get('fold', pd.Series(0, parts[0].index)) < 0      # learned in each fold
+    wanted, key = parts[0][(parts[0].part != 'test') & ~always], 'id' if 'id' in rows else 'path'
     for p, r in zip(said, runs):
         if (p.classes, p.views) != (said[0].classes, said[0].views): raise BadInput(f'{r.name} was judged otherwise than {runs[0].name}: classes or views differ')
     ids = np.concatenate([p.ids for p in said])

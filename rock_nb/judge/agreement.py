@@ -111,7 +111,8 @@ def _strangers(said: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     "Sentences on voters that agree with the others no more than chance would, and have no classes exchanged."
     n, names = len(said), list(said)
     spread = 3*np.sqrt(pairs.chance*(1 - pairs.chance)/n)
-    flagged = (pairs.same <= pairs.chance + spread) & ~pairs.to.map(bool) & (pairs.chance < .9)
+    enough = spread < (1 - pairs.chance)/4      # photographs to tell one from the other
+    flagged = (pairs.same <= pairs.chance + spread) & ~pairs.to.map(bool) & (pairs.chance < .9) & enough
     why = 'no more than answers in another order would; do its rows belong to its ids?'
     if len(names) == 2 and flagged.all():
         both = f'{names[0]} and {names[1]} agree in {_percent(pairs.same.iloc[0])} of the answers'
