@@ -102,7 +102,8 @@ def fold_scores(runs: list[Run]) -> pd.DataFrame:   # indexed by run
 def write_folds(run: Run, record: dict, runs: list[Run], plan: Plan):
     "Gather, vote and write; the scores come last."
     oof, table = out_of_fold(runs)
-    each, votes = fold_scores(runs), vote_on_test(runs, table.label.value_counts())
+    learned = plan.parts.label[plan.parts.part != 'test']
+    each, votes = fold_scores(runs), vote_on_test(runs, learned.value_counts())
     run.metrics.unlink(missing_ok=True)
     core.write_json(run.recipe, record)
     core.write_json(run.environment, core.environment() | dict(data=str(plan.data.root)))
