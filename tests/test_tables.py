@@ -777,7 +777,7 @@ def test_a_column_label_beside_another_of_classes(d):
 def test_copies_without_class_folders(d, names):
     a, b = names.split()
     d.photos(*(f'{f}/{c}{i}.jpg' for f in (a, b) for c in CLASSES for i in range(3)))
-    refused(d, 'sounds like a copy of the photographs, not like a class')
+    refused(d, 'sounds like a copy or a piece of the data, not like a class')
     assert len(read_data(d, level=0).classes) == 2
     d.text('labels.csv', 'file,label', *(f'{a}/{c}{i}.jpg,{c}' for c in CLASSES for i in range(3)))
     assert by_name(read_data(d)) and said(read_data(d), 'left out: 9 photographs that no class or table names')
@@ -857,6 +857,52 @@ def test_cub(d, folder):
     assert outcome(data) == dict(train=9, test=3) and by_name(data) and 'label' in data.test
     d.text('train_test_split.txt', *(f'{i + 1} {int(i % 4 > 0)}' for i in range(11)))
     refused(d, 'do not all speak of the image 12')
+
+
+def test_lists_that_are_not_used_are_spoken_of(d):
+    d.tree().text('val.txt', *(f'{c}/{c}{i}.jpg' for c in CLASSES for i in (19, 29)))
+    d.text('evaluation.csv', 'path,answer,p', *(f'{c}/{c}{i}.jpg,{c},.5' for c in CLASSES for i in range(4)))
+    data = read_data(d)
+    assert outcome(data) == dict(train=12) and said(data, 'evaluation.csv is not used: it names all photographs')
+    (d / 'evaluation.csv').unlink()
+    assert said(read_data(d), 'val.txt is not used: it names no photograph that is there')
+    d.text('val.txt', *(f'{c}/{c}{i}.jpg' for c in CLASSES for i in (0, 9)))
+    refused(d, 'val.txt line 3 names Basalt/Basalt9.jpg, which is not there; add the file or remove the line (3 such lines)')
+
+
+@pytest.mark.parametrize('names', ['images test', 'val test', 'more test'])
+def test_a_table_whose_paths_have_some_folders_of_parts(d, names):
+    rows = [(f'{p}/{c}{p}{i}.jpg', c) for p in names.split() for c in CLASSES for i in range(3)]
+    d.photos(*(p for p, _ in rows))
+    refused(d.text('own.csv', 'file,label', *lines_of(rows)), 'say in a column split who is trained on')
+    data = read_data(d.text('own.csv', 'file,label,fold', *lines_of(rows, lambda i: i % 3)))
+    assert said(data, 'the folds of the table count') and outcome(data) == dict(train=12, valid=6)
+    assert outcome(read_data(d.text('own.csv', 'file,label,split', *lines_of(rows, lambda i: 'train' if i < 9 else 'test')))) == dict(train=9, test=9)
+
+
+def test_numbers_of_a_test_table_count_like_those_of_train(d):
+    for part, classes in dict(train=CLASSES, val=CLASSES, test=CLASSES[1:]).items():
+        d.photos(*(f'{part}/{c}{part}{i}.jpg' for c in classes for i in range(2)))
+        d.text(f'{part}.csv', 'file,label', *(f'{c}{part}{i}.jpg,{1 + CLASSES.index(c)}' for c in classes for i in range(2)))
+    d.text('classes.txt', *CLASSES)
+    data = read_data(d)
+    assert outcome(data) == dict(train=6, valid=6, test=4) and by_name(data) and 'label' in data.test
+
+
+def test_photographs_in_numbered_pieces(d):
+    "HAM10000 lies in two folders, and one table speaks of both."
+    d.photos(*(f'HAM_images_part_{1 + i % 2}/ISIC_{i}.jpg' for i in range(12)))
+    refused(d, 'HAM_images_part_1, HAM_images_part_2 sounds like a copy or a piece of the data, not like a class')
+    d.text('HAM_metadata.csv', 'image_id,dx', *(f'ISIC_{i},{CLASSES[i % 3]}' for i in range(12)))
+    data = read_data(d)
+    assert data.classes == CLASSES and data.counts.tolist() == [4, 4, 4] and data.train.label[data.train.id == 'ISIC_4'].item() == CLASSES[1]
+
+
+@pytest.mark.parametrize('end', ['\r', '\r\n'])
+def test_ends_of_lines(d, end):
+    rows = d.flat()
+    (d / 'own.csv').write_bytes(end.join(['path,label,note', *(f'{p},{c},"wet{end}rock"' for p, c in rows)]).encode())
+    assert by_name(read_data(d / 'own.csv'))
 
 
 # --- and trained

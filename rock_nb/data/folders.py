@@ -7,14 +7,14 @@ __all__ = ['KNOWN', 'ask_if_parts', 'below_folder', 'tables_of', 'usable', 'clas
            'file_ids', 'read_test', 'near_class', 'by_folder', 'out_of_train', 'class_folders', 'parts_in_classes']
 
 # %% ../../nbs/data/folders.ipynb #fb6d38ac
-import difflib, os
+import difflib, os, re
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from ..core import BadInput
-from .annotations import coco
+from .annotations import coco, named_numbers
 from .files import ending, first_of, is_folder, is_system, list_images, nfc, unread
 from .labels import folder_label, from_paths
 from .layouts import Source, find_layout, layout, path_column, read_rows, with_known_classes
@@ -37,10 +37,18 @@ _COPIES = set("""original originals orig augmented augmentation augmentations au
 cropped crops masks mask images image segmented segmentation thumbnails thumbs copy copies backup""".split())
 _NO_CLASS = _COPIES & set('augmented augmentation thumbnails thumbs backup masks'.split())
 
+_PIECE = re.compile(r'.*(images?|imgs?|photos?|pictures?|part|batch|chunk)', re.DOTALL)
+
+def _is_copy(name: str) -> bool:
+    "Whether a folder is called like a copy of the photographs, or like one of some pieces: `images_part_2`."
+    plain = plain_name(name)
+    stem = plain.rstrip('0123456789')
+    return plain in _COPIES or stem != plain and bool(_PIECE.fullmatch(stem))
+
 def _called_like_copies(inner: dict[str, set[str]]) -> list[str]:
     "Folders without folders in them that are called like copies: all of some, or one beside classes."
     flat = [n for n in inner if not inner[n]]
-    if len(flat) > 1 and len(flat) == len(inner) and all(plain_name(n) in _COPIES for n in flat): return flat
+    if len(flat) > 1 and len(flat) == len(inner) and all(map(_is_copy, flat)): return flat
     return [n for n in flat if plain_name(n) in _NO_CLASS] if len(inner) > 1 else []
 
 def ask_if_parts(paths: list[str],   # relative to `top`
@@ -55,8 +63,8 @@ def ask_if_parts(paths: list[str],   # relative to `top`
             raise BadInput(f'{top/n} holds folders that lie beside it too ({_some(same)}): a part, '
                            f'or a copy? {_WAYS}')
     if copies := _called_like_copies(inner):
-        raise BadInput(f'{top} holds the folders {_some(names)}: {_some(copies)} sounds like a copy of the '
-                       f'photographs, not like a class. {_WAYS}')
+        raise BadInput(f'{top} holds the folders {_some(names)}: {_some(copies)} sounds like a copy or a '
+                       f'piece of the data, not like a class. {_WAYS}')
     for a, b in {(v[0], w) for v in holders.values() for w in v[1:]}:
         if len(same := inner[a] & inner[b]) > 1:
             raise BadInput(f'{top/a} and {top/b} hold the same folders ({_some(same)}): are they parts or '
@@ -107,7 +115,7 @@ def class_tops(source: Source) -> set[str]:
     train = part_folder(source.root, 'train')
     tops = {p.split('/')[0] for p in below_folder(source, train or '') if '/' in p}
     if not train: tops -= {*part_folders(source.root).values(), *_drawn(source.root)}
-    return set() if all(plain_name(t) in _COPIES for t in tops) else tops
+    return set() if all(map(_is_copy, tops)) else tops
 
 # %% ../../nbs/data/folders.ipynb #db0bfbe0
 def _differs(frame: pd.DataFrame,   # path, label; of a table
@@ -133,6 +141,8 @@ def _agrees_with_tables(source: Source, frame: pd.DataFrame):
     if source.label is not None or source.level is not None: return
     for file in tables_of(source.root):
         known, table = plain_name(file.stem) in KNOWN, replace(source.table(file), notes=[])
+        if part_of(file.stem) and file.name != 'test.csv':
+            source.notes.append(f'{file.name} is not used: it names no photograph that is there')
         if part_of(file.stem) or not usable(source, file): continue
         try: said = find_layout(table)(table)
         except BadInput: continue
@@ -207,6 +217,7 @@ def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
         table = source.table(root/'test.csv', *filter(None, [part_folder(root, 'test')]))
         rows = read_rows(table, read_text(table.path)).drop(columns='part', errors='ignore')
         frame = with_known_classes(table, rows, source.chosen)
+        if 'label' in frame and source.start is not None: frame = named_numbers(table, frame)
         if 'id' not in frame: frame.insert(0, 'id', [Path(p).stem for p in frame.path])
     elif there := part_folder(root, 'test'):
         paths = below_folder(source, there) if listed else list_images(root/there)

@@ -164,10 +164,13 @@ def lists_beside_classes(source: Source) -> dict[str, pd.DataFrame]:
     "Class folders and `testing_list.txt`, `val.txt`, `Test.csv`, …: all others are trained on."
     there, lists = part_folders(source.root), _held_out(source)
     found = dict(train=class_rows(source, there.get('train', '')))
-    for part, file in lists.items(): found[part] = _read_list(source, file, part, found['train'])
-    if 'valid' in there and 'valid' not in lists and below_folder(source, there['valid']):
+    for part, file in lists.items():
+        frame = _read_list(source, file, part, found['train'])
+        if not {*found['train'].path} <= {*frame.path}: found[part] = frame
+        else: source.notes.append(f'{file.name} is not used: it names all photographs')
+    if 'valid' in there and 'valid' not in found and below_folder(source, there['valid']):
         found['valid'] = class_rows(source, there['valid'])
-    if 'test' not in lists: found['test'] = read_test(source.root, source)
+    if 'test' not in found: found['test'] = read_test(source.root, source)
     return out_of_train(source, found)
 
 # %% ../../nbs/data/found_tables.ipynb #9f5b240b

@@ -167,11 +167,17 @@ def _parts_of_folders(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
                                 f'than the table says, first {frame.path[apart].iloc[0]}; the table counts')
         return frame
     named = {*parts} - {''}
-    if 'fold' in frame or len(named) < 2 or 'train' not in named: return frame
-    if (parts == '').any():
-        raise BadInput(f"{source.path} names photographs in the folders of {', '.join(sorted(named))} and "
-                       f"others, first {frame.path[parts == ''].iloc[0]}: say in a column split who is "
-                       'trained on')
+    held = part_of(source.path.stem) in ('valid', 'test')      # its name says it
+    if held or not named or parts.nunique() == 1: return frame
+    if 'fold' in frame:
+        source.notes.append(f"{source.path}: the photographs lie in folders of {', '.join(sorted(named))}; the "
+                            'folds of the table count')
+        return frame
+    if 'train' not in named or (parts == '').any():
+        other = frame.path[parts == '']
+        more = f' and others, first {other.iloc[0]}' if len(other) else ''
+        raise BadInput(f"{source.path} names photographs in the folders of {', '.join(sorted(named))}{more}: "
+                       'say in a column split who is trained on')
     source.notes.append(f'{source.path}: train, valid and test are the folders of the photographs')
     return frame.assign(part=parts)
 
