@@ -96,7 +96,7 @@ def spoiled(what, photos, out):
     ('epochs', dict(epochs=1), 'recipe quick: epochs 1 is wrong; expected a whole number from 2'),
     ('networks', dict(arch='resnet50', pretrained=True), 'recipe baseline: no weights of resnet50 can be had here'),
     ('size', dict(arch='test_vit'), 'recipe quick: test_vit cannot take images of 24×24 px'),
-    ('weights', dict(pretrained='w.pth'), r'recipe baseline: the weight file .*w\.pth cannot be read'),
+    ('weights', dict(pretrained='w.pth'), r'recipe baseline: the weight file .*w\.pth is no whole file of torch\.save'),
     ('device', dict(device='abacus'), "the device 'abacus' cannot be used"),
     ('loaders', dict(workers=-1), 'workers -1 makes no sense'),
     ('test fold', dict(test_fold=1), '`test_fold` needs folds'),
