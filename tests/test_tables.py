@@ -547,6 +547,364 @@ def test_the_fingerprint_of_class_folders_is_that_of_their_table(d):
     assert folders == fingerprint(read_data(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows))))
 
 
+# --- what was silently wrong once
+
+def lines_of(rows, *more):
+    "Lines of a table: a path, a class, and what each function says of the number of the row."
+    return [','.join([p, c, *(str(m(i)) for m in more)]) for i, (p, c) in enumerate(rows)]
+
+
+def test_classes_by_numbers_count_alike_in_all_parts(d):
+    for part, classes in dict(train=CLASSES, val=CLASSES[:2]).items():
+        d.photos(*(f'{part}/{c}{part}{i}.jpg' for c in classes for i in range(3)))
+        d.text(f'{part}.txt', *(f'{c}{part}{i}.jpg {1 + CLASSES.index(c)}' for c in classes for i in range(3)))
+    d.text('classes.txt', *CLASSES)
+    assert by_name(read_data(d)) and outcome(read_data(d)) == dict(train=9, valid=6)
+    (d / 'val.txt').unlink()
+    refused(d.text('train.txt', *(f'{c}train{i}.jpg {1 + CLASSES.index(c)}' for c in CLASSES[:2] for i in range(3))), 'they may count from 0 or from 1')
+
+
+def test_a_table_of_numbers_beside_a_list_of_names(d):
+    names = ('Marble', 'Basalt', 'Granite')
+    rows = d.flat()
+    d.text('classes.txt', *names)
+    file = d.text('labels.csv', 'file,label', *(f'{p},{names.index(c)}' for p, c in rows))
+    assert by_name(read_data(file)) and by_name(read_data(d))
+    d.text('labels.csv', 'file,label', *(f'{p},{names.index(c)}.0' for p, c in rows))
+    assert by_name(read_data(d))
+    d.text('classes.txt', *names[:2])
+    d.text('labels.csv', 'file,label', *(f'{p},{2*names.index(c)}' for p, c in rows))
+    assert read_data(d).classes == ('0', '2', '4') and said(read_data(d), 'more than the 2 names in the list beside it')
+    d.text('sample_submission.csv', 'file,label', 'x,0')
+    assert read_data(d).classes == ('0', '2', '4')
+
+
+@pytest.mark.parametrize('there', ['root', 'splits', 'train'])
+@pytest.mark.parametrize('names', ['testing_list.txt validation_list.txt', 'test.txt val.txt', 'test_list.csv valid.csv'])
+def test_lists_of_who_is_tested_beside_class_folders(d, names, there):
+    d.tree('train' if there == 'train' else '')
+    place = 'splits/' if there == 'splits' else ''
+    for i, name in enumerate(names.split()):
+        head = ['path'] if name.endswith('csv') else []
+        d.text(place + name, *head, *(f'{c}/{c}{i}.jpg' for c in CLASSES))
+    data = read_data(d)
+    assert outcome(data) == dict(train=6, valid=3, test=3) and by_name(data) and 'label' in data.test
+    assert {Path(p).stem[-1] for p in data.test.path} == {'0'} and {Path(p).stem[-1] for p in data.train.path[data.train.fold == 0]} == {'1'}
+    assert said(data, 'not trained on: 6 photographs of the class folders')
+
+
+@pytest.mark.parametrize('name, sep', [('test.txt', ' '), ('Test.csv', ','), ('test_labels.csv', ',')])
+def test_a_labelled_list_of_flat_tests(d, name, sep):
+    rows = [(f'test/{c}_{i}.jpg', c) for c in CLASSES for i in range(2)]
+    d.tree('train').photos(*(p for p, _ in rows))
+    head = [] if sep == ' ' else ['file,class']
+    d.text(name, *head, *(f'{Path(p).name}{sep}{c}' for p, c in rows))
+    data = read_data(d)
+    assert outcome(data) == dict(train=12, test=6) and 'label' in data.test and by_name(data)
+
+
+def test_a_list_that_contradicts_the_folders(d):
+    d.tree().text('val.txt', *(f'{c}/{c}0.jpg {"Granite" if c == "Basalt" else c}' for c in CLASSES))
+    refused(d, 'val.txt and the folders give 1 photographs different classes, first Basalt/Basalt0.jpg')
+
+
+def test_a_test_csv_that_names_photographs_of_the_class_folders(d):
+    d.tree().text('test.csv', 'id,path', *(f'{c},{c}/{c}0.jpg' for c in CLASSES))
+    data = read_data(d)
+    assert outcome(data) == dict(train=9, test=3) and not {*data.train.path} & {*data.test.path} and said(data, 'not trained on: 3')
+
+
+@pytest.mark.parametrize('part', ['val', 'test'])
+def test_tables_of_parts_that_share_photographs(d, part):
+    rows = d.flat()
+    d.text('train.csv', 'file,label', *lines_of(rows))
+    d.text(f'{part}.csv', 'file,label', *lines_of(rows[:2]))
+    refused(d, 'has 2 photographs twice, first images/Basalt0.jpg')
+
+
+def test_a_train_table_that_names_tests(d):
+    d.photos(*(f'{p}/{c}{i}.jpg' for c in CLASSES for p, n in dict(train=range(4), test=range(8, 10)).items() for i in n))
+    d.text('train.csv', 'file,label', *(f'{c}{i}.jpg,{c}' for c in CLASSES for i in (0, 1, 2, 3, 8, 9)))
+    refused(d, 'has 6 photographs twice, first test/Basalt8.jpg')
+
+
+@pytest.mark.parametrize('top', ['', 'images/'])
+@pytest.mark.parametrize('found', [False, True])
+def test_a_table_whose_paths_have_folders_of_parts(d, top, found):
+    rows = [(f'{top}{p}/{c}{p}{i}.jpg', c) for p, n in dict(training=4, validation=1, test=2).items() for c in CLASSES for i in range(n)]
+    d.photos(*(p for p, _ in rows))
+    file = d.text('metadata.csv', 'file_name,rock', *lines_of(rows))
+    data = read_data(d if found else file)
+    assert outcome(data) == dict(train=12, valid=3, test=6) and by_name(data) and said(data, 'train, valid and test are the folders of the photographs')
+    d.photos(f'{top}more/Basalt9.jpg')
+    refused(d.text('metadata.csv', 'file_name,rock', *lines_of(rows), f'{top}more/Basalt9.jpg,Basalt'), f'and others, first {top}more/Basalt9.jpg: say in a column split')
+
+
+def test_a_column_of_parts_that_contradicts_the_folders(d):
+    rows = [(f'{p}/{c}/{c}{p}{i}.jpg', c) for p, n in dict(train=4, test=1).items() for c in CLASSES for i in range(n)]
+    d.photos(*(p for p, _ in rows))
+    data = read_data(d.text('own.csv', 'path,label,split', *lines_of(rows, lambda i: 'train' if i % 2 else 'test')))
+    assert said(data, 'lie in a folder of another part than the table says, first train/Basalt/') and said(data, 'the table counts')
+    assert outcome(data) == dict(train=7, test=8)
+
+
+@pytest.mark.parametrize('odd', ['tets', 'unlabeled', '', 'unused'])
+def test_parts_in_a_column_of_another_name(d, odd):
+    rows = d.flat()
+    assert outcome(read_data(d.text('own.csv', 'path,label,phase', *lines_of(rows, lambda i: ('train', 'train', 'val', 'test')[i % 4])))) == dict(train=6, valid=3, test=3)
+    refused(d.text('own.csv', 'path,label,phase', *lines_of(rows, lambda i: odd if i == 7 else ('train', 'test')[i % 4 == 0])), f'line 9 holds {odd!r} in the column phase')
+
+
+def test_several_flags_of_parts(d):
+    rows = d.flat()
+    one = lambda k, of: lambda i: int(of[i % 4] == k)
+    flags = lambda *of: [one(k, of) for k in range(3)]
+    assert outcome(read_data(d.text('own.csv', 'path,label,train,val,test', *lines_of(rows, *flags(0, 0, 1, 2))))) == dict(train=6, valid=3, test=3)
+    refused(d.text('own.csv', 'path,label,train,val,test', *lines_of(rows, *flags(0, 5, 1, 2))), 'line 3 says no in all of the columns train, val, test')
+    refused(d.text('own.csv', 'path,label,is_valid,is_test', *lines_of(rows, lambda i: int(i % 4 == 0), lambda i: int(i % 4 < 2))), 'line 2: the columns is_valid and is_test disagree')
+    assert outcome(read_data(d.text('own.csv', 'path,label,is_train,is_test', *lines_of(rows, one(0, (0, 0, 1, 2)), one(2, (0, 0, 1, 2)))))) == dict(train=6, valid=3, test=3)
+
+
+def test_a_column_fold_of_words_and_a_column_kfold(d):
+    rows = d.flat()
+    assert outcome(read_data(d.text('own.csv', 'path,label,fold', *lines_of(rows, lambda i: ('train', 'test')[i % 4 == 0])))) == dict(train=9, test=3)
+    assert outcome(read_data(d.text('own.csv', 'path,label,kfold', *lines_of(rows, lambda i: i % 4)))) == dict(train=9, valid=3)
+
+
+@pytest.mark.parametrize('name', ['split.csv', 'rocks.csv', 'metadata.csv'])
+def test_a_table_of_parts_beside_class_folders_is_spoken_of(d, name):
+    d.tree().text(name, 'path,split', *(f'{c}/{c}{i}.jpg,{"test" if i == 0 else "train"}' for c in CLASSES for i in range(4)))
+    assert said(read_data(d), f'{name}, which has part too, is not used') and outcome(read_data(d)) == dict(train=12)
+    assert outcome(read_data(d / name)) == dict(train=9, test=3)
+
+
+def test_korean_tables_and_folders(d):
+    names = dict(zip(CLASSES, ('현무암', '화강암', '대리암')))
+    rows = d.flat()
+    file = d.text('목록.csv', '파일명,라벨,촬영자,구분', *(f'{p},{names[c]},{"AB"[i % 2]},{("학습용", "학습용", "검증용", "시험용")[i % 4]}' for i, (p, c) in enumerate(rows)), encoding='cp949')
+    data = read_data(file)
+    assert outcome(data) == dict(train=6, valid=3, test=3) and data.classes == ('대리암', '현무암', '화강암')
+    assert all(names[Path(p).name[:-5]] == c for p, c in zip(data.train.path, data.train.label))
+    file.unlink()
+    d.text('라벨.csv', '이미지,클래스', *(f'{Path(p).stem},{names[c]}' for p, c in rows), encoding='cp949')
+    assert outcome(read_data(d)) == dict(train=12)
+    more = Folder(d.parent / 'more').tree('학습데이터').tree('검증데이터', 1, start=6).tree('테스트데이터', 1, start=8)
+    assert outcome(read_data(more / '.')) == dict(train=12, valid=3, test=3)
+
+
+def test_one_hot_parts_that_lack_a_class(d):
+    "Roboflow's valid and test often have no photograph of a rare class; the columns may be in another order."
+    for part, n, columns in (('train', 4, CLASSES), ('valid', 2, CLASSES[::-1]), ('test', 1, CLASSES)):
+        names = [f'{c}{i}.jpg' for c in CLASSES if c != 'Marble' or part == 'train' for i in range(n)]
+        d.photos(*(f'{part}/{f}' for f in names))
+        d.text(f'{part}/_classes.csv', 'filename, ' + ', '.join(columns), *(f + ''.join(f', {int(f.startswith(c))}' for c in columns) for f in names))
+    assert outcome(read_data(d)) == dict(train=12, valid=4, test=2) and by_name(read_data(d))
+
+
+def test_coco_that_has_an_image_twice(d):
+    rows = d.flat()
+    found = json.loads(coco_of(rows))
+    found['images'].append(dict(id=99, file_name='Basalt0.jpg'))
+    assert by_name(read_data(d.text('own.json', json.dumps(found))))
+    found['annotations'].append(dict(id=99, image_id=99, category_id=1))
+    refused(d.text('own.json', json.dumps(found)), 'gives Basalt0.jpg 2 classes: Basalt, Granite')
+    found['annotations'][-1] = dict(id=99, image_id=0, category_id=0)
+    assert by_name(read_data(d.text('own.json', json.dumps(found))))
+
+
+@pytest.mark.parametrize('path', ['/data/upload/1/abc-{}', 's3://bucket/rocks/{}', '/data/local-files/?d=rocks%2Fimages%2F{}', 'file:///C:/rocks/images/{}', '\\\\nas\\share\\images\\{}', 'D:\\사진\\images\\{}'])
+def test_more_ways_to_write_a_path(d, path):
+    assert by_name(read_data(d.text('own.csv', 'image,choice', *(f'{path.format(Path(p).name)},{c}' for p, c in d.flat()))))
+
+
+def test_paths_of_a_windows_machine_whose_names_are_there_twice(d):
+    d.photos(*(f'{c}/{i}.jpg' for c in CLASSES for i in range(4)))
+    data = read_data(d.text('own.csv', 'path,rock', *(f'D:\\rocks\\{c}\\{i}.jpg,{c}' for c in CLASSES for i in range(4))))
+    assert all(p.split('/')[0] == c for p, c in zip(data.train.path, data.train.label)) and outcome(data) == dict(train=12)
+
+
+@pytest.mark.parametrize('other, how', [('Basalt\u200b', None), ('\ufeffBasalt', None), ('Ba\u00adsalt', 'zeros or invisible marks'), ('Ba\u200bsalt', 'zeros or invisible marks')])
+def test_invisible_marks_in_labels(d, other, how):
+    file = d.text('own.csv', 'path,label', *(f'{p},{other if i == 2 else c}' for i, (p, c) in enumerate(d.flat())))
+    if how is None: assert by_name(read_data(file))
+    else: refused(file, f'which differ in {how} only')
+
+
+def test_numbers_as_labels(d):
+    rows = d.flat()
+    table = lambda form: d.text('own.csv', 'path,label', *(f'{p},{form(i, CLASSES.index(c) + 1)}' for i, (p, c) in enumerate(rows)))
+    assert read_data(table(lambda i, k: f'{k}.0')).classes == ('1', '2', '3')
+    assert read_data(table(lambda i, k: f'{k}.5')).classes == ('1.5', '2.5', '3.5')
+    refused(table(lambda i, k: '0'*(i % 2) + str(k)), "the classes '01' (2 photographs) and '1' (2), which differ in zeros or invisible marks only")
+    refused(table(lambda i, k: f'{k}.0' if i % 2 else k), "'1.0'")
+    for part, n, form in (('train', 4, '{}'), ('val', 2, '{}.0')):
+        d.text(f'{part}.csv', 'file,label', *(f'{Path(p).name},{form.format(CLASSES.index(c))}' for p, c in d.flat(n, part)))
+    assert read_data(d).classes == ('0', '1', '2') and outcome(read_data(d)) == dict(train=12, valid=6)
+
+
+@pytest.mark.parametrize('kind', ['csv', 'xlsx', 'folders'])
+def test_labels_that_look_like_nothing(d, kind):
+    names = ('NA', 'None', 'nan', 'null')
+    rows = [(f'{c}/{c}{i}.jpg', c) for c in names for i in range(3)]
+    d.photos(*(p for p, _ in rows))
+    if kind == 'xlsx':
+        pytest.importorskip('openpyxl')
+        pd.DataFrame(rows, columns=['path', 'label']).to_excel(d / 'own.xlsx', index=False)
+    source = {'csv': lambda: d.text('own.csv', 'path,label', *lines_of(rows)), 'xlsx': lambda: d / 'own.xlsx', 'folders': lambda: d}[kind]()
+    assert read_data(source).classes == names and by_name(read_data(source))
+
+
+@pytest.mark.parametrize('head', ['Unnamed: 0,', ',', 'Unnamed: 0.1,Unnamed: 0,', 'index,'])
+def test_columns_of_row_numbers(d, head):
+    rows = d.flat()
+    number = lambda i: ','.join([str(i)]*head.count(','))
+    assert by_name(read_data(d.text('own.csv', f'{head}path,rock', *(f'{number(i)},{p},{c}' for i, (p, c) in enumerate(rows)))))
+
+
+def test_a_rare_class_makes_a_column_no_less_a_class(d):
+    d.photos(*(f'{i}.jpg' for i in range(6)))
+    names = ['Tuff', 'Chert', 'Gneiss', 'Marl', 'Marl', 'Slate']
+    refused(d.text('own.csv', 'file,lithology,site', *(f'{i}.jpg,{names[i]},{"xy"[i % 2]}' for i in range(6))), 'several columns that could be the class: site, lithology')
+
+
+def test_a_column_label_beside_another_of_classes(d):
+    file = d.text('own.csv', 'file,label,class', *(f'{p},{"young" if c == "Basalt" else "old"},{c}' for p, c in d.flat()))
+    assert read_data(file).classes == ('old', 'young') and said(read_data(file), 'the class is the column label; class would be taken with `label class`')
+    assert by_name(read_data(file, label='class'))
+
+
+@pytest.mark.parametrize('names', ['original augmented', 'images masks', 'raw processed'])
+def test_copies_without_class_folders(d, names):
+    a, b = names.split()
+    d.photos(*(f'{f}/{c}{i}.jpg' for f in (a, b) for c in CLASSES for i in range(3)))
+    refused(d, 'sounds like a copy or a piece of the data, not like a class')
+    assert len(read_data(d, level=0).classes) == 2
+    d.text('labels.csv', 'file,label', *(f'{a}/{c}{i}.jpg,{c}' for c in CLASSES for i in range(3)))
+    assert by_name(read_data(d)) and said(read_data(d), 'left out: 9 photographs that no class or table names')
+
+
+def test_a_flat_copy_beside_the_classes(d):
+    refused(d.tree().photos(*(f'augmented/{c}{i}.jpg' for c in CLASSES for i in range(3))), 'augmented sounds like a copy')
+
+
+@pytest.mark.parametrize('parts', ['valid', 'test', 'val test'])
+def test_no_part_to_train_on(d, parts):
+    for p in parts.split(): d.tree(p)
+    refused(d, 'but no folder to train on; call one of them train, or give `data`')
+    assert read_data(d / parts.split()[0]).classes == CLASSES
+
+
+def test_a_loose_photograph(d):
+    refused(d.tree('train').tree('val', 2, start=5).photos('val/x.jpg', 'val/y.jpg'), 'val/x.jpg lies in no class folder (2 such photographs); expected')
+
+
+def test_links_that_lead_nowhere(d):
+    d.tree()
+    (d / 'Loop').symlink_to(d / 'Loop')
+    (d / 'Gneiss').symlink_to(d / 'nowhere')
+    data = read_data(d)
+    assert outcome(data) == dict(train=12) and said(data, 'left out: 2 links that lead nowhere, first Gneiss')
+    (d / 'test').symlink_to(d / 'Basalt')
+    refused(d, 'one photograph can be in one class and one part only')
+
+
+def test_names_with_a_space_at_their_end(d):
+    d.photos(*(f'images/{c}{i}.jpg ' for c in CLASSES for i in range(4)))
+    assert by_name(read_data(d.text('own.csv', 'path,label', *(f'images/{c}{i}.jpg ,{c}' for c in CLASSES for i in range(4)))))
+
+
+def test_all_missing_files_are_counted(d):
+    rows = d.flat()
+    gone = [f'images/gone{i}.jpg,Basalt' for i in range(60)]
+    refused(d.text('labels.csv', 'path,label', *lines_of(rows), *gone[:7]), 'line 14 names images/gone0.jpg, which is not there; add the file or remove the line (7 such lines)')
+    d.text('labels.csv', 'path,label', *gone, *lines_of(rows))
+    refused(d, '(60 such lines)')
+    d.text('labels.csv', 'path,label', *(f'{p},{"" if i in (3, 5) else c}' for i, (p, c) in enumerate(rows)))
+    refused(d, 'images/Basalt3.jpg has an empty class (2 such photographs)')
+
+
+def test_numbers_that_lost_their_zeros(d):
+    d.photos(*(f'train/{i:05d}.jpg' for i in range(1, 13)))
+    d.text('train.csv', 'id,label', *(f'{i},{CLASSES[i % 3]}' for i in range(1, 13)))
+    refused(d, 'line 2 names 1, which is not there (there is train/00001.jpg)')
+
+
+def test_what_a_table_does_not_name_is_counted(d):
+    rows = d.flat()
+    d.photos('images/x.jpg', 'images/y.jpg', 'images/more/z.jpg')
+    file = d.text('labels.csv', 'path,label', *lines_of(rows))
+    assert said(read_data(file), 'left out: 2 photographs beside those that labels.csv names, first images/x.jpg')
+    assert said(read_data(d), 'left out: 3 photographs that no class or table names')
+
+
+def test_a_table_for_train_beside_a_folder_of_tests(d):
+    "Kaggle's dog breeds: labels.csv, train/, test/."
+    d.photos(*(f'train/{i:05x}.jpg' for i in range(12)), *(f'test/{i:05x}.jpg' for i in range(20, 24)))
+    d.text('labels.csv', 'id,breed', *(f'{i:05x},{CLASSES[i % 3]}' for i in range(12)))
+    data = read_data(d)
+    assert outcome(data) == dict(train=12, test=4) and data.test.id.tolist() == [f'{i:05x}' for i in range(20, 24)] and 'label' not in data.test
+
+
+@pytest.mark.parametrize('folder', ['', 'x/'])
+def test_cub(d, folder):
+    rows = [(f'{folder}{c}/{c}{i}.jpg', c) for c in CLASSES for i in range(4)]
+    d.photos(*(f'images/{p}' for p, _ in rows))
+    d.text('images.txt', *(f'{i + 1} {p}' for i, (p, c) in enumerate(rows)))
+    d.text('image_class_labels.txt', *(f'{i + 1} {1 + CLASSES.index(c)}' for i, (p, c) in enumerate(rows)))
+    d.text('train_test_split.txt', *(f'{i + 1} {int(i % 4 > 0)}' for i in range(12)))
+    d.text('classes.txt', *(f'{i + 1} {c}' for i, c in enumerate(CLASSES)))
+    data = read_data(d)
+    assert outcome(data) == dict(train=9, test=3) and by_name(data) and 'label' in data.test
+    d.text('train_test_split.txt', *(f'{i + 1} {int(i % 4 > 0)}' for i in range(11)))
+    refused(d, 'do not all speak of the image 12')
+
+
+def test_lists_that_are_not_used_are_spoken_of(d):
+    d.tree().text('val.txt', *(f'{c}/{c}{i}.jpg' for c in CLASSES for i in (19, 29)))
+    d.text('evaluation.csv', 'path,answer,p', *(f'{c}/{c}{i}.jpg,{c},.5' for c in CLASSES for i in range(4)))
+    data = read_data(d)
+    assert outcome(data) == dict(train=12) and said(data, 'evaluation.csv is not used: it names all photographs')
+    (d / 'evaluation.csv').unlink()
+    assert said(read_data(d), 'val.txt is not used: it names no photograph that is there')
+    d.text('val.txt', *(f'{c}/{c}{i}.jpg' for c in CLASSES for i in (0, 9)))
+    refused(d, 'val.txt line 3 names Basalt/Basalt9.jpg, which is not there; add the file or remove the line (3 such lines)')
+
+
+@pytest.mark.parametrize('names', ['images test', 'val test', 'more test'])
+def test_a_table_whose_paths_have_some_folders_of_parts(d, names):
+    rows = [(f'{p}/{c}{p}{i}.jpg', c) for p in names.split() for c in CLASSES for i in range(3)]
+    d.photos(*(p for p, _ in rows))
+    refused(d.text('own.csv', 'file,label', *lines_of(rows)), 'say in a column split who is trained on')
+    data = read_data(d.text('own.csv', 'file,label,fold', *lines_of(rows, lambda i: i % 3)))
+    assert said(data, 'the folds of the table count') and outcome(data) == dict(train=12, valid=6)
+    assert outcome(read_data(d.text('own.csv', 'file,label,split', *lines_of(rows, lambda i: 'train' if i < 9 else 'test')))) == dict(train=9, test=9)
+
+
+def test_numbers_of_a_test_table_count_like_those_of_train(d):
+    for part, classes in dict(train=CLASSES, val=CLASSES, test=CLASSES[1:]).items():
+        d.photos(*(f'{part}/{c}{part}{i}.jpg' for c in classes for i in range(2)))
+        d.text(f'{part}.csv', 'file,label', *(f'{c}{part}{i}.jpg,{1 + CLASSES.index(c)}' for c in classes for i in range(2)))
+    d.text('classes.txt', *CLASSES)
+    data = read_data(d)
+    assert outcome(data) == dict(train=6, valid=6, test=4) and by_name(data) and 'label' in data.test
+
+
+def test_photographs_in_numbered_pieces(d):
+    "HAM10000 lies in two folders, and one table speaks of both."
+    d.photos(*(f'HAM_images_part_{1 + i % 2}/ISIC_{i}.jpg' for i in range(12)))
+    refused(d, 'HAM_images_part_1, HAM_images_part_2 sounds like a copy or a piece of the data, not like a class')
+    d.text('HAM_metadata.csv', 'image_id,dx', *(f'ISIC_{i},{CLASSES[i % 3]}' for i in range(12)))
+    data = read_data(d)
+    assert data.classes == CLASSES and data.counts.tolist() == [4, 4, 4] and data.train.label[data.train.id == 'ISIC_4'].item() == CLASSES[1]
+
+
+@pytest.mark.parametrize('end', ['\r', '\r\n'])
+def test_ends_of_lines(d, end):
+    rows = d.flat()
+    (d / 'own.csv').write_bytes(end.join(['path,label,note', *(f'{p},{c},"wet{end}rock"' for p, c in rows)]).encode())
+    assert by_name(read_data(d / 'own.csv'))
+
+
 # --- and trained
 
 def test_a_table_with_parts_is_trained_on_and_judged(sample, tmp_path):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['is_coco', 'coco', 'is_tasks', 'label_studio_tasks', 'is_annotations', 'label_studio_rows', 'names_beside',
-           'image_list']
+           'named_numbers', 'image_list', 'numbered_table']
 
 # %% ../../nbs/data/annotations.ipynb #78b2a3f5
 import json, os
@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..core import BadInput
-from .files import ending
-from .layouts import Source, layout, read_rows, with_classes
+from .files import ENDINGS, ending, nfc
+from .layouts import Source, layout, read_rows, table, with_classes
 from .tabular import decode_text, find_columns, plain_name, read_text
 
 # %% ../../nbs/data/annotations.ipynb #06faf773
@@ -57,7 +57,8 @@ def coco(source: Source) -> pd.DataFrame:
         names = {c['id']: str(c['name']).strip() for c in found['categories']}
         given = {i['id']: set() for i in found['images']}
         for a in found['annotations']: given[a['image_id']].add(names[a['category_id']])
-        by_path = {i['file_name']: given[i['id']] for i in found['images']}
+        by_path = {}
+        for i in found['images']: by_path.setdefault(i['file_name'], set()).update(given[i['id']])
     except (KeyError, TypeError) as e:
         raise BadInput(f'{source.path} is no COCO file: {e} is missing or wrong') from None
     return with_classes(source, read_rows(source, _one_each(source, by_path)))
@@ -144,15 +145,38 @@ def names_beside(file: Path) -> list[str]:
     lines = [line.strip() for line in decode_text(there)[0].splitlines()
              if line.strip()] if there else []
     heads = [line.split(None, 1)[0] for line in lines]
-    return [line.split(None, 1)[-1] for line in lines] if all(h.isdigit() for h in heads) else lines
+    names = [line.split(None, 1)[-1] for line in lines] if all(h.isdigit() for h in heads) else lines
+    odd = len({*names}) < len(names) or any(n.isdigit() or ending(n) in ENDINGS for n in names)
+    return [] if odd else [nfc(n) for n in names]
+
+def _first_number(source: Source, number: pd.Series, n: int) -> int:
+    "Whether classes count from 0 or from 1; a `BadInput` where both may be."
+    if number.min() == 0: return 0
+    if number.max() == n: return 1
+    if source.start is not None: return source.start
+    raise BadInput(f'{source.path} has classes from {number.min()} to {number.max()} and the list '
+                   f'of names beside it has {n}: they may count from 0 or from 1; write names instead')
+
+def named_numbers(source: Source, frame: pd.DataFrame) -> pd.DataFrame:   # path, label
+    "A table whose classes are names where they were numbers and a list of names lies beside it."
+    names, given = names_beside(source.path), frame.label != ''
+    if not names or not given.any() or not frame.label[given].str.isdigit().all(): return frame
+    number = frame.label[given].astype(int)
+    if number.max() > len(names):
+        source.notes.append(f'{source.path} has classes up to {number.max()}, more than the '
+                            f'{len(names)} names in the list beside it, which is not used')
+        return frame
+    source.start = _first_number(source, number, len(names))
+    return frame.assign(label=frame.label.where(~given, number.map(lambda i: names[i - source.start])))
 
 @layout(lambda source: source.path.is_file() and ending(source.path.name) in ('.txt', '.lst', '.list'))
 def image_list(source: Source) -> pd.DataFrame:
     "A list of paths with a class or its number; of paths alone, the folders are the classes."
     frame = with_classes(source, read_rows(source, read_text(source.path)), by_folder=True)
-    names = names_beside(source.path)
-    if not names or not frame.label.str.isdigit().all(): return frame
-    number = frame.label.astype(int)
-    start = int(number.min() == 1 and number.max() == len(names))
-    if number.max() - start >= len(names): return frame
-    return frame.assign(label=[names[int(i) - start] for i in frame.label])
+    return named_numbers(source, frame)
+
+@layout(lambda source: source.path.is_file() and ending(source.path.name) in ('.csv', '.tsv')
+        and not (source.root/'sample_submission.csv').exists() and bool(names_beside(source.path)))
+def numbered_table(source: Source) -> pd.DataFrame:
+    "A table beside a list of names: its classes, if they are numbers, are those of the list."
+    return named_numbers(source, table(source))

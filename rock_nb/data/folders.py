@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['KNOWN', 'ask_if_parts', 'below_folder', 'tables_of', 'usable', 'class_tops', 'check_folders', 'class_rows',
-           'file_ids', 'read_test', 'near_class', 'by_folder', 'class_folders', 'parts_in_classes']
+           'file_ids', 'read_test', 'near_class', 'by_folder', 'out_of_train', 'class_folders', 'parts_in_classes']
 
 # %% ../../nbs/data/folders.ipynb #fb6d38ac
-import difflib, os
+import difflib, os, re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from ..core import BadInput
-from .annotations import coco
-from .files import ending, first_of, is_system, list_images, nfc, unread
+from .annotations import coco, named_numbers
+from .files import ending, first_of, is_folder, is_system, list_images, nfc, unread
 from .labels import folder_label, from_paths
 from .layouts import Source, find_layout, layout, path_column, read_rows, with_known_classes
 from .parts import part_folder, part_folders, part_of
@@ -32,6 +33,24 @@ def _inner(paths: list[str]) -> dict[str, set[str]]:
 _WAYS = ('Give `data` one of them, call them train, valid and test, or take `level -1` if the inner folders '
          'are the classes, `level 0` if the outer ones are')
 
+_COPIES = set("""original originals orig augmented augmentation augmentations aug raw processed
+preprocessed resized cropped crops masks mask images image segmented segmentation thumbnails thumbs copy copies backup""".split())
+_NO_CLASS = _COPIES & set('augmented augmentation thumbnails thumbs backup masks'.split())
+
+_PIECE = re.compile(r'.*(images?|imgs?|photos?|pictures?|part|batch|chunk)', re.DOTALL)
+
+def _is_copy(name: str) -> bool:
+    "Whether a folder is called like a copy, or like a piece of the data (`images_part_2`)."
+    plain = plain_name(name)
+    stem = plain.rstrip('0123456789')
+    return plain in _COPIES or stem != plain and bool(_PIECE.fullmatch(stem))
+
+def _called_like_copies(inner: dict[str, set[str]]) -> list[str]:
+    "Folders without folders in them that are called like copies: all of some, or one beside classes."
+    flat = [n for n in inner if not inner[n]]
+    if len(flat) > 1 and len(flat) == len(inner) and all(map(_is_copy, flat)): return flat
+    return [n for n in flat if plain_name(n) in _NO_CLASS] if len(inner) > 1 else []
+
 def ask_if_parts(paths: list[str],   # relative to `top`
                  top: Path) -> None:
     "A `BadInput` where folders hold the same class folders, or one holds the names of those beside it."
@@ -43,6 +62,9 @@ def ask_if_parts(paths: list[str],   # relative to `top`
         if len(same := inner[n] & (known - {nfc(n).casefold()})) > 1:
             raise BadInput(f'{top/n} holds folders that lie beside it too ({_some(same)}): a part, '
                            f'or a copy? {_WAYS}')
+    if copies := _called_like_copies(inner):
+        raise BadInput(f'{top} holds the folders {_some(names)}: {_some(copies)} sounds like a copy '
+                       f'or a piece of the data, not like a class. {_WAYS}')
     for a, b in {(v[0], w) for v in holders.values() for w in v[1:]}:
         if len(same := inner[a] & inner[b]) > 1:
             raise BadInput(f'{top/a} and {top/b} hold the same folders ({_some(same)}): are they parts or '
@@ -58,7 +80,7 @@ def below_folder(source: Source, below: str) -> list[str]:
 
 def _drawn(root: Path) -> list[str]:
     "The folders that hold generated photographs."
-    return [e.name for e in os.scandir(root) if e.is_dir()
+    return [e.name for e in os.scandir(root) if is_folder(e)
             and os.path.exists(os.path.join(e.path, 'sample.json'))]
 
 # %% ../../nbs/data/folders.ipynb #dd4cd704
@@ -84,14 +106,16 @@ def usable(source: Source, file: Path, *folders: str) -> bool:
         frame = read_text(file)
         find = table.finder()
         column = path_column(frame, find)
-        return column is not None and any(find(v) for v in frame[column].head(20) if v)
+        some = [*frame[column][:20], *frame[column][::len(frame)//50 + 1]] if column else []
+        return any(find(v) for v in some if v)
     except BadInput: return False
 
 def class_tops(source: Source) -> set[str]:
     "The folders that hold photographs and may be classes: below the train folder, else below the root."
     train = part_folder(source.root, 'train')
     tops = {p.split('/')[0] for p in below_folder(source, train or '') if '/' in p}
-    return tops if train else tops - {*part_folders(source.root).values(), *_drawn(source.root)}
+    if not train: tops -= {*part_folders(source.root).values(), *_drawn(source.root)}
+    return set() if all(map(_is_copy, tops)) else tops
 
 # %% ../../nbs/data/folders.ipynb #db0bfbe0
 def _differs(frame: pd.DataFrame,   # path, label; of a table
@@ -116,12 +140,16 @@ def _agrees_with_tables(source: Source, frame: pd.DataFrame):
     "A `BadInput` where class folders are contradicted by a table of a known name beside them."
     if source.label is not None or source.level is not None: return
     for file in tables_of(source.root):
-        if plain_name(file.stem) not in KNOWN or not usable(source, file): continue
-        try: said = find_layout(source.table(file))(source.table(file))
+        known, table = plain_name(file.stem) in KNOWN, replace(source.table(file), notes=[])
+        if part_of(file.stem) and file.name != 'test.csv':
+            source.notes.append(f'{file.name} is not used: it names no photograph that is there')
+        if part_of(file.stem) or not usable(source, file): continue
+        try: said = find_layout(table)(table)
         except BadInput: continue
-        check_folders(said, file, source)
         both = frame.merge(said, on='path', suffixes=('', '_said'))
-        if len(both) and not {*both.label} & {*both.label_said}:
+        if not known and ('part' not in said or not len(both)): continue
+        if known: check_folders(said, file, source)
+        if known and len(both) and not {*both.label} & {*both.label_said}:
             raise BadInput(f"{source.root} has the folders {_some({*frame.label})} and the table {file.name} "
                            f'with the classes {_some({*said.label})}; '
                            f'give `data` the table ({file}) or take it away')
@@ -145,6 +173,12 @@ def _check_full(source: Source, top: Path, below: str, used: set[str], other: se
         source.notes.append(f'left out: {d} holds no photograph but {len(rest)} other files, '
                             f'{first_of(rest)}')
 
+def _refuse_without_train(top: Path, names: set[str]):
+    "A `BadInput` where there are folders of parts, but none of them to train on."
+    if not names: return
+    raise BadInput(f'{top} has {_some(names)} but no folder to train on; call one of them train, or '
+                   f'give `data` {top/min(names)} itself')
+
 def class_rows(source: Source, below: str = '') -> pd.DataFrame:
     "The table of `root/below`, whose folders are classes, but for test and generated ones."
     top = source.root/below
@@ -153,12 +187,17 @@ def class_rows(source: Source, below: str = '') -> pd.DataFrame:
     paths = [p for p in below_folder(source, below) if p.split('/')[0] not in other]
     if not paths:
         why = f' ({unread(source.listing.raw)})' if source.listing.raw else ''
+        if not below: _refuse_without_train(top, other & {*part_folders(top).values()})
         raise BadInput(f'no photograph below {top}{why}; expected one folder of photographs per class '
                        'there')
     _check_full(source, top, below, {p.split('/')[0] for p in paths}, other)
     if source.label is not None and not callable(source.label):
         raise BadInput(f'`label` {source.label} names a column, and {source.root} has class folders, '
                        'no table; name a function (module:function), or give `data` a table')
+    loose = [p for p in paths if '/' not in p]
+    if loose and not source.label:
+        raise BadInput(f'{top/loose[0]} lies in no class folder ({len(loose)} such photographs); '
+                       f'expected {top}/<class>/{loose[0]}')
     if source.level is None and not source.label: ask_if_parts(paths, top)
     frame = from_paths(paths, source.label or folder_label(source.level))
     return frame.assign(path=[f'{below}/{p}' if below else p for p in frame.path])
@@ -176,7 +215,9 @@ def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
     source.plain_test = True
     if (root/'test.csv').exists():
         table = source.table(root/'test.csv', *filter(None, [part_folder(root, 'test')]))
-        frame = with_known_classes(table, read_rows(table, read_text(table.path)), source.chosen)
+        rows = read_rows(table, read_text(table.path)).drop(columns='part', errors='ignore')
+        frame = with_known_classes(table, rows, source.chosen)
+        if 'label' in frame and source.start is not None: frame = named_numbers(table, frame)
         if 'id' not in frame: frame.insert(0, 'id', [Path(p).stem for p in frame.path])
     elif there := part_folder(root, 'test'):
         paths = below_folder(source, there) if listed else list_images(root/there)
@@ -215,6 +256,15 @@ def by_folder(test: pd.DataFrame, source: Source, classes, top: str) -> pd.DataF
                    f"{', '.join(classes)}: rename the folder, or take it out of {top}")
 
 # %% ../../nbs/data/folders.ipynb #91fa0a67
+def out_of_train(source: Source, found: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    "The parts, those that train has by its folders without what a list names for valid or test."
+    held = {p for part, f in found.items() if part != 'train' and f is not None for p in f.path}
+    out = found['train'].path.isin(held)
+    if not out.any(): return found
+    source.notes.append(f'not trained on: {out.sum()} photographs of the class folders that are for '
+                        f'validation or test, first {found["train"].path[out].iloc[0]}')
+    return found | dict(train=found['train'][~out].reset_index(drop=True))
+
 @layout(lambda source: source.path.is_dir())
 def class_folders(source: Source) -> dict[str, pd.DataFrame]:
     "`<Class>/*`, or `train/<Class>/*` and `valid/<Class>/*`; beside them a test folder or `test.csv`."
@@ -223,7 +273,7 @@ def class_folders(source: Source) -> dict[str, pd.DataFrame]:
     if 'valid' in there and below_folder(source, there['valid']):
         found['valid'] = class_rows(source, there['valid'])
     _agrees_with_tables(source, pd.concat(found.values()))
-    return found | dict(test=read_test(source.root, source))
+    return out_of_train(source, found | dict(test=read_test(source.root, source)))
 
 # %% ../../nbs/data/folders.ipynb #2742cff7
 def _parts_within(source: Source) -> bool:

@@ -18,7 +18,7 @@ import pandas as pd
 from ..core import BadInput
 from .files import ENDINGS, Finder, Listing, check_names, ending, list_files
 from .labels import OWN, class_of, columns_named, find_class, folder_label, from_paths
-from .labels import single_labels
+from .labels import same_classes, single_labels
 from .parts import part_columns, part_of, with_parts
 from .tabular import COLUMNS, find_columns, read_text
 
@@ -36,6 +36,7 @@ class Source:
     chosen: list[str] | None = None       # the columns of the class, once they are known
     said: tuple[str, ...] = ()            # the columns of a table that name parts
     listed: Listing | None = None         # of `root`, once it was listed
+    start: int | None = None              # the first number of a class, once it is known
     plain_test: bool = False              # whether the test photographs are those of `read_test`
 
     @property
@@ -90,7 +91,7 @@ def path_column(frame: pd.DataFrame, find: Finder) -> str | None:
     for c in frame:
         if c in named or not len(frame) or not frame[c].map(ending).isin(ENDINGS).all(): continue
         if _leads(frame[c], find): return c
-    return named[0] if named else None
+    return next(iter([*named, *find_columns(frame, COLUMNS['id'])]), None)
 
 def _refuse_twice(frame: pd.DataFrame, file):
     "A `BadInput` where an id or a path is there twice."
@@ -103,18 +104,27 @@ def _refuse_twice(frame: pd.DataFrame, file):
 # %% ../../nbs/data/layouts.ipynb #9d011d9f
 def _found(frame: pd.DataFrame, find: Finder, file) -> list[str]:
     "The photographs of the rows of a table; one that is not there, or there twice, is a `BadInput`."
-    found, seen = [], set()
+    found, seen, lost = [], set(), []
     for i, value in enumerate(frame.path):
         try: path = find(value)
         except BadInput as e: raise BadInput(f'{file} line {i + 2}: {e}') from None
         if path is None:
-            raise BadInput(f'{file} line {i + 2} names {value}, which is not '
-                           f'there{find.suggest(value)}; add the file or remove the line')
+            lost.append((i + 2, value))
+            continue
         if path in seen:
             raise BadInput(f'{file} line {i + 2} names {path}, as a line before it does; each '
                            'photograph must be there once')
-        found.append(path); seen.add(path)
+        found.append(path)
+        seen.add(path)
+    if lost: raise _not_there(lost, find, file)
     return found
+
+def _not_there(lost: list[tuple[int, str]], find: Finder, file) -> BadInput:
+    "A sentence about lines whose photographs are not there."
+    line, value = lost[0]
+    many = f' ({len(lost)} such lines)' if len(lost) > 1 else ''
+    return BadInput(f'{file} line {line} names {value}, which is not there{find.suggest(value)}; add '
+                    f'the file or remove the line{many}')
 
 def whole_numbers(values: pd.Series, where: str) -> pd.Series:
     "Text as whole numbers; anything else is a `BadInput` that names it."
@@ -142,10 +152,36 @@ def read_rows(source: Source,             # a table
     source.said = tuple(c for c in part_columns(frame, file) if c != 'part') if len(frame) else ()
     frame = with_parts(frame, file)
     if 'fold' in frame and 'part' in frame:
-        source.notes.append(f'{file} has parts and folds; the parts count')
+        if 'fold' not in source.said: source.notes.append(f'{file} has parts and folds; the parts count')
         frame = frame.drop(columns='fold')
     if 'fold' in frame: frame['fold'] = whole_numbers(frame.fold, f'{file}, column fold')
-    return frame.assign(path=_found(frame, find, file))
+    return _parts_of_folders(source, frame.assign(path=_found(frame, find, file)))
+
+def _parts_of_folders(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
+    "The rows of a table with `part` by the folders of their photographs, if it has none of its own."
+    folder = frame.path.map(os.path.dirname)
+    known = {f: next(filter(None, map(part_of, f.split('/'))), '') for f in folder.unique()}
+    parts = folder.map(known)
+    if 'part' in frame:
+        apart = (parts != '') & (parts != frame.part)
+        if apart.any() and parts.nunique() > 1:
+            source.notes.append(f'{source.path}: {apart.sum()} photographs lie in a folder of another '
+                                f'part than the table says, first {frame.path[apart].iloc[0]}; the table counts')
+        return frame
+    named = {*parts} - {''}
+    held = part_of(source.path.stem) in ('valid', 'test')      # its name says it
+    if held or not named or parts.nunique() == 1: return frame
+    if 'fold' in frame:
+        source.notes.append(f"{source.path}: the photographs lie in folders of "
+                            f"{', '.join(sorted(named))}; the folds of the table count")
+        return frame
+    if 'train' not in named or (parts == '').any():
+        other = frame.path[parts == '']
+        more = f' and others, first {other.iloc[0]}' if len(other) else ''
+        raise BadInput(f"{source.path} names photographs in the folders of "
+                       f"{', '.join(sorted(named))}{more}: say in a column split who is trained on")
+    source.notes.append(f'{source.path}: train, valid and test are the folders of the photographs')
+    return frame.assign(part=parts)
 
 def _own_columns(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     "A table with its column of paths under `path`; ids, groups and folds under their names."
@@ -185,9 +221,12 @@ def with_classes(source: Source,           # a table
     "A table with classes: by the function or the columns in `source.label`, else by what fits."
     if callable(source.label): return labelled(frame, source.label)
     if source.label is not None:
-        source.chosen = columns_named(frame.drop(columns=list(source.said)), source.label, source.path)
+        open_columns = frame.drop(columns=list(source.said), errors='ignore')
+        source.chosen = columns_named(open_columns, source.label, source.path)
         return single_labels(class_of(frame, source.chosen, True, source.path), source.path)
-    source.chosen = find_class(frame[~_open(frame)].drop(columns=list(source.said)), source.path)
+    closed = frame[~_open(frame)].drop(columns=list(source.said), errors='ignore')
+    source.chosen = find_class(closed, source.path)
+    _say_others(source, closed)
     if not source.chosen and by_folder and set(frame) <= {*OWN, *source.said}:
         return folder_classes(source, frame)
     if not source.chosen:
@@ -196,6 +235,15 @@ def with_classes(source: Source,           # a table
     if source.chosen[0] not in COLUMNS['label'] and len(source.chosen) == 1:
         source.notes.append(f'{source.path}: the class is the column {source.chosen[0]}')
     return _one_class(source, frame)
+
+def _say_others(source: Source, frame: pd.DataFrame):
+    "A note where columns beside the one called label are called like classes and say another thing."
+    others = [c for c in find_columns(frame, COLUMNS['label']) if c not in source.chosen]
+    differs = lambda c: not same_classes(frame, [c, *source.chosen])
+    others = [c for c in others if (frame[c] != '').any() and differs(c)]
+    if source.chosen == ['label'] and others:
+        source.notes.append(f"{source.path}: the class is the column label; {', '.join(others)} would be "
+                            f'taken with `label {others[0]}`')
 
 def _open(frame: pd.DataFrame) -> pd.Series:
     "The rows of the test part, which need no class."

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..core import BadInput
 from .files import is_system
-from .tabular import find_columns, plain_name
+from .tabular import COLUMNS, find_columns, plain_name
 
 # %% ../../nbs/data/parts.ipynb #1af079bd
 PARTS = dict(train=('train', 'training', 'trn', 'learn', 'learning', 'trainval', 'trainvalid',
@@ -22,7 +22,7 @@ PARTS = dict(train=('train', 'training', 'trn', 'learn', 'learning', 'trainval',
              test=('test', 'testing', 'tst', 'eval', 'evaluation', '시험', '평가', '테스트'))
 _AROUND = '''set sets data dataset datasets image images img imgs photo photos picture pictures pic pics
 folder folders file files sample samples split part public private list labels label annotations annotation
-instances jpg jpeg png'''.split()
+instances jpg jpeg png 데이터 데이터셋 세트 셋 용 이미지 사진'''.split()
 _WORDS = {word: part for part, words in PARTS.items() for word in words}
 _any = lambda words: '|'.join(sorted(words, key=len, reverse=True))
 _PART = re.compile(rf'(?:{_any(_AROUND)}|\d)*({_any(_WORDS)})(?:{_any(_AROUND)}|\d)*')
@@ -57,6 +57,7 @@ _COLUMNS = ('split', 'part', 'set', 'subset', 'partition', 'data_split', 'datase
             'part_name', 'tvt')
 _FLAGS = {plain_name(f'is_{w}'): part for w, part in _WORDS.items()} | {'istraining': 'train',
         'isvalidation': 'valid'}
+_CLASSES = {plain_name(c) for c in COLUMNS['label'] + COLUMNS['path']}
 _YES, _NO = {'true', '1', '1.0', 'yes', 'y', 't'}, {'false', '0', '0.0', 'no', 'n', 'f', ''}
 
 def _named_parts(values: pd.Series, file) -> pd.Series:
@@ -70,27 +71,48 @@ def _named_parts(values: pd.Series, file) -> pd.Series:
     return parts
 
 def _flagged_parts(values: pd.Series, part: str, file) -> pd.Series:
-    "The parts that yes and no mean; another value is a `BadInput`."
+    "A part where a column says yes, '' where it says no; another value is a `BadInput`."
     text = values.str.casefold()
     odd = values[~text.isin(_YES | _NO)]
     if len(odd):
         raise BadInput(f'{file} line {odd.index[0] + 2} holds {odd.iloc[0]!r} in the column '
                        f'{values.name}; expected True or False')
-    return text.isin(_YES).map({True: part, False: 'test' if part == 'train' else 'train'})
+    return text.isin(_YES).map({True: part, False: ''})
 
-def part_columns(frame: pd.DataFrame, file) -> dict[str, pd.Series]:   # column -> train, valid, test
+def _speaks_of_parts(values: set[str]) -> bool:
+    "Whether values are parts, or train, another part and more, e.g. unlabeled (which is an error)."
+    parts = {part_of(v) for v in values}
+    return None not in parts or 'train' in parts and len(parts - {None}) > 1
+
+def part_columns(frame: pd.DataFrame, file) -> dict[str, pd.Series]:   # train, valid, test; '' for no
     "The columns of a table that name parts."
     found = {c: _named_parts(frame[c], file) for c in find_columns(frame, _COLUMNS)}
     for c in frame:
         name, values = plain_name(c), {*frame[c].unique()}
-        if c in found: continue
+        if c in found or name in _CLASSES: continue
         if name in _FLAGS: found[c] = _flagged_parts(frame[c], _FLAGS[name], file)
         elif name in _WORDS and {v.casefold() for v in values} <= _YES | _NO:
             found[c] = _flagged_parts(frame[c], _WORDS[name], file)
-        elif 1 < len(values) < 9 and all(map(part_of, values)): found[c] = _named_parts(frame[c], file)
+        elif 1 < len(values) < 9 and _speaks_of_parts(values): found[c] = _named_parts(frame[c], file)
     return found
 
 # %% ../../nbs/data/parts.ipynb #afd24464
+def _flag_of(column: str) -> str | None:
+    "The part of which a column says yes or no."
+    name = plain_name(column)
+    return _FLAGS.get(name) or _WORDS.get(name)
+
+def _by_flags(flags: pd.DataFrame,    # a column a flag: a part, or '' for no
+              file) -> pd.Series:
+    "The part of each row by flags: the first that says yes; without one, what no flag is for."
+    part = flags.where(flags != '').bfill(axis=1).iloc[:, 0]
+    known = {_flag_of(c) for c in flags}
+    rest = next((p for p in ('train', 'test', 'valid') if p not in known), None)
+    if rest is None and part.isna().any():
+        raise BadInput(f"{file} line {part.isna().idxmax() + 2} says no in all of the columns "
+                       f"{', '.join(flags)}; say yes in one of them")
+    return part.fillna(rest) if rest else part
+
 def with_parts(frame: pd.DataFrame,   # of text
                file,                  # where it is from, for messages
               ) -> pd.DataFrame:
@@ -99,11 +121,9 @@ def with_parts(frame: pd.DataFrame,   # of text
     if not found: return frame
     flags = {c: p for c, p in found.items() if plain_name(c) in _FLAGS or plain_name(c) in _WORDS}
     named = [p for c, p in found.items() if c not in flags]
-    part = named[0] if named else pd.Series('train', frame.index)
-    for c, p in flags.items() if not named else ():
-        part = p if plain_name(c) == 'istrain' else part.where(p == 'train', p)
+    part = named[0] if named else _by_flags(pd.DataFrame(flags), file)
     for c, p in found.items():
-        wrong = (p != part) & ((p != 'train') | (c not in flags))
+        wrong = (p != part) & (p != '') | (p == '') & (part == _flag_of(c))
         if wrong.any():
             raise BadInput(f"{file} line {wrong.idxmax() + 2}: the columns {' and '.join(found)} "
                            "disagree; leave one of them out")

@@ -14,7 +14,7 @@ from typing import Callable
 import pandas as pd
 
 from ..core import BadInput, resolve
-from .files import check_names, ending, first_of, nfc, same_files, unread
+from .files import ENDINGS, check_names, ending, first_of, is_folder, nfc, same_files, unread
 from . import annotations, found_tables    # they join the registry of layouts
 from .folders import by_folder, file_ids, near_class, read_test
 from .labels import check_spelling
@@ -115,7 +115,7 @@ def tell_left_out(source: Source, parts: dict[str, pd.DataFrame]):
     "Notes of what lies in a folder and isn't used."
     used = {p for f in parts.values() for p in f.path}
     folders = {os.path.dirname(p) for p in used} - {''}
-    files, skip = source.listing, tuple(f'{e.name}/' for e in os.scandir(source.root) if e.is_dir()
+    files, skip = source.listing, tuple(f'{e.name}/' for e in os.scandir(source.root) if is_folder(e)
                                         and os.path.exists(f'{e.path}/sample.json'))
     images = [p for p in files.images if p not in used and not p.startswith(skip)
               and p not in files.linked]
@@ -127,6 +127,9 @@ def tell_left_out(source: Source, parts: dict[str, pd.DataFrame]):
     if images:
         source.notes.append(f"left out: {len(images)} photograph{'s'*(len(images) > 1)} that no class "
                             f"or table names, {first_of(images)}")
+    lost = [p for p in files.other if not os.path.exists(os.path.join(source.root, p))]
+    if lost: source.notes.append(f'left out: {len(lost)} links that lead nowhere, first {lost[0]}')
+    other = [p for p in other if p not in lost]
     many = len(other) > 1
     if other:
         what = 'files that are no photographs' if many else 'file that is no photograph'
@@ -159,11 +162,34 @@ def _layout_of(source: Source, layout: Callable | None) -> Callable:
     if layout is None and hasattr(source.label, 'detect'): layout, source.label = source.label, None
     return layout or find_layout(source)
 
+def _refuse_two_parts(source: Source, parts: dict[str, pd.DataFrame]):
+    "A `BadInput` where a photograph is in two parts, or in one part twice."
+    seen = {}
+    for part, frame in parts.items():
+        both = [p for p in frame.path if p in seen] + list(frame.path[frame.path.duplicated()])
+        if both:
+            raise BadInput(f'{source.path} has {len(both)} photographs twice, first {both[0]} (for '
+                           f'{seen.get(both[0], part)} and for {part}); each can be there once')
+        seen |= dict.fromkeys(frame.path, part)
+
+def _tell_beside(source: Source, parts: dict[str, pd.DataFrame]):
+    "A note of what lies in the folders of the photographs of a table, and is not in it."
+    used = {p for f in parts.values() for p in f.path}
+    folders = {os.path.dirname(p) for p in used if not os.path.isabs(p)}
+    beside = {os.path.join(f, n) for f in folders for n in os.listdir(source.root/f)
+              if ending(n) in ENDINGS}
+    if rest := sorted(beside - used):
+        source.notes.append(f"left out: {len(rest)} photograph{'s'*(len(rest) > 1)} beside those that "
+                            f'{source.path.name} names, {first_of(rest)}')
+
 def _checked_parts(source: Source, found) -> dict[str, pd.DataFrame]:
     "The parts of what a layout found, each photograph once and named in UTF-8."
-    parts = without_links(source, _by_part(found))
+    parts = _by_part(found)
+    _refuse_two_parts(source, parts)
+    parts = without_links(source, parts)
     for frame in parts.values(): check_names(list(frame.path), source.root)
     if source.path.is_dir(): tell_left_out(source, parts)
+    else: _tell_beside(source, parts)
     return parts
 
 def _with_test(data: Data, test: pd.DataFrame | None, source: Source) -> Data:
@@ -201,7 +227,9 @@ def read_data(source: str | Path,              # a data folder, or a table with 
     data = Data(given.root, train.sort_values('path', ignore_index=True), None,
                 next(iter(given.root.glob('sample_submission.csv')), None))
     if '' in data.classes:
-        raise BadInput(f"{src}: {train.path[train.label == ''].iloc[0]} has an empty class")
+        blank = train.path[train.label == '']
+        raise BadInput(f'{src}: {blank.iloc[0]} has an empty class ({len(blank)} such photographs); '
+                       'give it one, or remove the line')
     check_spelling(data.train.label, src)
     if len(data.classes) < 2:
         raise BadInput(f'{src} has one class only ({data.classes[0]}{_inside(given, data)}); there '

@@ -70,7 +70,8 @@ def split_rows(text: str) -> list[list[str]]:
     sep = find_separator(lines[0]) if lines else ''
     if not sep: return _by_spaces([line.strip().strip('"') for line in lines])
     csv.field_size_limit(sys.maxsize)
-    read = csv.reader(io.StringIO(text.lstrip('\ufeff')), delimiter=sep, skipinitialspace=True)
+    stream = io.StringIO(text.lstrip('\ufeff'), newline='')
+    read = csv.reader(stream, delimiter=sep, skipinitialspace=True)
     return [r for r in read
             if any(r) and not re.fullmatch(r'sep=.?', sep.join(r))]
 
@@ -85,9 +86,11 @@ def _names_of(row: list[str]) -> list[str] | None:
     return ['path' if i == at else other if len(row) == 2 else f'column {i + 1}'
             for i in range(len(row))]
 
+_INVISIBLE = '\u200b\u200c\u200d\u200e\u200f\u2060\ufeff'
+
 def _clean(cells) -> list[str]:
-    "Cells without spaces around them, in one form of Unicode."
-    return [nfc(c.strip()) for c in cells]
+    "Cells without spaces and invisible marks around them, in one form of Unicode."
+    return [nfc(c.strip()).strip(_INVISIBLE).strip() for c in cells]
 
 def as_frame(rows: list[list[str]], file) -> pd.DataFrame:
     "Rows of cells as a frame of text; the first has the names, unless it is a photograph's."
@@ -223,14 +226,16 @@ def _from_text(text: str, file: Path) -> pd.DataFrame:
 
 # %% ../../nbs/data/tabular.ipynb #4a506993
 COLUMNS = dict(
-    id=['id', 'image_id', 'img_id', 'photo_id'],
+    id=['id', 'image_id', 'img_id', 'photo_id', '아이디'],
     path=['path', 'image_path', 'img_path', 'file', 'filename', 'file_name', 'filepath', 'file_path',
           'image_file', 'img_file', 'image_filename', 'image_name', 'img_name', 'image', 'img', 'photo',
           'photograph', 'picture', 'fname', 'name',
-          'image_url', 'url', 'files', 'images', 'paths', 'filenames'],
+          'image_url', 'url', 'files', 'images', 'paths', 'filenames', '파일', '파일명', '파일경로', '경로',
+          '이미지', '이미지명', '이미지경로', '사진', '사진명'],
     label=['label', 'class_name', 'class', 'rock_type', 'target', 'labels', 'class_label', 'category',
-           'category_name', 'choice'],
-    group=['group', 'person'], fold=['fold'])
+           'category_name', 'choice', 'class_id', 'label_name', 'label_id', '라벨', '레이블', '클래스',
+           '분류', '암석명', '암종'],
+    group=['group', 'person'], fold=['fold', 'kfold', 'cv_fold'])
 
 def plain_name(column: str) -> str:
     "A column's name without case, spaces, `-` and `_`."
