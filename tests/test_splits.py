@@ -140,7 +140,9 @@ def test_given_folds_are_obeyed_and_said(photographs, tmp_path, out, capsys):
     data, parts, _ = split_data(photographs, file, fold=1, out=out)
     said = capsys.readouterr().out
     assert parts.fold.tolist() == [1 if '-' in p else 0 for p in parts.path]
-    assert 'The given folds put 3' in said and 'into more than one part' in said and '(fold 0, train)' in said and '(fold 1, valid)' in said
+    assert 'The given folds put 16 pictures' in said and 'into more than one part' in said and '(fold 0, train)' in said and '(fold 1, valid)' in said
+    every = group_duplicates(data, out).alike.loc[parts.path].to_numpy()      # with parts of photographs, which a training does not wait for
+    assert 30 <= (parts.part.groupby(every).nunique() > 1).sum() < 40
     named = [w for w in said.split() if w.endswith('.jpg')]
     assert len(named) == 2 and number(named[0]) == number(named[1])
     good = listed(photographs, tmp_path, 'good.csv', fold=lambda p: number(p) % 3)

@@ -154,8 +154,8 @@ def _first_number(source: Source, number: pd.Series, n: int) -> int:
     if number.min() == 0: return 0
     if number.max() == n: return 1
     if source.start is not None: return source.start
-    raise BadInput(f'{source.path} has classes from {number.min()} to {number.max()} and the list of names '
-                   f'beside it has {n}: they may count from 0 or from 1; write names instead of numbers')
+    raise BadInput(f'{source.path} has classes from {number.min()} to {number.max()} and the list '
+                   f'of names beside it has {n}: they may count from 0 or from 1; write names instead')
 
 def named_numbers(source: Source, frame: pd.DataFrame) -> pd.DataFrame:   # path, label
     "A table whose classes are names where they were numbers and a list of names lies beside it."
@@ -163,8 +163,8 @@ def named_numbers(source: Source, frame: pd.DataFrame) -> pd.DataFrame:   # path
     if not names or not given.any() or not frame.label[given].str.isdigit().all(): return frame
     number = frame.label[given].astype(int)
     if number.max() > len(names):
-        source.notes.append(f'{source.path} has classes up to {number.max()}, more than the {len(names)} '
-                            'names in the list beside it, which is not used')
+        source.notes.append(f'{source.path} has classes up to {number.max()}, more than the '
+                            f'{len(names)} names in the list beside it, which is not used')
         return frame
     source.start = _first_number(source, number, len(names))
     return frame.assign(label=frame.label.where(~given, number.map(lambda i: names[i - source.start])))

@@ -33,14 +33,14 @@ def _inner(paths: list[str]) -> dict[str, set[str]]:
 _WAYS = ('Give `data` one of them, call them train, valid and test, or take `level -1` if the inner folders '
          'are the classes, `level 0` if the outer ones are')
 
-_COPIES = set("""original originals orig augmented augmentation augmentations aug raw processed preprocessed resized
-cropped crops masks mask images image segmented segmentation thumbnails thumbs copy copies backup""".split())
+_COPIES = set("""original originals orig augmented augmentation augmentations aug raw processed
+preprocessed resized cropped crops masks mask images image segmented segmentation thumbnails thumbs copy copies backup""".split())
 _NO_CLASS = _COPIES & set('augmented augmentation thumbnails thumbs backup masks'.split())
 
 _PIECE = re.compile(r'.*(images?|imgs?|photos?|pictures?|part|batch|chunk)', re.DOTALL)
 
 def _is_copy(name: str) -> bool:
-    "Whether a folder is called like a copy of the photographs, or like one of some pieces: `images_part_2`."
+    "Whether a folder is called like a copy, or like a piece of the data (`images_part_2`)."
     plain = plain_name(name)
     stem = plain.rstrip('0123456789')
     return plain in _COPIES or stem != plain and bool(_PIECE.fullmatch(stem))
@@ -63,8 +63,8 @@ def ask_if_parts(paths: list[str],   # relative to `top`
             raise BadInput(f'{top/n} holds folders that lie beside it too ({_some(same)}): a part, '
                            f'or a copy? {_WAYS}')
     if copies := _called_like_copies(inner):
-        raise BadInput(f'{top} holds the folders {_some(names)}: {_some(copies)} sounds like a copy or a '
-                       f'piece of the data, not like a class. {_WAYS}')
+        raise BadInput(f'{top} holds the folders {_some(names)}: {_some(copies)} sounds like a copy '
+                       f'or a piece of the data, not like a class. {_WAYS}')
     for a, b in {(v[0], w) for v in holders.values() for w in v[1:]}:
         if len(same := inner[a] & inner[b]) > 1:
             raise BadInput(f'{top/a} and {top/b} hold the same folders ({_some(same)}): are they parts or '
@@ -176,8 +176,8 @@ def _check_full(source: Source, top: Path, below: str, used: set[str], other: se
 def _refuse_without_train(top: Path, names: set[str]):
     "A `BadInput` where there are folders of parts, but none of them to train on."
     if not names: return
-    raise BadInput(f'{top} has {_some(names)} but no folder to train on; call one of them train, or give '
-                   f'`data` {top/min(names)} itself')
+    raise BadInput(f'{top} has {_some(names)} but no folder to train on; call one of them train, or '
+                   f'give `data` {top/min(names)} itself')
 
 def class_rows(source: Source, below: str = '') -> pd.DataFrame:
     "The table of `root/below`, whose folders are classes, but for test and generated ones."
@@ -196,8 +196,8 @@ def class_rows(source: Source, below: str = '') -> pd.DataFrame:
                        'no table; name a function (module:function), or give `data` a table')
     loose = [p for p in paths if '/' not in p]
     if loose and not source.label:
-        raise BadInput(f'{top/loose[0]} lies in no class folder ({len(loose)} such photographs); expected '
-                       f'{top}/<class>/{loose[0]}')
+        raise BadInput(f'{top/loose[0]} lies in no class folder ({len(loose)} such photographs); '
+                       f'expected {top}/<class>/{loose[0]}')
     if source.level is None and not source.label: ask_if_parts(paths, top)
     frame = from_paths(paths, source.label or folder_label(source.level))
     return frame.assign(path=[f'{below}/{p}' if below else p for p in frame.path])

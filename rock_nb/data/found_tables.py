@@ -137,13 +137,14 @@ def part_tables(source: Source) -> dict[str, pd.DataFrame]:
 
 # %% ../../nbs/data/found_tables.ipynb #5b1de0c7
 def _held_out(source: Source) -> dict[str, Path]:
-    "The lists of photographs to validate or test on, beside class folders; {} where train has a list too."
+    "The lists of who is validated or tested on, beside class folders; {} if train has one too."
     if not source.path.is_dir() or source.label is not None or len(class_tops(source)) < 2: return {}
     exact = source.root/'test.csv'
     lists = [{p: f for p, f in found.items() if f != exact} for found in _lists(source)]
     found = next(filter(None, lists), {})
-    used = {p: f for p, f in found.items() if usable(source, f, *filter(None, [part_folder(source.root, p)]))}
-    return {} if 'train' in found else used
+    if 'train' in found: return {}
+    near = part_folders(source.root)
+    return {p: f for p, f in found.items() if usable(source, f, *filter(None, [near.get(p)]))}
 
 def _read_list(source: Source, file: Path, part: str, train: pd.DataFrame) -> pd.DataFrame:
     "The rows of a list; their classes are those of their folders, where it names none."
@@ -179,7 +180,8 @@ _CUB = ('images.txt', 'image_class_labels.txt', 'train_test_split.txt', 'classes
 def _numbered(file: Path) -> pd.Series:
     "The lines of a file by the number that each begins with."
     lines = [line.split(None, 1) for line in decode_text(file)[0].splitlines() if line.strip()]
-    if any(len(line) < 2 for line in lines): raise BadInput(f'{file} has a line that is no number and a value')
+    if any(len(line) < 2 for line in lines):
+        raise BadInput(f'{file} has a line that is no number and a value')
     return pd.Series({number: value.strip() for number, value in lines})
 
 @layout(lambda source: source.path.is_dir() and source.label is None

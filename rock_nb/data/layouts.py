@@ -159,25 +159,27 @@ def read_rows(source: Source,             # a table
 
 def _parts_of_folders(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
     "The rows of a table with `part` by the folders of their photographs, if it has none of its own."
-    parts = frame.path.map(lambda p: next(filter(None, map(part_of, p.split('/')[:-1])), ''))
+    folder = frame.path.map(os.path.dirname)
+    known = {f: next(filter(None, map(part_of, f.split('/'))), '') for f in folder.unique()}
+    parts = folder.map(known)
     if 'part' in frame:
         apart = (parts != '') & (parts != frame.part)
         if apart.any() and parts.nunique() > 1:
-            source.notes.append(f'{source.path}: {apart.sum()} photographs lie in a folder of another part '
-                                f'than the table says, first {frame.path[apart].iloc[0]}; the table counts')
+            source.notes.append(f'{source.path}: {apart.sum()} photographs lie in a folder of another '
+                                f'part than the table says, first {frame.path[apart].iloc[0]}; the table counts')
         return frame
     named = {*parts} - {''}
     held = part_of(source.path.stem) in ('valid', 'test')      # its name says it
     if held or not named or parts.nunique() == 1: return frame
     if 'fold' in frame:
-        source.notes.append(f"{source.path}: the photographs lie in folders of {', '.join(sorted(named))}; the "
-                            'folds of the table count')
+        source.notes.append(f"{source.path}: the photographs lie in folders of "
+                            f"{', '.join(sorted(named))}; the folds of the table count")
         return frame
     if 'train' not in named or (parts == '').any():
         other = frame.path[parts == '']
         more = f' and others, first {other.iloc[0]}' if len(other) else ''
-        raise BadInput(f"{source.path} names photographs in the folders of {', '.join(sorted(named))}{more}: "
-                       'say in a column split who is trained on')
+        raise BadInput(f"{source.path} names photographs in the folders of "
+                       f"{', '.join(sorted(named))}{more}: say in a column split who is trained on")
     source.notes.append(f'{source.path}: train, valid and test are the folders of the photographs')
     return frame.assign(part=parts)
 
@@ -235,12 +237,13 @@ def with_classes(source: Source,           # a table
     return _one_class(source, frame)
 
 def _say_others(source: Source, frame: pd.DataFrame):
-    "A note where other columns than the one called label are called like classes, and say another thing."
+    "A note where columns beside the one called label are called like classes and say another thing."
     others = [c for c in find_columns(frame, COLUMNS['label']) if c not in source.chosen]
-    others = [c for c in others if (frame[c] != '').any() and not same_classes(frame, [c, *source.chosen])]
+    differs = lambda c: not same_classes(frame, [c, *source.chosen])
+    others = [c for c in others if (frame[c] != '').any() and differs(c)]
     if source.chosen == ['label'] and others:
-        source.notes.append(f"{source.path}: the class is the column label; {', '.join(others)} would be taken "
-                            f'with `label {others[0]}`')
+        source.notes.append(f"{source.path}: the class is the column label; {', '.join(others)} would be "
+                            f'taken with `label {others[0]}`')
 
 def _open(frame: pd.DataFrame) -> pd.Series:
     "The rows of the test part, which need no class."

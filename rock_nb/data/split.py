@@ -157,8 +157,9 @@ def split_together(data: Data,
                   ) -> pd.DataFrame:    # the training table with `part`; with `group` where some are alike
     "The `split` of a data set's training photographs, those that look alike in one part of it; folds that are given are obeyed."
     frame = data.train
-    alike = group_duplicates(data, out, reader).alike.loc[frame.path].to_numpy()
-    if 'fold' in frame and not n_folds:
+    given = 'fold' in frame and not n_folds      # obeyed, so nobody waits for parts of photographs; 01_eda looks for those too
+    alike = group_duplicates(data, out, reader, crops=False if given else None).alike.loc[frame.path].to_numpy()
+    if given:
         parts = split(frame, **how)
         say_apart(parts, alike)
         return parts

@@ -169,14 +169,15 @@ def _refuse_two_parts(source: Source, parts: dict[str, pd.DataFrame]):
         both = [p for p in frame.path if p in seen] + list(frame.path[frame.path.duplicated()])
         if both:
             raise BadInput(f'{source.path} has {len(both)} photographs twice, first {both[0]} (for '
-                           f'{seen.get(both[0], part)} and for {part}); each can be there once, in one part')
+                           f'{seen.get(both[0], part)} and for {part}); each can be there once')
         seen |= dict.fromkeys(frame.path, part)
 
 def _tell_beside(source: Source, parts: dict[str, pd.DataFrame]):
     "A note of what lies in the folders of the photographs of a table, and is not in it."
     used = {p for f in parts.values() for p in f.path}
     folders = {os.path.dirname(p) for p in used if not os.path.isabs(p)}
-    beside = {os.path.join(f, n) for f in folders for n in os.listdir(source.root/f) if ending(n) in ENDINGS}
+    beside = {os.path.join(f, n) for f in folders for n in os.listdir(source.root/f)
+              if ending(n) in ENDINGS}
     if rest := sorted(beside - used):
         source.notes.append(f"left out: {len(rest)} photograph{'s'*(len(rest) > 1)} beside those that "
                             f'{source.path.name} names, {first_of(rest)}')
@@ -227,8 +228,8 @@ def read_data(source: str | Path,              # a data folder, or a table with 
                 next(iter(given.root.glob('sample_submission.csv')), None))
     if '' in data.classes:
         blank = train.path[train.label == '']
-        raise BadInput(f'{src}: {blank.iloc[0]} has an empty class ({len(blank)} such photographs); give '
-                       'it one, or remove the line')
+        raise BadInput(f'{src}: {blank.iloc[0]} has an empty class ({len(blank)} such photographs); '
+                       'give it one, or remove the line')
     check_spelling(data.train.label, src)
     if len(data.classes) < 2:
         raise BadInput(f'{src} has one class only ({data.classes[0]}{_inside(given, data)}); there '

@@ -70,7 +70,8 @@ def split_rows(text: str) -> list[list[str]]:
     sep = find_separator(lines[0]) if lines else ''
     if not sep: return _by_spaces([line.strip().strip('"') for line in lines])
     csv.field_size_limit(sys.maxsize)
-    read = csv.reader(io.StringIO(text.lstrip('\ufeff'), newline=''), delimiter=sep, skipinitialspace=True)
+    stream = io.StringIO(text.lstrip('\ufeff'), newline='')
+    read = csv.reader(stream, delimiter=sep, skipinitialspace=True)
     return [r for r in read
             if any(r) and not re.fullmatch(r'sep=.?', sep.join(r))]
 
