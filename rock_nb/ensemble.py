@@ -65,6 +65,7 @@ def able_together(members: list[Run],   # of the same data
     some = [r for r in members if split(r) == split(newest)]
     return some if len(some) > 1 else members
 
+# %% ../nbs/05_ensemble.ipynb #80f94aa3
 def check_members(members: list[Run]) -> list[Run]:
     "The members, if each is a trained run or a folder of folds and none is there twice; else a `BadInput`."
     if not members: raise BadInput('an ensemble needs at least one run; name some with `runs`')
@@ -171,6 +172,7 @@ class FileCase:
         first = f"{len(names)} files of {kind} vote: {', '.join(names)}.{about} {rule}."
         return '\n'.join([first, '', *(f'- {r}' for r in v.remarks)])
 
+# %% ../nbs/05_ensemble.ipynb #f8815158
 def vote_about(paths: list[str], names: list[str], weights, data: Data | None) -> FileVote:
     "The vote of files about a data set; what does not fit it is a `BadInput`."
     counts = data.counts if data is not None and len(data.train) else None
@@ -180,6 +182,7 @@ def vote_about(paths: list[str], names: list[str], weights, data: Data | None) -
     found = count_votes(files, names, weights, counts, test.id, f'the test photographs of {data.root}')
     return replace(found, columns=tuple(check_sample(data.sample, test.id))) if data.sample else found
 
+# %% ../nbs/05_ensemble.ipynb #a16ecf2c
 def hear_files(files, runs=None, weights=None, data=None, out=None) -> FileCase:   # parameters as in `ensemble`
     "What files say, and runs if any are named; a data set that nobody named is left out where it doesn't fit."
     members = find_members(runs, out) if runs is not None else []
@@ -418,6 +421,7 @@ def record_of_files(case: FileCase, out=None) -> dict:
     kind = dict(kind='probabilities') if v.soft else {}
     return record | kind | (dict(ties=v.ties) if v.ties != 'training' else {})
 
+# %% ../nbs/05_ensemble.ipynb #b371b444
 def write_files(run: Run, case: FileCase, record: dict):
     "Write what files voted for; the scores come last."
     v, of = case.vote, case.data
@@ -436,6 +440,7 @@ def write_files(run: Run, case: FileCase, record: dict):
     metrics |= dict(members=len(case.members), files=len(case.files) - len(case.members))
     core.write_json(run.metrics, metrics | (dict(remarks=v.remarks) if v.remarks else {}))
 
+# %% ../nbs/05_ensemble.ipynb #7a7eac2b
 def settle_files(case: FileCase, name: str = 'ensemble', out=None) -> Run:
     "The complete folder of a vote of files; one of the same files and weights is left as it is."
     record, run = record_of_files(case, out), own_folder(name, out)

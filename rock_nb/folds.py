@@ -140,6 +140,7 @@ def plot_folds(runs: list[Run],
     fig.suptitle(title)
     return fig
 
+# %% ../nbs/03_folds.ipynb #eb8d54bf
 class FoldPlot(LivePlot):
     "The figure of all folds, where one fold would have its own."
     def __init__(self, runs: list[Run], title: str = ''): super().__init__(0, title); self.runs = runs

@@ -204,6 +204,7 @@ def from_here(given: dict) -> dict:
     if 'label' in given: given['label'] = from_anywhere(given['label'])
     return given
 
+# %% ../nbs/06_pipeline.ipynb #a0ce4f74
 @typed
 def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whole ladder)
              out=None,                 # folder for runs (None: outputs/)

@@ -170,6 +170,7 @@ def voters_of(run: Run, device=None) -> Voters:
         jury = replace(jury, found=[w for w in jury.found if w])
     return side_by_side([voters_of(r, device) for r in members], jury)
 
+# %% ../nbs/04_predict.ipynb #2ee55c45
 def load_voters(run=None,      # a run, an ensemble, or several of them: names, folders, text with commas (None: the newest complete run); or `Network`s
                 out=None,      # the folder of runs
                 device=None,   # cpu, cuda … (None: the GPU if there is one)
@@ -214,6 +215,7 @@ def listed_paths(file: Path) -> list[str]:   # as they are written
         raise BadInput(f"{file} has no column of paths; name it one of: {', '.join(COLUMNS['path'])}")
     return [*(c for c in frame.columns if '.' in c), *frame.iloc[:, 0]]      # a list without a heading
 
+# %% ../nbs/04_predict.ipynb #feab979d
 def read_list(place: NamedFile) -> list[NamedFile]:
     "The photographs that a list names, in its order, each as it stands there; one that is not there is a `BadInput`."
     file, found = Path(place), []
@@ -427,6 +429,7 @@ def try_images(run,                 # a run, an ensemble or several of them by n
     said = voters([replace(p, weights=w) for p, w in zip(said, weights)])
     return replace(said, ids=names[said.ids.astype(int)]), {str(names[int(i)]): why for i, why in bad.items()}
 
+# %% ../nbs/04_predict.ipynb #b5320e42
 def predict_images(run, images, on_error: str = 'raise',   # or 'skip': leave out what can't be read
                    **how) -> Predictions:                  # parameters of `try_images`
     "What a run, or the vote of several, says of photographs."
@@ -603,6 +606,7 @@ def given_files(words: list[str]) -> list[NamedFile]:
         names += [os.fsdecode(line) for line in lines if line]
     return [NamedFile(n, Path(n).expanduser().absolute()) for n in names]
 
+# %% ../nbs/04_predict.ipynb #cc35e6de
 def tell(images: list[str], run, given: dict, lines: bool = False) -> int:   # how many photographs can't be read
     "Print what a run says of photographs, and write it where that was asked for."
     said, bad = try_images(run, given_files(images), **{k: v for k, v in given.items() if k in (*ASK, 'device', 'out')})
@@ -616,6 +620,7 @@ def tell(images: list[str], run, given: dict, lines: bool = False) -> int:   # h
     except BrokenPipeError: core.unheard()      # who wanted its head has it
     return len(bad)
 
+# %% ../nbs/04_predict.ipynb #6f71d34c
 def main(argv=None):
     "`python -m rock_nb.predict`; paths count from the working directory."
     with core.program():

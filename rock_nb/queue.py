@@ -109,6 +109,7 @@ def check_votes(jobs: list[Job]):   # trainings, checked
     raise BadInput(f"{' and '.join(own)} hold out different photographs ({ways}), so they cannot vote "
                    f"together; give all of them {same}, or --folds")
 
+# %% ../nbs/07_queue.ipynb #8afb4791
 def publish(queue, versions=('baseline',),   # recipes; text with commas or a list
             ensemble: str | None = None,     # name of an ensemble of them (None: none)
             priority: str = 'normal', after=(), retries: int = 3,
@@ -172,6 +173,7 @@ def list_command(argv):
     "`rock-queue list`"
     print_table(job_table(opened(common('list', 'All jobs, the oldest first.').parse_args(argv)).jobs()), 'no jobs')
 
+# %% ../nbs/07_queue.ipynb #d92764c6
 def print_table(table: pd.DataFrame, none: str): print(table.to_string(float_format='{:.4g}'.format, na_rep='', max_colwidth=80) if len(table) else none)
 
 def status_command(argv):
@@ -202,6 +204,7 @@ def tell_command(word: str, about: str):
         queue.tell('stop-now' if getattr(o, 'now', False) else word)
     return run
 
+# %% ../nbs/07_queue.ipynb #e7169ec5
 def work_command(argv):
     "`rock-queue work`"
     p = common('work', 'Do the jobs of the queue, one after another. SIGTERM and Ctrl-C put the job at hand back.')

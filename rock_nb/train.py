@@ -112,6 +112,7 @@ def with_white(recipe: Recipe, data: Data, out=None) -> Recipe:
     for note in image_notes(odd_files(data, out, recipe.reader), white, recipe.reader): print(note, flush=True)
     return recipe if white is None else replace(recipe, max_value=white)
 
+# %% ../nbs/03_train.ipynb #0be23a1e
 def survey(version, data, out, run, scale, folds, fold, test_fold, on_error, label, level, shift, processes, given) -> Plan:
     "Check everything that was given, read and split the data, claim the run folder; parameters as in `prepare`."
     where, scale, recipe = look_up(version, data, scale, given)

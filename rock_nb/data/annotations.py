@@ -49,6 +49,7 @@ def _one_each(source: Source, given: dict[str, set[str]]) -> pd.DataFrame:   # p
     rows = [(p, *names) for p, names in given.items() if names]
     return pd.DataFrame(rows, columns=['path', 'label'], dtype=str)
 
+# %% ../../nbs/data/annotations.ipynb #775a705c
 @layout(is_coco)
 def coco(source: Source) -> pd.DataFrame:
     "COCO's JSON as a table (Lin et al. 2014, cocodataset.org)."
@@ -84,6 +85,7 @@ def _choices(task: dict, file) -> set[str]:
             found |= {str(c).strip() for c in r['value'].get('choices', [])}
     return found
 
+# %% ../../nbs/data/annotations.ipynb #59ac141e
 def _image_of(data: dict, file) -> str:
     "The photograph of a task: what is called image, or the only text."
     texts = {k: v for k, v in data.items() if isinstance(v, str)}
@@ -157,6 +159,7 @@ def _first_number(source: Source, number: pd.Series, n: int) -> int:
     raise BadInput(f'{source.path} has classes from {number.min()} to {number.max()} and the list '
                    f'of names beside it has {n}: they may count from 0 or from 1; write names instead')
 
+# %% ../../nbs/data/annotations.ipynb #55bb2123
 def named_numbers(source: Source, frame: pd.DataFrame) -> pd.DataFrame:   # path, label
     "A table whose classes are names where they were numbers and a list of names lies beside it."
     names, given = names_beside(source.path), frame.label != ''
@@ -175,6 +178,7 @@ def image_list(source: Source) -> pd.DataFrame:
     frame = with_classes(source, read_rows(source, read_text(source.path)), by_folder=True)
     return named_numbers(source, frame)
 
+# %% ../../nbs/data/annotations.ipynb #d5807eb6
 @layout(lambda source: source.path.is_file() and ending(source.path.name) in ('.csv', '.tsv')
         and not (source.root/'sample_submission.csv').exists() and bool(names_beside(source.path)))
 def numbered_table(source: Source) -> pd.DataFrame:

@@ -338,6 +338,7 @@ def remembered(db: sqlite3.Connection) -> dict[int, Details]:
     rows = db.execute('SELECT content, points, codes FROM details')
     return {c: Details(np.frombuffer(p, np.int16).reshape(-1, 4), np.frombuffer(q, np.int64)) for c, p, q in rows}
 
+# %% ../../nbs/data/audit.ipynb #aada6402
 def details_of(files: list[str],
                contents: list[int],      # the hash of each file's content
                db: sqlite3.Connection,   # of `memory`
@@ -376,6 +377,7 @@ def find_crops(facts: Facts,
     with db: db.execute('REPLACE INTO crops VALUES (?, ?)', (key, pairs.astype(np.int64).tobytes()))
     return rows[pairs]
 
+# %% ../../nbs/data/audit.ipynb #fd7dfdd5
 def group_duplicates(data: Data,
                      out=None,            # the folder of runs
                      reader: ImageReader = ImageReader(),

@@ -180,6 +180,7 @@ def by_cell(x: np.ndarray) -> np.ndarray:   # (h, w) -> (cells, pixels of a cell
     h, w = (n//CELL*CELL for n in x.shape)
     return x[:h, :w].reshape(h//CELL, CELL, w//CELL, CELL).swapaxes(1, 2).reshape(-1, CELL*CELL)
 
+# %% ../../nbs/data/crops.ipynb #8b4f853e
 def cell_correlation(x: np.ndarray, y: np.ndarray,   # float32 (h, w), of `pattern`
                      inner: np.ndarray,              # bool (h, w): where both are
                     ) -> float:                      # -1…1; 0 where there is too little to compare
@@ -192,6 +193,7 @@ def cell_correlation(x: np.ndarray, y: np.ndarray,   # float32 (h, w), of `patte
     each = (x*y).mean(1)[use]/np.sqrt(power[0]*power[1] + 1e-9)[use]
     return float(np.median(each))
 
+# %% ../../nbs/data/crops.ipynb #7f162bda
 def overlap(a: np.ndarray, b: np.ndarray,   # uint8 (h, w)
             move: np.ndarray,               # float32 (2, 3): from the pixels of a to those of b
            ) -> tuple[float, float]:        # the share of the smaller photograph that lies in the other, the correlation there

@@ -82,6 +82,7 @@ def random_start(counts: np.ndarray, share: float, r: np.random.Generator) -> np
         held[mine] = np.cumsum(counts[mine, k]) <= want[k] - have[k]
     return held
 
+# %% ../../nbs/data/deal.ipynb #512cbc3f
 def exchanges(counts: np.ndarray, held: np.ndarray, r: np.random.Generator,
               most: int = 4_000_000,   # numbers that are looked at in one step
              ) -> tuple[np.ndarray, np.ndarray]:   # int (M, 2): groups that change sides (twice the same: one does); float (M, K): photographs held out then
@@ -95,6 +96,7 @@ def exchanges(counts: np.ndarray, held: np.ndarray, r: np.random.Generator,
     after = np.concatenate([change[some], change[pairs[:, 0]] + change[pairs[:, 1]]])
     return np.concatenate([np.stack([some, some], 1), pairs]), held@counts + after
 
+# %% ../../nbs/data/deal.ipynb #fc75fe93
 def climb_holdout(counts: np.ndarray, share: float, held: np.ndarray, r: np.random.Generator,
                   steps: int = 300,
                  ) -> tuple[float, np.ndarray]:   # its cost; bool (G,)

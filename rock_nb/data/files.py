@@ -53,6 +53,7 @@ SYSTEM = frozenset((
     '@database', '@download', '@synoeastream', '#recycle', '#snapshot', '~snapshot', 'lost+found',
     '$recycle.bin', 'recycler', 'recycled', 'system volume information', 'network trash folder',
     'temporary items', 'thevolumesettingsfolder', 'found.000'))
+
 _NOISE = frozenset(('thumbs.db', 'ehthumbs.db', 'desktop.ini', 'picasa.ini', 'icon\r'))
 
 def is_system(name: str) -> bool:
@@ -68,6 +69,7 @@ def _leads_back(real: str, chain: tuple[str, ...]) -> bool:
     "Whether the real path of a folder is one that holds a folder of `chain`."
     return any(c == real or c.startswith(os.path.join(real, '')) for c in chain)
 
+# %% ../../nbs/data/files.ipynb #7c97799d
 def walk(folder: str,              # an absolute path
          below: str = '',          # what stands before the names, with `/` at its end
          chain: tuple = (),        # real paths of the folders on the way

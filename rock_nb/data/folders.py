@@ -35,6 +35,7 @@ _WAYS = ('Give `data` one of them, call them train, valid and test, or take `lev
 
 _COPIES = set("""original originals orig augmented augmentation augmentations aug raw processed
 preprocessed resized cropped crops masks mask images image segmented segmentation thumbnails thumbs copy copies backup""".split())
+
 _NO_CLASS = _COPIES & set('augmented augmentation thumbnails thumbs backup masks'.split())
 
 _PIECE = re.compile(r'.*(images?|imgs?|photos?|pictures?|part|batch|chunk)', re.DOTALL)
@@ -45,12 +46,14 @@ def _is_copy(name: str) -> bool:
     stem = plain.rstrip('0123456789')
     return plain in _COPIES or stem != plain and bool(_PIECE.fullmatch(stem))
 
+# %% ../../nbs/data/folders.ipynb #40b91098
 def _called_like_copies(inner: dict[str, set[str]]) -> list[str]:
     "Folders without folders in them that are called like copies: all of some, or one beside classes."
     flat = [n for n in inner if not inner[n]]
     if len(flat) > 1 and len(flat) == len(inner) and all(map(_is_copy, flat)): return flat
     return [n for n in flat if plain_name(n) in _NO_CLASS] if len(inner) > 1 else []
 
+# %% ../../nbs/data/folders.ipynb #0aea9846
 def ask_if_parts(paths: list[str],   # relative to `top`
                  top: Path) -> None:
     "A `BadInput` where folders hold the same class folders, or one holds the names of those beside it."
@@ -136,6 +139,7 @@ def check_folders(frame: pd.DataFrame, table: Path, source: Source):
         raise BadInput(f'{table} and the folders give {n} photographs different classes, first '
                        f'{first}; give `data` the table itself, if it is right, else take it away')
 
+# %% ../../nbs/data/folders.ipynb #67f99a87
 def _agrees_with_tables(source: Source, frame: pd.DataFrame):
     "A `BadInput` where class folders are contradicted by a table of a known name beside them."
     if source.label is not None or source.level is not None: return
@@ -179,6 +183,7 @@ def _refuse_without_train(top: Path, names: set[str]):
     raise BadInput(f'{top} has {_some(names)} but no folder to train on; call one of them train, or '
                    f'give `data` {top/min(names)} itself')
 
+# %% ../../nbs/data/folders.ipynb #f0626b03
 def class_rows(source: Source, below: str = '') -> pd.DataFrame:
     "The table of `root/below`, whose folders are classes, but for test and generated ones."
     top = source.root/below

@@ -59,6 +59,7 @@ def _has_part_tables(source: Source) -> bool:
                         'train') if source.path.is_dir() and not callable(source.label) else None
     return train is not None and _part_table(source, train) is not None
 
+# %% ../../nbs/data/found_tables.ipynb #5c9aa7d8
 @layout(_has_part_tables)
 def tables_in_parts(source: Source) -> dict[str, pd.DataFrame]:
     "`train/_classes.csv`, `train/metadata.csv`, `train/_annotations.coco.json` …, valid and test too."
@@ -76,6 +77,7 @@ def tables_in_parts(source: Source) -> dict[str, pd.DataFrame]:
             check_folders(found[part], file, source) if 'label' in found[part] else None
     return found
 
+# %% ../../nbs/data/found_tables.ipynb #58087c7a
 def _read_part(source: Source, table: Source, part: str) -> pd.DataFrame:
     "The rows of the table of a part; a test part may have no classes."
     read = find_layout(table)
@@ -113,6 +115,7 @@ def _lists(source: Source) -> Iterable[dict[str, Path]]:
 def _exact(root: Path) -> dict[str, Path]: return {p: root/f'{p}.csv' for p in ('train', 'test')
                                                    if (root/f'{p}.csv').exists()}
 
+# %% ../../nbs/data/found_tables.ipynb #2dabf95d
 def _one_table(source: Source, files: list[Path], part: str) -> Path | None:
     "The table of a part: `train.csv` itself, else the one that names photographs which are there."
     exact = [f for f in files if f.name == f'{part}.csv' and f.parent == source.root]
@@ -146,6 +149,7 @@ def _held_out(source: Source) -> dict[str, Path]:
     near = part_folders(source.root)
     return {p: f for p, f in found.items() if usable(source, f, *filter(None, [near.get(p)]))}
 
+# %% ../../nbs/data/found_tables.ipynb #410552b2
 def _read_list(source: Source, file: Path, part: str, train: pd.DataFrame) -> pd.DataFrame:
     "The rows of a list; their classes are those of their folders, where it names none."
     table = source.table(file, *filter(None, [part_folder(source.root, part)]))
@@ -160,6 +164,7 @@ def _read_list(source: Source, file: Path, part: str, train: pd.DataFrame) -> pd
         raise BadInput(f'{file} has no column of classes, and its photographs lie in no class folder')
     return frame
 
+# %% ../../nbs/data/found_tables.ipynb #c16389b1
 @layout(lambda source: bool(_held_out(source)))
 def lists_beside_classes(source: Source) -> dict[str, pd.DataFrame]:
     "Class folders and `testing_list.txt`, `val.txt`, `Test.csv`, …: all others are trained on."

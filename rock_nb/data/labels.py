@@ -112,6 +112,7 @@ def _bad_row(bits: pd.DataFrame, frame: pd.DataFrame, file) -> BadInput | None:
                     '(multi-label) are not learned here: '
                     'give each photograph one class, or name a column with `label`')
 
+# %% ../../nbs/data/labels.ipynb #95fa7a9c
 def find_class(frame: pd.DataFrame,   # with `path`
                file) -> list[str]:    # one column; several: one-hot; none: there is none
     "The columns that hold the class; where several might, a `BadInput` that says how to choose."

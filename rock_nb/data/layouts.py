@@ -119,6 +119,7 @@ def _found(frame: pd.DataFrame, find: Finder, file) -> list[str]:
     if lost: raise _not_there(lost, find, file)
     return found
 
+# %% ../../nbs/data/layouts.ipynb #d14fc777
 def _not_there(lost: list[tuple[int, str]], find: Finder, file) -> BadInput:
     "A sentence about lines whose photographs are not there."
     line, value = lost[0]
@@ -157,6 +158,7 @@ def read_rows(source: Source,             # a table
     if 'fold' in frame: frame['fold'] = whole_numbers(frame.fold, f'{file}, column fold')
     return _parts_of_folders(source, frame.assign(path=_found(frame, find, file)))
 
+# %% ../../nbs/data/layouts.ipynb #3a104ddd
 def _parts_of_folders(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
     "The rows of a table with `part` by the folders of their photographs, if it has none of its own."
     folder = frame.path.map(os.path.dirname)
@@ -183,6 +185,7 @@ def _parts_of_folders(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
     source.notes.append(f'{source.path}: train, valid and test are the folders of the photographs')
     return frame.assign(part=parts)
 
+# %% ../../nbs/data/layouts.ipynb #43766a66
 def _own_columns(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     "A table with its column of paths under `path`; ids, groups and folds under their names."
     ids = find_columns(frame, COLUMNS['id'])
@@ -214,6 +217,7 @@ def folder_classes(source: Source,
     label = folder_label(source.level)
     return frame.assign(label=[label('/'.join(p)) for p in inside])
 
+# %% ../../nbs/data/layouts.ipynb #7f6aa620
 def with_classes(source: Source,           # a table
                  frame: pd.DataFrame,      # of `read_rows`
                  by_folder: bool = False,  # by folders, where there are paths alone
@@ -236,6 +240,7 @@ def with_classes(source: Source,           # a table
         source.notes.append(f'{source.path}: the class is the column {source.chosen[0]}')
     return _one_class(source, frame)
 
+# %% ../../nbs/data/layouts.ipynb #8e7d2145
 def _say_others(source: Source, frame: pd.DataFrame):
     "A note where columns beside the one called label are called like classes and say another thing."
     others = [c for c in find_columns(frame, COLUMNS['label']) if c not in source.chosen]
@@ -258,6 +263,7 @@ def _one_class(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
         return pd.concat([named, frame[blank].drop(columns=source.chosen).assign(label='')]).sort_index()
     return single_labels(class_of(frame, source.chosen, file=source.path), source.path)
 
+# %% ../../nbs/data/layouts.ipynb #00da879b
 def with_known_classes(source: Source,        # a table of test photographs
                        frame: pd.DataFrame,   # of `read_rows`
                        chosen: list[str] | None,   # the columns of the class in the training table

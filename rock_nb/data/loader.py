@@ -38,6 +38,7 @@ class Lent(list):
     "A batch of anything, with the place in shared memory that it may have (None: no place)."
     def __init__(self, items, place: int | None = None): super().__init__(items); self.place = place
 
+# %% ../../nbs/data/loader.ipynb #ff492ec1
 class Photos(Dataset):
     "Transformed photographs of a list of files: `photos[Address(i, epoch)]` is (uint8 image (H, W, 3), label, i)."
     def __init__(self,

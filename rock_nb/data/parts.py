@@ -55,9 +55,12 @@ def part_folder(root: Path, part: str) -> str | None:
 # %% ../../nbs/data/parts.ipynb #5e55a8c9
 _COLUMNS = ('split', 'part', 'set', 'subset', 'partition', 'data_split', 'dataset_split', 'split_name',
             'part_name', 'tvt')
+
 _FLAGS = {plain_name(f'is_{w}'): part for w, part in _WORDS.items()} | {'istraining': 'train',
         'isvalidation': 'valid'}
+
 _CLASSES = {plain_name(c) for c in COLUMNS['label'] + COLUMNS['path']}
+
 _YES, _NO = {'true', '1', '1.0', 'yes', 'y', 't'}, {'false', '0', '0.0', 'no', 'n', 'f', ''}
 
 def _named_parts(values: pd.Series, file) -> pd.Series:
@@ -70,6 +73,7 @@ def _named_parts(values: pd.Series, file) -> pd.Series:
                        'what is no part of the data, under another name)')
     return parts
 
+# %% ../../nbs/data/parts.ipynb #f2f399bb
 def _flagged_parts(values: pd.Series, part: str, file) -> pd.Series:
     "A part where a column says yes, '' where it says no; another value is a `BadInput`."
     text = values.str.casefold()
@@ -84,6 +88,7 @@ def _speaks_of_parts(values: set[str]) -> bool:
     parts = {part_of(v) for v in values}
     return None not in parts or 'train' in parts and len(parts - {None}) > 1
 
+# %% ../../nbs/data/parts.ipynb #effc9e66
 def part_columns(frame: pd.DataFrame, file) -> dict[str, pd.Series]:   # train, valid, test; '' for no
     "The columns of a table that name parts."
     found = {c: _named_parts(frame[c], file) for c in find_columns(frame, _COLUMNS)}

@@ -149,6 +149,7 @@ def split_copies(frame: pd.DataFrame, alike: np.ndarray, **how) -> pd.DataFrame:
     if lopsided(alone, parts, 'fold' if 'fold' in alone else 'part'): return split(frame.assign(group=alike), **how)
     return check_parts(parts)
 
+# %% ../../nbs/data/split.ipynb #13a8e55b
 def split_together(data: Data,
                    n_folds: int | None = None,
                    out=None,            # the folder of runs, where the audit is remembered

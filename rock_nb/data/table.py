@@ -63,6 +63,7 @@ def _by_part(found: pd.DataFrame | dict[str, pd.DataFrame]) -> dict[str, pd.Data
             parts.setdefault(part, []).append(rows.drop(columns='part', errors='ignore'))
     return {p: pd.concat(fs) if len(fs) > 1 else fs[0] for p, fs in parts.items() if sum(map(len, fs))}
 
+# %% ../../nbs/data/table.ipynb #f2fc8388
 def _train_of(parts: dict[str, pd.DataFrame], src: Path) -> pd.DataFrame:
     "The training table of the parts train and valid."
     if 'train' not in parts:
@@ -111,6 +112,7 @@ def without_links(source: Source, parts: dict[str, pd.DataFrame]) -> dict[str, p
     gone = {link for link, _ in twice}
     return {p: f[~f.path.isin(gone)].reset_index(drop=True) for p, f in parts.items()}
 
+# %% ../../nbs/data/table.ipynb #db0aceac
 def tell_left_out(source: Source, parts: dict[str, pd.DataFrame]):
     "Notes of what lies in a folder and isn't used."
     used = {p for f in parts.values() for p in f.path}
@@ -172,6 +174,7 @@ def _refuse_two_parts(source: Source, parts: dict[str, pd.DataFrame]):
                            f'{seen.get(both[0], part)} and for {part}); each can be there once')
         seen |= dict.fromkeys(frame.path, part)
 
+# %% ../../nbs/data/table.ipynb #ecdb3558
 def _tell_beside(source: Source, parts: dict[str, pd.DataFrame]):
     "A note of what lies in the folders of the photographs of a table, and is not in it."
     used = {p for f in parts.values() for p in f.path}
@@ -192,6 +195,7 @@ def _checked_parts(source: Source, found) -> dict[str, pd.DataFrame]:
     else: _tell_beside(source, parts)
     return parts
 
+# %% ../../nbs/data/table.ipynb #e343f2a6
 def _with_test(data: Data, test: pd.DataFrame | None, source: Source) -> Data:
     "A data set with its test table, labelled where its classes are known."
     if test is None: return data
@@ -236,6 +240,7 @@ def read_data(source: str | Path,              # a data folder, or a table with 
                        'must be two or more to tell apart')
     return replace(_with_test(data, _test_of(parts), given), notes=tuple(given.notes))
 
+# %% ../../nbs/data/table.ipynb #38f19963
 def _inside(source: Source, data: Data) -> str:
     "What the folders within the only class are called, for a sentence."
     names = sorted({p.split('/')[1] for p in data.train.path

@@ -92,6 +92,7 @@ def _clean(cells) -> list[str]:
     "Cells without spaces and invisible marks around them, in one form of Unicode."
     return [nfc(c.strip()).strip(_INVISIBLE).strip() for c in cells]
 
+# %% ../../nbs/data/tabular.ipynb #13e04845
 def as_frame(rows: list[list[str]], file) -> pd.DataFrame:
     "Rows of cells as a frame of text; the first has the names, unless it is a photograph's."
     if not rows:
@@ -107,6 +108,7 @@ def as_frame(rows: list[list[str]], file) -> pd.DataFrame:
     columns = [_clean(c) for c in zip(*rows)] if rows else [[] for _ in names]
     return _named_columns(names, columns, file)
 
+# %% ../../nbs/data/tabular.ipynb #60b2016a
 def _named_columns(names: list[str], columns: list[list[str]], file) -> pd.DataFrame:
     "A frame of columns; those without name and contents are left out, as a number for each row is."
     count = [str(i) for i in range(len(columns[0]) if columns else 0)]
@@ -170,6 +172,7 @@ def _read_excel(file: Path) -> pd.DataFrame:
         frame.attrs['notes'] = [f'{file}: the sheet {name!r} is read, the first of {len(full)}']
     return frame
 
+# %% ../../nbs/data/tabular.ipynb #f17d83b4
 def _read_parquet(file: Path) -> pd.DataFrame:
     "A Parquet file, with class names where Hugging Face's `datasets` left them."
     try: import pyarrow.parquet as parquet
@@ -201,6 +204,7 @@ def decode_text(file: Path) -> tuple[str, str]:
 TABLES = ('.csv', '.tsv', '.tab', '.txt', '.lst', '.json', '.jsonl', '.ndjson', '.xlsx', '.xlsm',
           '.parquet')
 
+# %% ../../nbs/data/tabular.ipynb #68e36a87
 def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
              ) -> pd.DataFrame:      # of text, '' where nothing is; sentences in `attrs['notes']`
     "Any table as text, stripped, in Unicode's composed form; what can't be read is a `BadInput`."
@@ -219,6 +223,7 @@ def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
                                 'it as UTF-8']
     return frame
 
+# %% ../../nbs/data/tabular.ipynb #1b66638e
 def _from_text(text: str, file: Path) -> pd.DataFrame:
     "The frame of a text with separators."
     try: return as_frame(split_rows(text), file)

@@ -99,6 +99,7 @@ def is_gone(job: Job) -> bool:
     except (BadInput, OSError): return True
     return False
 
+# %% ../../nbs/jobs/folder.ipynb #76a86bd8
 def already(known: Job) -> BadInput:
     ways = dict(failed='requeue it', stopped='requeue it', running='delete it to have it stopped', waiting='wait for it')
     if known.kind in KINDS: ways['done'] = f'its folder is {KINDS[known.kind].folder(known.given)}: delete both to do it anew'

@@ -107,6 +107,7 @@ def _twins(said: pd.DataFrame, codes: np.ndarray, pairs: pd.DataFrame) -> list[s
                      f'with both weights')
     return words
 
+# %% ../../nbs/judge/agreement.ipynb #c213067a
 def _strangers(said: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     "Sentences on voters that agree with the others no more than chance would, and have no classes exchanged."
     n, names = len(said), list(said)
@@ -121,6 +122,7 @@ def _strangers(said: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     most = [_percent(pairs[(pairs.i == v) | (pairs.j == v)].same.max()) for v in odd]
     return [f'{names[v]} agrees with the others in {m} of the answers at most, {why}' for v, m in zip(odd, most)]
 
+# %% ../../nbs/judge/agreement.ipynb #d0e0e813
 def remarks(said: pd.DataFrame,   # photographs down, voters across: class names
            ) -> list[str]:        # sentences, without a full stop
     "What is odd about voters: one class only, exchanged classes, another's answers, rows out of order."

@@ -87,6 +87,7 @@ def class_columns(frame: pd.DataFrame,
     if len(found) < 2: return {}
     return found if all(_numbers(frame[c]).notna().any() for c in found.values()) else {}
 
+# %% ../../nbs/judge/answers.ipynb #12888e01
 def probabilities(frame: pd.DataFrame,
                   columns: dict[str, str],       # of `class_columns`
                   file, ids: pd.Series,          # for messages
@@ -196,6 +197,7 @@ def match_ids(ids: pd.Index,       # as one file writes them
             return found, f'{both}; they were matched {how}'
     raise BadInput(_differ(ids, wanted, file, other))
 
+# %% ../../nbs/judge/answers.ipynb #bb34cd4c
 def _differ(ids: pd.Index, wanted: pd.Index, file, other) -> str:
     "The sentence for two lists of ids that don't match."
     lacking, strange = wanted.difference(ids), ids.difference(wanted)

@@ -140,6 +140,7 @@ def pick(probs, labels,      # as in `greedy`; float32, int64
             total += probs[taken[-1]]
     return taken, scores
 
+# %% ../../nbs/judge/combine.ipynb #2c82c0cc
 def greedy(probs,              # (models, n, classes), out of fold
            labels,             # (n,) class numbers
            rounds: int = 50,

@@ -89,6 +89,7 @@ def group_kinds(cell: np.ndarray,    # (n,) the kind of each photograph
     _, first, count = np.unique(np.array(keys, dtype=object), return_index=True, return_counts=True)
     return made[first], count
 
+# %% ../../nbs/judge/compare.ipynb #005008f1
 def kinds(labels, preds: list, n_classes: int,
           groups=None,     # (n,) photographs of one group are drawn together (None: each alone)
          ) -> Kinds:
@@ -122,6 +123,7 @@ def only_answered(of: Kinds) -> list[np.ndarray]:   # a voter: (classes,) bool
     whole = [matrices_of(of, of.count[None], v)[0] for v in range(len(of.adds))]
     return [(cm.sum(0) > 0) & (cm.sum(1) == 0) for cm in whole]
 
+# %% ../../nbs/judge/compare.ipynb #1d1b1753
 def redraw(of: Kinds, n: int, gen: np.random.Generator,
            mass=None,          # (kinds,) what a kind is drawn by within its stratum (None: its count)
           ) -> np.ndarray:     # (n, kinds)
@@ -155,6 +157,7 @@ def middle(values: np.ndarray, level: float) -> tuple[float, float]:
     return tuple(np.quantile(values, [(1 - level)/2, (1 + level)/2]).tolist())
 
 SURE = 4      # photographs that the bootstrap adds in all, half of them right (Agresti and Coull 1998)
+
 SPREAD = 8    # classes that the wrong ones are spread over, at most
 
 def wrong_answers(cm: np.ndarray,   # (classes, classes), true classes down
@@ -166,6 +169,7 @@ def wrong_answers(cm: np.ndarray,   # (classes, classes), true classes down
     found = np.flatnonzero(there) if there.any() else np.flatnonzero(others)[:1]
     return found[np.argsort(-cm.sum(0)[found], kind='stable')][:SPREAD]
 
+# %% ../../nbs/judge/compare.ipynb #8ee5587e
 def doubt_of(cm: np.ndarray,     # (classes, classes), true classes down
              s: int,             # the class of a stratum
              units: int,         # photographs, or groups, in all strata
@@ -178,6 +182,7 @@ def doubt_of(cm: np.ndarray,     # (classes, classes), true classes down
     each = said.sum(0)[wrong] + .5
     return np.r_[s, wrong], np.r_[right + share/2, (1 - right + share/2)*each/each.sum()]
 
+# %% ../../nbs/judge/compare.ipynb #20812bbe
 def with_doubt(of: Kinds,                       # of one voter
               ) -> tuple[Kinds, np.ndarray]:    # the kinds and a few more of count 0; (kinds,) what they are drawn by
     "Kinds for a smoothed bootstrap: where all of a few photographs are right, others need not be."
@@ -196,11 +201,13 @@ def with_doubt(of: Kinds,                       # of one voter
     count = np.r_[of.count, np.zeros(len(mass) - len(of.count), dtype=int)]
     return Kinds(count, np.concatenate(stratum), [sparse.vstack(adds, format='csr')], of.n_classes), mass
 
+# %% ../../nbs/judge/compare.ipynb #eac0d705
 def check_level(level: float, n: int):
     "Refuse a level or a number of samples that makes no sense."
     if not 0 < level < 1: raise BadInput(f'the level {level!r} is no share; give one between 0 and 1, such as .95')
     if n < 100: raise BadInput(f'{n} bootstrap samples are too few for an interval; give 100 or more')
 
+# %% ../../nbs/judge/compare.ipynb #788c1fc0
 def interval(labels,                  # (n,) class numbers
              preds,                   # (n,) class numbers
              n_classes: int,
@@ -236,6 +243,7 @@ def exchange_limit(sizes: np.ndarray,    # (n,) of differences, or ranges, after
     place = int((1 - level)*(len(sizes) + 1) + 1e-9)
     return float(np.sort(sizes)[-place]) if place else np.inf
 
+# %% ../../nbs/judge/compare.ipynb #5a643568
 def exchange_test(seen: float,           # the difference of two voters
                   drawn: np.ndarray,     # (n,) differences after exchanges
                   level: float,
@@ -352,6 +360,7 @@ def board_row(p: Predictions, groups: dict | None, level: float, n: int, seed: i
     scores = summary(p.labels, p.probs, p.classes)
     return dict(f1=f1.value, low=f1.low, high=f1.high) | {k: scores[k] for k in ('accuracy', 'log_loss')}
 
+# %% ../../nbs/judge/compare.ipynb #a6a0043c
 def read_parts(out, part: str) -> tuple[dict, dict]:   # run -> (predictions, groups); run -> why it can't be judged
     "What the complete runs in a folder, or some runs in a list, have predicted for a part."
     parts, notes = {}, {}
@@ -376,6 +385,7 @@ def beside_best(board: pd.DataFrame, parts: dict, **how) -> list[str]:   # a wor
         word |= beside_highest(rows.score, {r: known[r][0] for r in rows.index}, known[rows.index[0]][1], **how)
     return list(word.values())
 
+# %% ../../nbs/judge/compare.ipynb #5bc1ddb4
 def beside_highest(score: pd.Series, voters: dict[str, Predictions], groups: dict | None, **how) -> dict[str, str]:
     "A word for each of several voters; those that are worse no longer count among the equals that the next are compared with."
     left, best = score.copy(), score.idxmax()
@@ -386,6 +396,7 @@ def beside_highest(score: pd.Series, voters: dict[str, Predictions], groups: dic
         left = left.drop(worse)
     return {r: 'best' if r == best else "can't tell" if r in left.index else 'worse' for r in score.index}
 
+# %% ../../nbs/judge/compare.ipynb #c00b37ab
 def leaderboard(out=None,              # the folder of runs (None: outputs/), or a list of `Run`
                 part: str = 'valid',   # 'valid', 'test', or 'oof' for folders of folds
                 level: float = .95, n: int = 2000, seed: int = 41,   # as in `interval`

@@ -150,6 +150,7 @@ def steps_forward(labels, said: dict[str, Answer], pairs: list[tuple[str, str]],
     "Whether the first of each pair is better than the second."
     return {(a, b): judge_pair(labels, said[a].preds, said[b].preds, n_classes, groups=groups, **how) for a, b in pairs}
 
+# %% ../../nbs/judge/jury.ipynb #346294ad
 def in_words(pair: tuple[str, str], v: Verdict) -> str:
     "A verdict as a sentence."
     first, second = pair

@@ -88,6 +88,7 @@ def binned_error(claimed: np.ndarray,   # (n,) probabilities
     place = np.searchsorted(bin_edges(claimed, n_bins, bins)[1:-1], claimed)
     return float(np.abs(np.bincount(place, claimed - right)).sum()/len(claimed))
 
+# %% ../../nbs/judge/metric.ipynb #c5c953df
 def calibration_error(labels,             # (n,) class numbers
                       probs,              # (n, classes), rows sum to 1
                       n_bins: int = 15,

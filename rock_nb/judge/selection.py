@@ -52,6 +52,7 @@ def crossfit_answers(labels,              # (n,) class numbers
             found[r, here] = answers[counts_f1(matrices).argmax(), here]
     return found
 
+# %% ../../nbs/judge/selection.ipynb #6ec911c3
 def optimism_of(labels,               # (n,) class numbers
                 best,                 # (n,) answers of the epoch that was chosen
                 crossfit,             # (repeats, n) of `crossfit_answers`

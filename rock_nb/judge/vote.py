@@ -130,6 +130,7 @@ def _spellings(files: list[AnswerFile], classes):
         raise BadInput(f'{where[c]} has the class {c!r} ({counts[c]} times) where {where[before]} has '
                        f'{before!r}; write it in one way')
 
+# %% ../../nbs/judge/vote.ipynb #5f0f4360
 def _unknown(f: AnswerFile, classes, known: AnswerFile | None) -> BadInput:
     "The error for a file with other classes; where they are others by name alone, that is said."
     odd = ~np.isin(f.labels, list(classes))
@@ -144,6 +145,7 @@ def _unknown(f: AnswerFile, classes, known: AnswerFile | None) -> BadInput:
     return BadInput(f'{first} (it says what {known.file} says after renaming '
                     f'{renaming})' if to else first)
 
+# %% ../../nbs/judge/vote.ipynb #e8492322
 def check_kinds(files: list[AnswerFile]) -> bool:   # whether probabilities vote
     "A `BadInput` if files hold classes alone and probabilities alone, or probabilities of other classes."
     soft = [f for f in files if f.probs is not None]
@@ -227,6 +229,7 @@ def _in_line(files: list[AnswerFile], wanted, whose) -> tuple[pd.Index, list[np.
     at, said = zip(*[match_ids(f.ids, ids, f.file, whose) for f in files])
     return ids, list(at), [s for s in (*said, *(f.remark for f in files)) if s]
 
+# %% ../../nbs/judge/vote.ipynb #c9b189ca
 def count_votes(files: list[AnswerFile],
                 names: list[str],        # of the voters
                 weights=None,            # one number each (None: equal)

@@ -101,6 +101,7 @@ def check_sizes(model: nn.Module, recipe: Recipe):
     for (h, w), of in sizes.items():
         if why := takes(model, h, w): raise BadInput(f"{recipe.arch} cannot take images of {h}×{w} px{of} ({why}); give another img_size{' or tta' if of else ''}")
 
+# %% ../../nbs/learn/job.ipynb #fb717d0c
 def network(recipe: Recipe, n_classes: int, weights: Weights, codes: pd.DataFrame | None = None) -> nn.Module:
     "The network of a recipe."
     drops = {n: v for n in ('drop_rate', 'drop_path_rate') if (v := getattr(recipe, n))}    # not all architectures know both

@@ -81,6 +81,7 @@ def ours(where: Path, folds, test_fold: int, fold: int, seed: int, out: Path, ve
     took, p = time.perf_counter() - start, load_predictions(run.test)
     return dict(seconds=took, f1=macro_f1(p.labels, p.logits[:, 0].argmax(1), len(p.classes)), tta=macro_f1(p.labels, p.preds, len(p.classes)))
 
+# %% ../../nbs/learn/quality.ipynb #0a86bb7b
 def fastai(where: Path, folds, test_fold: int, fold: int, seed: int, out: Path, python: str, arch: str, size: int = 224, epochs: int = 5) -> dict:   # seconds, f1, tta
     "Let fastai's `fine_tune` learn from the same photographs and the same weights."
     data, parts, _ = split_data(where, folds, fold, test_fold, seed=seed, out=out)

@@ -315,6 +315,7 @@ def dealt(self: Batches,
     turns = [np.arange(before[c], after[c])//len(m) for c, m in classes]
     return np.concatenate(picked), np.concatenate(turns)
 
+# %% ../../nbs/learn/sampler.ipynb #2667a36b
 @patch
 def draw_hard(self: Batches, step: int) -> np.ndarray:   # step: of the run
     "The photographs that the memory gives for a step."

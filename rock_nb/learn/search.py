@@ -58,6 +58,7 @@ def check_span(field: str, s: Span, text: str) -> Span:
     if s.step is not None and (s.step <= 0 or abs((s.high - s.low)/s.step - round((s.high - s.low)/s.step)) > 1e-6): raise BadInput(f'{field} has the range {text!r}; its steps must lead from one end to the other')
     return s
 
+# %% ../../nbs/learn/search.ipynb #d42d00d8
 def read_words(text: str, what: str, expected: str, known=None):   # what: the noun for messages; known: fields (None: any)
     "Yield each field and the text of its values, from words such as `field=value,value`; a field that is there twice is a `BadInput`."
     try: words = shlex.split(text)
@@ -76,6 +77,7 @@ def _as_space(field: str, word: str):
     value = as_type(field, word)
     return word if isinstance(value, tuple) else value
 
+# %% ../../nbs/learn/search.ipynb #d8213ea0
 def read_space(text: str) -> dict:   # field -> a list of values, or a Span
     "A space from text."
     words = read_words(text, 'space', 'field=value,value or field=low..high', ('version', *(f for f in OVERRIDES if f != 'seed')))
@@ -215,6 +217,7 @@ def unseen(study, trial, search: str, seed: int, space: dict, taken: set, key) -
     rest = [f for f in combinations(space) or [] if key(f) not in taken]
     return rest[int(core.rng(seed, trial.number).integers(len(rest)))] if rest else first
 
+# %% ../../nbs/learn/search.ipynb #c7a01c2f
 def propose(study, trial, search: str, seed: int, space: dict,
             key=as_key,   # fields -> a text that equal trainings have in common
            ) -> dict:

@@ -163,6 +163,7 @@ def hub_answers(seconds: float = 3) -> bool:
         return False
     return os.environ.get('HF_HUB_OFFLINE', '0') in ('0', '')
 
+# %% ../../nbs/model/build.ipynb #b7474546
 def from_repository(repo: str) -> Weights:   # repo: owner/name
     "Weights of anybody's repository on the hub: those that were brought here before, or downloaded now."
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
@@ -232,6 +233,7 @@ def refused_types(file: str, said: str) -> list[str]:    # said: by torch
         names = re.findall(r'GLOBAL ([\w.]+)', said)
     return sorted(set(names))
 
+# %% ../../nbs/model/build.ipynb #5ace9e78
 def why_unread(file: str, e: Exception) -> str:
     "Why a file cannot be read as weights, and what would be right."
     try:
@@ -374,6 +376,7 @@ def matched(state: dict, model: nn.Module) -> tuple[dict, list[str], list[str]]:
     extra = [k for k in state if k not in own and k.partition('.')[0] in parts and not idle(k)]
     return fits, lacking, extra
 
+# %% ../../nbs/model/build.ipynb #f4e3ef2c
 def prefixes(state: dict, model: nn.Module) -> list[str]:
     "What may stand before a network's own names, the likeliest first: where most names fit behind it, or most begin so."
     own, fit, all = model.state_dict(), Counter(), Counter()

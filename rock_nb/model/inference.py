@@ -86,7 +86,9 @@ def copied(model: nn.Module) -> nn.Module:
 
 # %% ../../nbs/model/inference.ipynb #be715c26
 TOLERANCE = {torch.float64: 1e-10}   # in parts of what sets two images apart; else `ROUNDED`
+
 ROUNDED = .01                        # honest float32 answers of an untrained EfficientNet differ by half of it
+
 ROUNDING = 1e-13                     # of float64 answers, in parts of themselves: untrained networks hardly set images apart
 
 def same_answers(got: torch.Tensor,       # (2, classes)
@@ -103,6 +105,7 @@ def same_answers(got: torch.Tensor,       # (2, classes)
         allowed = max(allowed, ROUNDING*most)
     return bool((got - wanted).abs().max() <= allowed)
 
+# %% ../../nbs/model/inference.ipynb #eb814e29
 @torch.no_grad()
 def agrees(fast: nn.Module,          # or a function
            model: nn.Module,         # ends in the mode in which it came

@@ -25,6 +25,7 @@ def is_still(m: nn.Module) -> bool:
     moves = lambda l: l.training and (isinstance(l, _NormBase) or 'Drop' in type(l).__name__ and any(getattr(l, p, 0) for p in ('p', 'prob', 'drop_prob')))
     return not any(p.requires_grad for p in m.parameters()) and not any(moves(l) for l in m.modules())
 
+# %% ../../nbs/model/prefix.ipynb #12537b75
 @torch.no_grad()
 def still_units(model: nn.Module,   # frozen in part, in the mode in which it learns
                 x: torch.Tensor,    # images it takes
