@@ -23,7 +23,7 @@ from .core import BadInput
 from .data.augments import AUGMENTS, square_of, training
 from .data.background import remove_background
 from .data.audit import data_white
-from .data.loader import Address, Photos, make_loader
+from .data.loader import SampleKey, Photos, make_loader
 from .data.sample import find_data, is_sample
 from .data.sheet import live, sheet
 from .data.split import split_data
@@ -152,7 +152,7 @@ def plot_epochs(photos: Photos,      # the training data set
                 names: list[str],    # one each
                 epochs: int = 6) -> Figure:
     "Photographs as they are, then as they come in each epoch."
-    cells = [[photos.read(photos.files[i]), *(photos[Address(i, e)][0] for e in range(epochs))] for i in rows]
+    cells = [[photos.read(photos.files[i]), *(photos[SampleKey(i, e)][0] for e in range(epochs))] for i in rows]
     titles = [[name, *(f'epoch {e + 1}' if not k else '' for e in range(epochs))] for k, name in enumerate(names)]
     return sheet(sum(cells, []), sum(titles, []), cols=epochs + 1, size=1.1)
 
@@ -163,7 +163,7 @@ def plot_sets(photos: Photos,   # the training data set
               size: int | tuple[int, int], square: str = 'pad', epochs: int = 6) -> Figure:
     "A row for each augmentation set: one photograph over the epochs."
     sets = {called(a): Photos(photos.files, transform=training(a, size, square_of(a, square)), seed=photos.seed, read=photos.read) for a in [used, *(a for a in AUGMENTS if a != used)]}
-    cells = [[p[Address(row, e)][0] for e in range(epochs)] for p in sets.values()]
+    cells = [[p[SampleKey(row, e)][0] for e in range(epochs)] for p in sets.values()]
     titles = [[a, *['']*(epochs - 1)] for a in sets]
     return sheet(sum(cells, []), sum(titles, []), cols=epochs, size=1.1)
 

@@ -35,7 +35,7 @@ from torchvision.transforms import v2 as T
 from .core import Run, choose, listed, whole
 from .data import steps
 from .data.augments import training
-from .data.loader import Normalise, Order, Photos, make_loader
+from .data.loader import Normalise, SequentialBatchSampler, Photos, make_loader
 from .data.pack import packed
 from .data.sample import find_data, is_sample, make as make_sample
 from .data.table import Data, read_data
@@ -50,7 +50,7 @@ from .learn.quality import SPINS, Apart, check_peers, compare_quality, fastai, f
 from .learn.recipe import Phase, Recipe
 from .learn.stage import Job, Stage, step
 from .model.build import Weights
-from .model.freeze import freeze, learning_mode
+from .model.freeze import freeze, train_mode
 from .model.inference import autocast, inference, trial_images
 
 # %% ../nbs/08_benchmark.ipynb #6761aff4
@@ -147,7 +147,7 @@ def timm_loader(files, labels, size, batch, workers):
 def our_loader(files, labels, size, batch, workers, form: str = 'raw', out=None):
     "Ours, from files ('none') or from a pack."
     photos, _ = packed(Photos(files, labels, training('v2', size)), form, 10, out)
-    return make_loader(photos, Order(len(photos), batch), workers)
+    return make_loader(photos, SequentialBatchSampler(len(photos), batch), workers)
 
 OURS = dict(ours=our_loader, floats=our_loader)      # 8-bit, as the training step takes them; normalised when they arrive
 LOADERS = OURS | dict(seed=seed_loader, torchvision=torchvision_loader, timm=timm_loader)
@@ -202,7 +202,7 @@ def our_step(arch: str, words: str, size: int, batch: int, device, amp: str):
     r = Recipe(arch=arch, img_size=size, batch_size=batch, phases=(Phase(1, 3e-4, words),), schedule='none', amp=amp)
     model = placed(network(r, 7, Weights('random', '')), device)
     stage = Stage(Job(r, Run('none'), model, lambda phase: (None, None), make_loss('ce', [1]*7).to(device), tuple('abcdefg'), Normalise().to(device), amp, device), 0)
-    learning_mode(model)
+    train_mode(model)
     x, count = ready(batch, size), itertools.count()
     def run():
         step(stage, [x], float(batch), (41, 0, next(count))); settled(device)
@@ -219,7 +219,7 @@ def plain_step(arch: str, words: str, size: int, batch: int, device, amp: str = 
     layout = getattr(torch, layout)
     model = timm.create_model(arch, num_classes=7).to(device, memory_format=layout)
     params = freeze(model, words)
-    learning_mode(model, frozen_eval)
+    train_mode(model, frozen_eval)
     x, y, _ = ready(batch, size)
     x, y = Normalise()(x).contiguous(memory_format=layout).to(device), y.to(device)
     optimizer = torch.optim.Adam(params, 3e-4)

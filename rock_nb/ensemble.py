@@ -33,7 +33,7 @@ from .judge.agreement import agreement, remarks
 from .judge.combine import line_up
 from .judge.compare import split_groups
 from .judge.evidence import data_of
-from .judge.jury import Answer, Jury, Way, answer_of, cross_folds, decision_file, fit_jury, nested_jury, plain, stages
+from .judge.jury import Answer, Ensemble, EnsembleConfig, answer_of, cross_folds, decision_file, fit_ensemble, nested_ensemble, plain, stages
 from .judge.metric import short_names, summary
 from .judge.predict import Predictions, load_predictions, save_predictions
 from .judge.submission import answer_score, check_sample, solution_f1, with_all_tests, write_submission
@@ -119,9 +119,9 @@ def file_names(runs: list[Run], files) -> list[str]:
     clear = len(set(names)) == len(names) and 'vote' not in names
     return names if clear else names[:len(runs)] + paths
 
-def check_files_way(way: Way):
+def check_files_way(way: EnsembleConfig):
     "A `BadInput` if answers shall be combined or decided in a way that needs more than answers."
-    if way != Way(): raise BadInput('files vote by their answers alone; leave `combine`, `decide` and '
+    if way != EnsembleConfig(): raise BadInput('files vote by their answers alone; leave `combine`, `decide` and '
                                     '`precision` out, or name the submission.csv of an ensemble among '
                                     'the files')
 
@@ -247,9 +247,9 @@ def balanced(run: Run) -> bool:
     r = recipe_of(run)
     return r.get('sampler', 'shuffle') != 'shuffle' or r.get('class_weights', 'none') != 'none' or r.get('loss') == 'logit_adjusted'
 
-def find_way(members: list[Run], classes, combine: str = 'equal', decide: str = 'none', precision=None, weights=None) -> Way:
+def find_way(members: list[Run], classes, combine: str = 'equal', decide: str = 'none', precision=None, weights=None) -> EnsembleConfig:
     "How these members shall come to their answers."
-    way = Way(combine, decide, precision, weights)
+    way = EnsembleConfig(combine, decide, precision, weights)
     if way.decides and any(map(balanced, members)): way = replace(way, prior=tuple(map(int, data_of(members[0]).counts.reindex(list(classes)).fillna(0))))
     return way if way.learns else replace(way, weights=tuple(votes(weights, [r.name for r in members]).tolist()))
 
@@ -258,8 +258,8 @@ def find_way(members: list[Run], classes, combine: str = 'equal', decide: str = 
 class Case:
     "What members said of photographs, and what the jury made of it."
     members: list[Run]
-    way: Way
-    jury: Jury
+    way: EnsembleConfig
+    jury: Ensemble
     probs: dict[str, np.ndarray]      # part -> (members, n, classes)
     answers: dict[str, Answer]        # part -> of the jury; where it has learned, nested
     parts: dict[str, Predictions]     # part -> combined, before the decision
@@ -276,7 +276,7 @@ class Case:
         return known | (dict(decided=a) if self.way.decides else {})
 
 # %% ../nbs/05_ensemble.ipynb #ec367f7c
-def hear(members: list[Run], way: Way) -> Case:
+def hear(members: list[Run], way: EnsembleConfig) -> Case:
     "What a jury makes of what its members said."
     said, notes = said_by(members)
     own, names = own_part(members), [r.name for r in members]
@@ -285,8 +285,8 @@ def hear(members: list[Run], way: Way) -> Case:
     truth = {part: from_probs(p, probs[part][0]) for part, p in said.items()}
     classes, labels = next(iter(truth.values())).classes, truth[own].labels if own in said else None
     folds = folds_for(members, truth[own], own) if way.learns or way.decides else None
-    jury = fit_jury(way, probs.get(own), labels, folds, classes)
-    answers = {part: nested_jury(way, p, labels, folds, classes) if part == own else jury(p) for part, p in probs.items()}
+    jury = fit_ensemble(way, probs.get(own), labels, folds, classes)
+    answers = {part: nested_ensemble(way, p, labels, folds, classes) if part == own else jury(p) for part, p in probs.items()}
     return Case(members, way, jury, probs, answers, {part: from_probs(said[part], a.combined) for part, a in answers.items()}, notes, folds)
 
 # %% ../nbs/05_ensemble.ipynb #9f1e51aa
@@ -329,7 +329,7 @@ def plot_per_class(table: pd.DataFrame,  # classes down, voters across, the ense
     return fig
 
 # %% ../nbs/05_ensemble.ipynb #80b134ca
-def record_of(members: list[Run], way: Way, out=None) -> dict:
+def record_of(members: list[Run], way: EnsembleConfig, out=None) -> dict:
     "What an ensemble was asked to be, for its recipe.json."
     first = core.read_json(members[0].recipe) if members[0].recipe.exists() else {}
     asked = dict(combine=way.combine, decide=way.decide, precision=way.precision, prior=way.prior and list(way.prior)) | ({} if way.learns else dict(weights=list(way.weights)))
@@ -461,7 +461,7 @@ def ensemble(runs=None,               # names, folders or `Run`s; text with comm
              data=None,               # the data set that they must fit, where no run is named
             ) -> Run:                 # the complete ensemble
     "Let runs vote; a complete ensemble of the same members and the same way is left as it is."
-    way = Way(combine, decide, precision)
+    way = EnsembleConfig(combine, decide, precision)
     if files is not None:
         check_files_way(way)
         return settle_files(hear_files(files, runs, weights, data, out), name, out)

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['ASK', 'PARAMETERS', 'LISTS', 'UNREADABLE', 'TAKES', 'GIVES', 'HELP', 'about', 'codes_of', 'Network', 'judged_with',
-           'fill', 'load_run', 'member', 'Answers', 'Voters', 'side_by_side', 'voters_of', 'load_voters', 'NamedFile',
-           'named', 'listed_paths', 'read_list', 'find_images', 'inside_of', 'without_background', 'Given',
-           'check_images', 'pick_views', 'check_turns', 'inference_speeds', 'at_precision', 'compiled', 'SideBySide',
-           'sights', 'show', 'fast', 'prepared', 'say', 'validation', 'weigh', 'try_images', 'predict_images',
-           'answers_of', 'Graph', 'check_graph', 'facts_of', 'samples', 'onnx_difference', 'write_onnx', 'export_onnx',
-           'json_lines', 'json_line', 'write_answers', 'options', 'columns_of', 'shortened', 'as_table', 'room_beside',
-           'given_files', 'tell', 'main']
+           'fill', 'load_run', 'member', 'Answers', 'Members', 'side_by_side', 'members_of_run', 'load_members',
+           'NamedFile', 'named', 'listed_paths', 'read_list', 'find_images', 'inside_of', 'without_background',
+           'InferenceDataset', 'check_images', 'pick_views', 'check_turns', 'inference_speeds', 'at_precision',
+           'compiled', 'SideBySide', 'input_specs', 'show', 'fast', 'prepared', 'predict_logits', 'validation', 'weigh',
+           'try_images', 'predict_images', 'answers_of', 'Graph', 'check_graph', 'facts_of', 'samples',
+           'onnx_difference', 'write_onnx', 'export_onnx', 'json_lines', 'json_line', 'write_answers', 'options',
+           'columns_of', 'shortened', 'as_table', 'room_beside', 'given_files', 'print_predictions', 'main']
 
 # %% ../nbs/04_predict.ipynb #4a32fa62
 import io, json, os, re, shutil, sys, time, unicodedata
@@ -29,7 +29,7 @@ from torch import nn
 from .core import BadInput, Parser, Run, choose, find_run, is_ensemble, is_run, listed, typed, whole
 from .data.background import remove_background
 from .data.image import ImageReader, is_image_array, read_image
-from .data.loader import Address, Normalise, Photos, make_loader
+from .data.loader import SampleKey, Normalise, Photos, make_loader
 from .data.steps import augment
 from .data.files import list_images, locate
 from .data.tabular import COLUMNS, read_text, rename_columns
@@ -38,7 +38,7 @@ from .data.transform import evaluation
 from .judge.combine import line_up
 from .judge.decide import Decision
 from .judge.evidence import find_files
-from .judge.jury import Jury, load_jury
+from .judge.jury import Ensemble, load_ensemble
 from .judge.predict import FITS, TTA, VIEWS, Predictions, fit_views, load_predictions, predict, save_predictions
 from .judge.vote import as_logits, votes
 from .learn.checkpoint import load_weights
@@ -136,11 +136,11 @@ class Answers(Predictions):
 
 # %% ../nbs/04_predict.ipynb #946ffffc
 @dataclass
-class Voters:
+class Members:
     "Networks, and how their answers become one."
     networks: list[Network]
     mix: np.ndarray          # (members, networks) the part of each network in each member's probabilities; rows sum to 1
-    jury: Jury = Jury()      # of the members
+    jury: Ensemble = Ensemble()      # of the members
     @property
     def linear(self) -> bool: return self.jury.decision is None and self.jury.combine not in ('equal_logits', 'logits', 'stack')
     @property
@@ -155,32 +155,32 @@ class Voters:
         return Answers(said[0].ids, as_logits(q), classes, decision=self.jury.decision)
 
 # %% ../nbs/04_predict.ipynb #8349be86
-def side_by_side(parts: list[Voters], jury: Jury = Jury()) -> Voters:
+def side_by_side(parts: list[Members], jury: Ensemble = Ensemble()) -> Members:
     "Members that are means of networks, before a jury."
-    return Voters([n for v in parts for n in v.networks], block_diag(*[v.share[None] for v in parts]), jury)
+    return Members([n for v in parts for n in v.networks], block_diag(*[v.share[None] for v in parts]), jury)
 
-def voters_of(run: Run, device=None) -> Voters:
+def members_of_run(run: Run, device=None) -> Members:
     "The networks of a run, of a folder of folds or of an ensemble; members without weight are left out."
     known = about(run)
     if 'files' in known: raise BadInput(f'{run.name} was voted from submission files, for which no network can answer; name runs, or an ensemble of runs')
-    if 'members' not in known: return side_by_side([Voters([load_run(run, device=device)], np.ones((1, 1)))])
-    jury, members = load_jury(run), [member(run, m) for m in known['members']]
+    if 'members' not in known: return side_by_side([Members([load_run(run, device=device)], np.ones((1, 1)))])
+    jury, members = load_ensemble(run), [member(run, m) for m in known['members']]
     if isinstance(jury.found, list):
         members = [r for r, w in zip(members, jury.found) if w]
         jury = replace(jury, found=[w for w in jury.found if w])
-    return side_by_side([voters_of(r, device) for r in members], jury)
+    return side_by_side([members_of_run(r, device) for r in members], jury)
 
 # %% ../nbs/04_predict.ipynb #2ee55c45
-def load_voters(run=None,      # a run, an ensemble, or several of them: names, folders, text with commas (None: the newest complete run); or `Network`s
+def load_members(run=None,      # a run, an ensemble, or several of them: names, folders, text with commas (None: the newest complete run); or `Network`s
                 out=None,      # the folder of runs
                 device=None,   # cpu, cuda … (None: the GPU if there is one)
-               ) -> Voters:
+               ) -> Members:
     "The networks that answer for a run, an ensemble, or several runs."
     given = [run] if isinstance(run, Network) else run
-    if isinstance(given, (list, tuple)) and given and all(isinstance(n, Network) for n in given): return Voters(list(given), np.eye(len(given)))
+    if isinstance(given, (list, tuple)) and given and all(isinstance(n, Network) for n in given): return Members(list(given), np.eye(len(given)))
     alone = run is None or isinstance(run, (Run, Path)) or isinstance(run, str) and ',' in run and is_run(run, out)
     names = [run] if alone else listed(run)
-    several = [voters_of(n if isinstance(n, Run) else find_run(n, out), device) for n in names]
+    several = [members_of_run(n if isinstance(n, Run) else find_run(n, out), device) for n in names]
     return several[0] if len(several) == 1 else side_by_side(several)
 
 # %% ../nbs/04_predict.ipynb #12cfd7ff
@@ -259,7 +259,7 @@ def without_background(image: np.ndarray) -> np.ndarray:
     Image.fromarray(cut).save(file, format='JPEG', quality=95, subsampling=0)
     return read_image(file)
 
-class Given(Photos):
+class InferenceDataset(Photos):
     "Photographs as files, arrays or Pillow images; one that can't be read is black, with the label `UNREADABLE`."
     def __init__(self, images, square: str, size: tuple[int, int], bare: bool = False, reader: ImageReader = ImageReader()):
         super().__init__(images, transform=evaluation(square, size), read=reader)
@@ -268,7 +268,7 @@ class Given(Photos):
         image = self.read(self.files[index])
         return augment(self.transform, without_background(image) if self.bare else image, self.seed, *address)
     def __getitem__(self, at):
-        at = at if isinstance(at, Address) else Address(at)
+        at = at if isinstance(at, SampleKey) else SampleKey(at)
         try: return super().__getitem__(at)
         except Exception: return torch.zeros(*self.size, 3, dtype=torch.uint8), UNREADABLE, at.index
     def reason(self, index: int) -> str:
@@ -346,14 +346,14 @@ class SideBySide(nn.Module):
     def forward(self, x): return torch.cat([self.one(n, x) for n in self.networks], 1)
 
 # %% ../nbs/04_predict.ipynb #5e7431ac
-def sights(networks: list[Network], tta, batch_size: int | None) -> list[tuple]:
+def input_specs(networks: list[Network], tta, batch_size: int | None) -> list[tuple]:
     "What each network wants to be shown: square, size, background, views, batch, reader."
     return [(n.recipe.square, n.size, n.bare, pick_views(tta, n.views), batch_size or n.recipe.batch_size, n.reader) for n in networks]
 
 def show(networks: list[Network], sight: tuple, images: list, workers=None, together=None) -> tuple[list[np.ndarray], dict[int, str]]:
     "Logits (n, views, classes) of networks that want to be shown the same, and why some of the images can't be read."
     (square, size, bare, views, batch_size, reader), device = sight, networks[0].device
-    photos = Given(images, square, size, bare, reader)
+    photos = InferenceDataset(images, square, size, bare, reader)
     together = together or (len(views) if device.type == 'cuda' else 1)
     try:
         with core.progress(label='predicting', total=len(images), delay=1) as bar:
@@ -374,9 +374,9 @@ def prepared(networks: list[Network], tta=None, batch_size=None, amp=None, compi
     ready = [fast(at_precision(n, amp, batch_size or n.recipe.batch_size)) for n in networks]
     return [compiled(n, batch_size or n.recipe.batch_size) for n in ready] if compile else ready
 
-def say(networks: list[Network], images: list, ids, tta=None, batch_size=None, workers=None, together=None) -> tuple[list[Predictions], dict[str, str]]:
+def predict_logits(networks: list[Network], images: list, ids, tta=None, batch_size=None, workers=None, together=None) -> tuple[list[Predictions], dict[str, str]]:
     "What each of some networks says of images, and why some of the images can't be read, by id."
-    wanted, found, bad = sights(networks, tta, batch_size), {}, {}
+    wanted, found, bad = input_specs(networks, tta, batch_size), {}, {}
     for sight in dict.fromkeys(wanted):
         same = [k for k, s in enumerate(wanted) if s == sight]
         logits, wrong = show([networks[k] for k in same], sight, images, workers, together)
@@ -396,7 +396,7 @@ def validation(n: Network, views: tuple[str, ...], workers=None) -> Predictions:
     if set(views) <= set(kept.views): return replace(kept, logits=kept.logits[:, [kept.views.index(v) for v in views]], views=views)
     files, lacking = find_files(n.run, 'valid', kept.ids)
     if lacking: raise BadInput(f"{n.name} was judged through the views {','.join(kept.views)} only, so the weights of others would be learned from its validation photographs, which are not there; give `tta` some of these views")
-    return replace(say([fast(n)], [str(files[i]) for i in kept.ids], kept.ids, views, workers=workers)[0][0], labels=kept.labels)
+    return replace(predict_logits([fast(n)], [str(files[i]) for i in kept.ids], kept.ids, views, workers=workers)[0][0], labels=kept.labels)
 
 def weigh(n: Network, view_weights, views: tuple[str, ...], workers=None) -> np.ndarray | None:   # (views,); None: equal
     "The weights of views: given as numbers, or learned by a score."
@@ -421,11 +421,11 @@ def try_images(run,                 # a run, an ensemble or several of them by n
     "What a run, or the vote of several, says of photographs."
     images, names = check_images(images)
     if tta is not None: pick_views(tta)
-    voters = load_voters(run, out, device)
+    voters = load_members(run, out, device)
     networks = voters.networks
     weights = [weigh(n, view_weights, pick_views(tta, n.views), workers) for n in networks]
     places = np.arange(len(images)).astype(str)      # one may be there twice
-    said, bad = say(prepared(networks, tta, batch_size, amp, compile), images, places, tta, batch_size, workers, together)
+    said, bad = predict_logits(prepared(networks, tta, batch_size, amp, compile), images, places, tta, batch_size, workers, together)
     said = voters([replace(p, weights=w) for p, w in zip(said, weights)])
     return replace(said, ids=names[said.ids.astype(int)]), {str(names[int(i)]): why for i, why in bad.items()}
 
@@ -518,7 +518,7 @@ def export_onnx(run,                  # as in `try_images`
                 tolerance: float = 1e-3,        # greatest difference allowed
                 out=None) -> float | None:      # the greatest difference found
     "Write networks as an ONNX file that holds weights, normalisation and, as metadata, the classes."
-    voters = load_voters(run, out, 'cpu')
+    voters = load_members(run, out, 'cpu')
     networks, share = voters.networks, voters.share
     views = pick_views(tta)
     check_graph(networks, views, takes, gives)
@@ -607,7 +607,7 @@ def given_files(words: list[str]) -> list[NamedFile]:
     return [NamedFile(n, Path(n).expanduser().absolute()) for n in names]
 
 # %% ../nbs/04_predict.ipynb #cc35e6de
-def tell(images: list[str], run, given: dict, lines: bool = False) -> int:   # how many photographs can't be read
+def print_predictions(images: list[str], run, given: dict, lines: bool = False) -> int:   # how many photographs can't be read
     "Print what a run says of photographs, and write it where that was asked for."
     said, bad = try_images(run, given_files(images), **{k: v for k, v in given.items() if k in (*ASK, 'device', 'out')})
     write_answers(said, given.get('csv'), given.get('npz'))
@@ -628,7 +628,7 @@ def main(argv=None):
         images, run, lines = (given.pop(k, None) for k in ('images', 'run', 'json'))
         given |= {k: str(Path(given[k]).expanduser().absolute()) for k in ('csv', 'npz', 'onnx') if k in given}
         if not images and not given.get('onnx'): raise BadInput('no photograph was given; name files or folders, or --onnx with a file to write')
-        bad = tell(images, run, given, lines) if images else 0
+        bad = print_predictions(images, run, given, lines) if images else 0
         if file := given.get('onnx'): print(f"{file}: onnxruntime and torch differ by {export_onnx(run, file, **{k: given[k] for k in ('takes', 'gives', 'tta', 'out') if k in given}):.1e} at most")
     if bad: sys.exit(1)
 

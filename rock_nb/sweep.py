@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PARAMETERS', 'COMPARED', 'OPTIMISTIC', 'read_grid', 'grid_cells', 'check_cells', 'cell_name', 'label_of',
            'different_cells', 'sweep_steps', 'sweep_runs', 'over_seeds', 'over_photographs', 'beside', 'sweep_table',
-           'best_in_words', 'plot_sweep', 'Search', 'claim_search', 'Hopeless', 'Here', 'Through', 'queue_at', 'settle',
-           'write_trials', 'write_best', 'drive', 'asked_search', 'sweep', 'located', 'find_best', 'search_grid',
-           'conduct', 'write_sweep', 'main']
+           'best_in_words', 'plot_sweep', 'Search', 'claim_search', 'TrialPruned', 'Here', 'Through', 'queue_at',
+           'settle', 'write_trials', 'write_best', 'drive', 'asked_search', 'sweep', 'located', 'find_best',
+           'search_grid', 'conduct', 'write_sweep', 'main']
 
 # %% ../nbs/06_sweep.ipynb #648db72c
 import itertools, json, os, re, sys, time
@@ -25,8 +25,8 @@ from scipy import stats
 
 from .core import BadInput, Parser, Run, as_type, atomic, choose, listed, typed
 from .data.sample import find_data, is_sample
-from .jobs.job import Away, new_job
-from .judge.compare import Repeats, over_runs
+from .jobs.job import QueueUnavailable, new_job
+from .judge.compare import Repeats, mean_ci
 from .judge.compare import leaderboard as judge_runs
 from .judge.submission import f1_on_test
 from .learn.ladder import get_recipe
@@ -116,7 +116,7 @@ def over_seeds(runs: pd.DataFrame,     # of `sweep_runs`
     apart = stats.studentized_range.ppf(level, len(count), free)*spread*share if len(count) > 1 else 0*share
     word = lambda c: 'best' if c == best else 'worse' if mean[best] - mean[c] > apart[c] + 1e-12 else "can't tell"
     def line(c):
-        held = over_runs(by.get_group(c), level=level) if count[c] > 1 else Repeats(mean[c], np.nan, np.nan, np.nan, 1)
+        held = mean_ci(by.get_group(c), level=level) if count[c] > 1 else Repeats(mean[c], np.nan, np.nan, np.nan, 1)
         return dict(low=max(held.low, 0.), high=min(held.high, 1.), beside_best=word(c))
     return pd.DataFrame({c: line(c) for c in mean.index}).T
 
@@ -233,7 +233,7 @@ def claim_search(folder: Path, record: dict):
     core.write_json(folder/'search.json', record)
 
 # %% ../nbs/06_sweep.ipynb #d5d9873d
-class Hopeless(Exception):
+class TrialPruned(Exception):
     "The trial at hand is not worth more epochs."
 
 class Here:
@@ -246,9 +246,9 @@ class Here:
         except BadInput as e: return dict(state='failed', error=str(e))     # fields that don't go together
         def show(history, classes):
             print('       ', line(history, recipe.epochs, recipe), flush=True)
-            if s.hopeless(trial, history): raise Hopeless
+            if s.hopeless(trial, history): raise TrialPruned
         try: run = fit(**given, show=show)
-        except Hopeless: return dict(state='hopeless')
+        except TrialPruned: return dict(state='hopeless')
         except BadInput as e: return dict(state='failed', error=str(e))
         return dict(state='done', scores=scores_of(run.path), minutes=core.read_json(run.metrics)['seconds']/60)
 
@@ -343,7 +343,7 @@ def drive(s: Search, way):   # way: `Here` or `Through`
             while new: way.begin(s, new[0]); del new[0]
             for t in list(at_hand):
                 if end := way.look(s, t): at_hand.remove(t); settle(s, t, end)
-        except Away as e: print(f'{e}; waiting for it', flush=True); time.sleep(5)
+        except QueueUnavailable as e: print(f'{e}; waiting for it', flush=True); time.sleep(5)
         if not at_hand and len(s.study.get_trials(deepcopy=False)) >= s.trials: return write_trials(s, ended=True)
         time.sleep(way.every)
 

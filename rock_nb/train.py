@@ -22,7 +22,7 @@ from fastcore.docments import docments
 
 from .core import BadInput, Parser, Run, typed
 from .data.audit import data_white, image_notes, odd_files
-from .data.loader import Order, make_loader
+from .data.loader import SequentialBatchSampler, make_loader
 from .data.sample import find_data, is_sample
 from .data.split import split_data
 from .data.table import Data, fingerprint
@@ -33,7 +33,7 @@ from .judge.predict import TTA, Predictions, load_predictions, predict, save_pre
 from .judge.selection import crossfit_score, selection_note
 from .judge.submission import check_sample, with_all_tests, write_submission
 from .learn.best import best_epoch
-from .learn.distributed import agree, first, gather_table, group, rank, world
+from .learn.distributed import run_on_main, is_main_process, gather_table, group, rank, world
 from .learn.engine import learn
 from .learn.job import Job, make_job, photos_for
 from .learn.ladder import RECIPES, get_recipe
@@ -155,7 +155,7 @@ def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any o
     if many := bool(starts := asked(nproc=nproc, nnodes=nnodes, rdzv=rdzv)) and world() == 1: given |= {n: p for n, p in absolute(dict(data=data) | given).items() if n in given}
     options = dict(version=version, data=data, out=out, run=run, scale=scale, folds=folds, fold=fold, test_fold=test_fold, on_error=on_error, label=label, level=level,
                    shift=shift, workers=workers, device=device, every=every, track=track, pack=pack, deterministic=deterministic, **given)
-    plan = replace(agree(survey, version, data, out, run, scale, folds, fold, test_fold, on_error, label, level, shift, count_processes(**starts) if many else world(), given), workers=workers)
+    plan = replace(run_on_main(survey, version, data, out, run, scale, folds, fold, test_fold, on_error, label, level, shift, count_processes(**starts) if many else world(), given), workers=workers)
     if not plan.data.root.exists(): plan.data = replace(plan.data, root=folder_of(find_data(data)))    # this machine has them elsewhere
     if many and not plan.run.done: plan.together = dict(starts=starts, options=options | dict(run=plan.run.name, out=core.outputs(out)) | absolute(dict(data=data, folds=folds)))
     return plan if many or plan.run.done else with_job(plan, pick_device(device), out, every, deterministic, track, pack)
@@ -182,10 +182,10 @@ def count_processes(nproc=1, nnodes=1, rdzv=None) -> int:
 def with_job(plan: Plan, device: torch.device, out=None, every: float = 300., deterministic: bool = False, track=None, pack: str = 'auto') -> Plan:
     "The plan with its job; the run folder gets its split and its environment."
     check_number('every', every, 0, 1e9)
-    weights = plan.weights if first() else Weights('random', 'sent by the first process')
-    plan.tracker = make_trackers(track or '' if first() else '', plan.run, to_dict(plan.recipe))
+    weights = plan.weights if is_main_process() else Weights('random', 'sent by the first process')
+    plan.tracker = make_trackers(track or '' if is_main_process() else '', plan.run, to_dict(plan.recipe))
     plan.job, speeds = make_job(plan.recipe, plan.run, plan.data, plan.parts, weights, device, plan.codes, plan.workers, out, plan.processes, every, deterministic, pack)
-    if not first(): return plan
+    if not is_main_process(): return plan
     core.write_csv(plan.run.split, plan.parts)
     if plan.data.tests is not None: core.write_csv(plan.run.path/'tests.csv', plan.data.tests)
     r, n = plan.recipe, int((plan.parts.part == 'train').sum())
@@ -210,8 +210,8 @@ def judge(job: Job, data: Data, rows: pd.DataFrame, workers=None) -> Predictions
     "Logits of the rows of a table, through the recipe's views; every process does its share, all have the result."
     r = job.recipe
     photos = photos_for(r, data, rows, r.size(r.phases[-1]), out=job.loaders.out)
-    loader = make_loader(photos, Order(len(photos), r.batch_size, rank(), world()), workers)
-    with core.progress(label='predicting', total=len(rows), disable=not first()) as bar:
+    loader = make_loader(photos, SequentialBatchSampler(len(photos), r.batch_size, rank(), world()), workers)
+    with core.progress(label='predicting', total=len(rows), disable=not is_main_process()) as bar:
         logits, labels, i = gather_table(*predict(inference(job.model, trial_images(r.size(r.phases[-1]), job.device), job.amp), loader, job.normalise, TTA[r.tta], job.device, job.amp, bar))
     return Predictions(rows['id' if 'id' in rows else 'path'].values[i], logits, data.classes, labels if 'label' in rows else None, TTA[r.tta])
 
@@ -221,7 +221,7 @@ def predict_parts(plan: Plan) -> dict[str, Predictions]:
     rows = dict(valid=plan.parts[plan.parts.part == 'valid'], test=plan.parts[plan.parts.part == 'test'])
     if rows['test'].empty: rows['test'] = plan.data.test
     done = {part: judge(plan.job, plan.data, r, plan.workers) for part, r in rows.items() if r is not None}
-    for part, p in done.items() if first() else (): save_predictions(getattr(plan.run, part), p)
+    for part, p in done.items() if is_main_process() else (): save_predictions(getattr(plan.run, part), p)
     return done
 
 # %% ../nbs/03_train.ipynb #419f9d41
@@ -254,7 +254,7 @@ def finish(plan: Plan) -> dict:
     if plan.job is None: return read_metrics(plan.run)
     done = predict_parts(plan)
     metrics = scores(plan, done)
-    if not first(): return metrics
+    if not is_main_process(): return metrics
     if 'test' in done and 'test' not in metrics:
         write_submission(plan.run.submission, done['test'].ids, np.array(plan.data.classes)[done['test'].preds], with_all_tests(plan.data))
     if plan.job.memory and len(doubtful := suspects(plan)): core.write_csv(plan.run.suspects, doubtful)

@@ -21,7 +21,7 @@ from rock_nb.judge.predict import load_predictions
 from rock_nb.learn import ladder, stage
 from rock_nb.learn.best import best_epoch, competing, recipe_of
 from rock_nb.learn.recipe import Phase, Recipe
-from rock_nb.learn.sampler import Batches, HardMemory
+from rock_nb.learn.sampler import Batches, HardExampleBuffer
 from rock_nb.predict import load_run, predict_images
 
 SMALL = dict(arch='test_resnet', pretrained=False, scale='full', workers=0, tta='none', batch_size=12)
@@ -155,7 +155,7 @@ BALANCED = [(16, 1, 7, False), (64, 1, 40, False), (8, 18, 18, True), (8, 3, 18,
 @pytest.mark.parametrize('fill', [lambda e, s: 0, lambda e, s: 99, lambda e, s: (3*e + s) % 6], ids=['right', 'wrong', 'mixed'])
 def test_no_class_has_more_than_one_over(batch, accumulate, k, hard, fill):
     labels = np.repeat(np.arange(k), 5 + 7*(np.arange(k) % 4))
-    memory = HardMemory(30, .25, lag=3) if hard else None
+    memory = HardExampleBuffer(30, .25, lag=3) if hard else None
     effective = batch*accumulate
     each = counts_of(Batches(labels, k, effective, 'balanced', pieces=accumulate, hard=memory), 4, fill)
     assert (np.ptp(each, axis=2) <= 1).all()                        # in a step

@@ -13,7 +13,7 @@ from rock_nb.learn.optimizer import OPTIMIZERS, make_optimizer, param_groups
 from rock_nb.learn.precision import fastest
 from rock_nb.learn.recipe import Recipe, from_dict, override, to_dict
 from rock_nb.model.build import build, by_order, find_weights, load_weights, read_state
-from rock_nb.model.freeze import freeze, learning_mode
+from rock_nb.model.freeze import freeze, train_mode
 from rock_nb.model.inference import agrees, inference, pairs
 from rock_nb.model.prefix import Prefix, find_prefix
 
@@ -239,7 +239,7 @@ def cut_at(net: nn.Module, share: float):
     parameters = list(net.parameters())
     for i, p in enumerate(parameters):
         p.requires_grad_(i >= round(share*(len(parameters) - 1)))
-    return learning_mode(net)
+    return train_mode(net)
 
 
 @torch.no_grad()
@@ -312,7 +312,7 @@ def test_what_counts_for_nothing_yet_is_found():
     net = Halves()
     for p in (*net.first.parameters(), *net.second.parameters()):
         p.requires_grad_(False)
-    prefix = find_prefix(learning_mode(net), torch.randn(2, 3, 8, 8))
+    prefix = find_prefix(train_mode(net), torch.randn(2, 3, 8, 8))
     assert prefix.units == ['first']          # not 'second', although its branch is multiplied by 0
 
 
@@ -329,8 +329,8 @@ def test_dropout_that_is_no_module():
     for p in net[0].parameters():
         p.requires_grad_(False)
     x = torch.randn(2, 3, 8, 8)
-    assert find_prefix(learning_mode(net, frozen_eval=False), x) is None
-    assert find_prefix(learning_mode(net), x).units[0] == '0'
+    assert find_prefix(train_mode(net, frozen_eval=False), x) is None
+    assert find_prefix(train_mode(net), x).units[0] == '0'
 
 
 def test_a_wrong_fold_by_little_is_refused():

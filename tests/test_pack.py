@@ -12,8 +12,8 @@ from conftest import TINY
 from rock_nb.core import BadInput
 from rock_nb.data.augments import training
 from rock_nb.data.image import ImageReader
-from rock_nb.data.loader import Address, Photos, one_thread, read_image
-from rock_nb.data.pack import Pack, Store, divide, key_of, packed
+from rock_nb.data.loader import SampleKey, Photos, one_thread, read_image
+from rock_nb.data.pack import Pack, Store, split_deterministic_prefix, key_of, packed
 from rock_nb.data.sample import make
 from rock_nb.train import fit
 from test_disk import disk, mount  # noqa: F401
@@ -26,7 +26,7 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def steps(): return divide(training('v2', 96))[0]
+def steps(): return split_deterministic_prefix(training('v2', 96))[0]
 
 
 @pytest.fixture(scope='module')
@@ -159,7 +159,7 @@ def test_real_photographs(photos, tmp_path):
         plain = Photos(files, transform=training(augment, 224))
         kept, _ = packed(plain, 'raw', 9, tmp_path, spare=0)
         for epoch in (0, 1):
-            for i in range(len(files)): assert (kept[Address(i, epoch)][0] == plain[Address(i, epoch)][0]).all(), files[i]
+            for i in range(len(files)): assert (kept[SampleKey(i, epoch)][0] == plain[SampleKey(i, epoch)][0]).all(), files[i]
 
 
 def test_decoders_agree(photos):

@@ -15,7 +15,7 @@ from rock_nb.data.image import ImageReader, read_image
 from rock_nb.data.loader import Photos
 from rock_nb.data.pack import packed, read_small
 from rock_nb.data.table import read_data
-from rock_nb.predict import Given, predict_images
+from rock_nb.predict import InferenceDataset, predict_images
 from rock_nb.train import fit
 
 H, W = 44, 60
@@ -224,7 +224,7 @@ def test_pixels(case, folder):
     seen = case.reader(file)
     assert seen.dtype == np.uint8 and seen.shape == right.shape
     assert np.abs(seen - right).max() <= case.tolerance
-    given = Given([file], 'pad', (32, 32), False, case.reader); given.transform = None
+    given = InferenceDataset([file], 'pad', (32, 32), False, case.reader); given.transform = None
     image, label, _ = given[0]
     assert label == -1 and (image.numpy() == seen).all()
     facts, plain = look(file, case.reader), look_at_png(seen)

@@ -18,7 +18,7 @@ import pytest
 import naps
 from conftest import TINY, flags, shell
 from rock_nb.core import BadInput, Run, read_json
-from rock_nb.jobs.job import Away, new_job
+from rock_nb.jobs.job import QueueUnavailable, new_job
 from rock_nb.queue import open_queue, publish, status
 
 LEASE = 3.
@@ -151,7 +151,7 @@ def test_what_shall_be_stopped_is_not_begun_again(kind, server, tmp_path):
 def test_a_redis_without_room_is_waited_for(server, tmp_path):
     queue = open_queue(**server().queue)
     queue.redis.config_set('maxmemory', 1)
-    with pytest.raises(Away, match='refuses'): queue.publish(nap(tmp_path / 'naps', 'one'))
+    with pytest.raises(QueueUnavailable, match='refuses'): queue.publish(nap(tmp_path / 'naps', 'one'))
     queue.redis.config_set('maxmemory', 0)
     queue.publish(nap(tmp_path / 'naps', 'one'))
 
@@ -179,7 +179,7 @@ def test_a_server_that_sleeps_too_long_or_forgets(server, processes, tmp_path):
     with Crew(processes, redis.queue, tmp_path, 1, 'forever') as crew:
         until(lambda: (home / 'events').exists())
         redis.process.send_signal(signal.SIGSTOP)
-        with pytest.raises(Away, match='does not answer in time'): queue.jobs()
+        with pytest.raises(QueueUnavailable, match='does not answer in time'): queue.jobs()
         until(lambda: 'given up' in crew.log.read_text())      # before another could have it
         redis.process.send_signal(signal.SIGCONT)
         until(lambda: queue.find(job.id).state == 'done')

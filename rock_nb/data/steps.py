@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LIGHT', 'Named', 'affine_matrix', 'Affine', 'grey', 'contrast', 'saturation', 'hue', 'ColorJitter', 'brightness',
-           'CoarseDropout', 'is_plain', 'once', 'through', 'Draws', 'augment']
+           'CoarseDropout', 'is_plain', 'apply_transform', 'apply_pipeline', 'LazyGenerator', 'augment']
 
 # %% ../../nbs/data/steps.ipynb #4af23390
 import os
@@ -104,12 +104,12 @@ def is_plain(step) -> bool:
     usual = type(step).__call__ is BasicTransform.__call__ and type(step).apply_with_params is BasicTransform.apply_with_params
     return usual and step._key2func.get('image') == step.apply and not step.targets_as_params
 
-def once(step, image: np.ndarray, surely: bool = False) -> np.ndarray:   # surely: whatever its probability
+def apply_transform(step, image: np.ndarray, surely: bool = False) -> np.ndarray:   # surely: whatever its probability
     "What `step(image=image)['image']` makes."
     if type(step) is A.OneOf:
         if not step.transforms_ps or not surely and step.py_random.random() >= step.p: return image
         ends = list(accumulate(step.transforms_ps))
-        return once(step.transforms[bisect_right([e/ends[-1] for e in ends], step.random_generator.random())], image, True)
+        return apply_transform(step.transforms[bisect_right([e/ends[-1] for e in ends], step.random_generator.random())], image, True)
     if not is_plain(step): return step(image=image, force_apply=surely)['image']
     if not step.should_apply(surely): return image
     data = dict(image=image)
@@ -117,16 +117,16 @@ def once(step, image: np.ndarray, surely: bool = False) -> np.ndarray:   # surel
     params.update(step.get_params_dependent_on_data(params, data))
     return ensure_contiguous_output(step.apply(image, **params))
 
-def through(pipeline: A.Compose, image: np.ndarray) -> np.ndarray:
+def apply_pipeline(pipeline: A.Compose, image: np.ndarray) -> np.ndarray:
     "What `pipeline(image=image)['image']` makes."
     if type(pipeline) is not A.Compose: return pipeline(image=image)['image']
     if pipeline.py_random.random() < pipeline.p:
         image = np.ascontiguousarray(image)      # what a step makes is so already
-        for step in pipeline.transforms: image = once(step, image)
+        for step in pipeline.transforms: image = apply_transform(step, image)
     return image
 
 # %% ../../nbs/data/steps.ipynb #6882691d
-class Draws:
+class LazyGenerator:
     "numpy's generator of an address, made when a step first asks it something: about half of the photographs never do."
     def __init__(self, *address: int): self.address = address
     @cached_property
@@ -141,5 +141,5 @@ def augment(pipeline: A.Compose | None,  # None: the image as it is
            ) -> np.ndarray:
     "What `pipeline` makes of an image with the random draws of that address."
     if pipeline is None: return image
-    pipeline.set_random_state(Draws(*address), py_rng(*address))
-    return through(pipeline, image)
+    pipeline.set_random_state(LazyGenerator(*address), py_rng(*address))
+    return apply_pipeline(pipeline, image)

@@ -15,7 +15,7 @@ from fastcore.basics import patch
 
 from .. import core
 from ..core import BadInput, write_json
-from .job import ID, KINDS, LIMIT, PRIORITIES, Away, Job, Stopped, read_facts, read_job, worker_facts, worker_name, write_job
+from .job import ID, KINDS, LIMIT, PRIORITIES, QueueUnavailable, Job, Stopped, read_facts, read_job, worker_facts, worker_name, write_job
 
 # %% ../../nbs/jobs/folder.ipynb #05fcc359
 def seize(path: Path, wait: float = 0.):   # s
@@ -45,9 +45,9 @@ class FolderQueue:
     def write(self, folder: str, job: Job): put(self.file(folder, job.id), write_job(job))
 
 def put(path: Path, text: str):
-    "Write a file of the queue; `Away` where that can't be now."
+    "Write a file of the queue; `QueueUnavailable` where that can't be now."
     try: core.write_text(path, text)
-    except BadInput as e: raise Away(str(e)) from None
+    except BadInput as e: raise QueueUnavailable(str(e)) from None
 
 # %% ../../nbs/jobs/folder.ipynb #142d751f
 def read_file(path: Path) -> Job | None:
@@ -146,7 +146,7 @@ def begin(self: FolderQueue, id: str, lock):
     if job.attempts > job.retries: return hold.end('failed', error=f'its worker died at each of {job.attempts} attempts')
     hold.job = replace(job, state='running', attempts=job.attempts + 1, worker=self.name, begun=time.time(), ended=0., error='')
     try: self.write('open', hold.job)
-    except Away: raise
+    except QueueUnavailable: raise
     except BadInput as e: hold.job = Job('?', {}, id); return hold.end('failed', str(e))      # too large for what comes to it
     return hold
 

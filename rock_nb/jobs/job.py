@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PRIORITIES', 'STATES', 'KINDS', 'LIMIT', 'ID', 'NAMES', 'PATHS', 'CODE', 'FACTS', 'Job', 'Kind', 'no_number',
            'read_job', 'make_job', 'check_form', 'write_job', 'allowed', 'inside', 'check_code', 'check_places',
-           'portable', 'id_of', 'plain', 'new_job', 'Away', 'Lost', 'Stopped', 'blocked', 'job_table', 'flat',
-           'worker_name', 'worker_facts', 'read_facts', 'worker_table']
+           'portable', 'id_of', 'plain', 'new_job', 'QueueUnavailable', 'LeaseLost', 'Stopped', 'blocked', 'job_table',
+           'flat', 'worker_name', 'worker_facts', 'read_facts', 'worker_table']
 
 # %% ../../nbs/jobs/job.ipynb #21bee9e0
 import importlib.util, json, os, re, secrets, socket, sys, time
@@ -157,10 +157,10 @@ def new_job(kind: str, given: dict, priority: str = 'normal', after=(), retries:
     return job
 
 # %% ../../nbs/jobs/job.ipynb #b9523da4
-class Away(BadInput):
+class QueueUnavailable(BadInput):
     "The queue does not answer now; it may later."
 
-class Lost(Exception):
+class LeaseLost(Exception):
     "A worker no longer holds its job: another may have it."
 
 class Stopped(Exception):

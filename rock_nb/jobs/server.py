@@ -25,7 +25,7 @@ from rq.worker import BaseWorker
 
 from .. import core
 from ..core import BadInput
-from .job import LIMIT, PRIORITIES, Away, Job, Lost, Stopped, make_job, read_facts, worker_facts, worker_name
+from .job import LIMIT, PRIORITIES, QueueUnavailable, Job, LeaseLost, Stopped, make_job, read_facts, worker_facts, worker_name
 from .folder import ON_REQUEST, already, anew, check_after, check_unused, is_gone, not_again, taken
 
 # %% ../../nbs/jobs/server.ipynb #5cba126a
@@ -54,15 +54,15 @@ FOR_NOW = (redis.exceptions.OutOfMemoryError, redis.exceptions.MasterDownError, 
 
 @contextlib.contextmanager
 def answering(connection: redis.Redis):
-    "What Redis does not do, in one sentence: `Away` if it may later."
+    "What Redis does not do, in one sentence: `QueueUnavailable` if it may later."
     at = f'Redis at {place_of(connection)}'
     try: yield
     except redis.exceptions.AuthenticationError: raise BadInput(f'{at} refuses the user or the password; give --user and set ROCK_QUEUE_PASSWORD') from None
-    except redis.exceptions.TimeoutError: raise Away(f'{at} does not answer in time; is it overloaded?') from None
-    except redis.exceptions.BusyLoadingError: raise Away(f'{at} is still loading its data') from None
-    except redis.exceptions.ReadOnlyError: raise Away(f'{at} is a replica, which takes no jobs') from None
-    except redis.exceptions.ConnectionError as e: raise Away(f"{at} does not answer ({plain_reason(e)}); start it, or give --ip and --port") from None
-    except redis.exceptions.ResponseError as e: raise (Away if isinstance(e, FOR_NOW) or str(e).startswith('MISCONF') else BadInput)(f'{at} refuses: {str(e)[:200]}') from None
+    except redis.exceptions.TimeoutError: raise QueueUnavailable(f'{at} does not answer in time; is it overloaded?') from None
+    except redis.exceptions.BusyLoadingError: raise QueueUnavailable(f'{at} is still loading its data') from None
+    except redis.exceptions.ReadOnlyError: raise QueueUnavailable(f'{at} is a replica, which takes no jobs') from None
+    except redis.exceptions.ConnectionError as e: raise QueueUnavailable(f"{at} does not answer ({plain_reason(e)}); start it, or give --ip and --port") from None
+    except redis.exceptions.ResponseError as e: raise (QueueUnavailable if isinstance(e, FOR_NOW) or str(e).startswith('MISCONF') else BadInput)(f'{at} refuses: {str(e)[:200]}') from None
 
 def plain_reason(e: Exception) -> str:
     "Why a connection failed: what follows the address in redis-py's message."
@@ -258,7 +258,7 @@ def sweep(self: RedisQueue):
         if self.redis.exists(f'rock:lease:{id}'): continue
         try:
             with self.locked(id): self.put_back(id)
-        except Away: raise
+        except QueueUnavailable: raise
         except (BadInput, ValueError): pass      # another changes it, or it can't be read
 
 @patch
@@ -283,18 +283,18 @@ class RedisHold:
     @property
     def stop(self) -> bool: return bool(self.queue.redis.exists(f'rock:stop:{self.job.id}'))
     def renew(self):
-        "Hold the job for another lease; `Lost` if that can't be had."
+        "Hold the job for another lease; `LeaseLost` if that can't be had."
         start = time.monotonic()
         try:
             with answering(self.queue.redis): self.lock.reacquire()
             self.renewed = start
-        except LockError: raise Lost('another worker may have it') from None
-        except Away:
-            if time.monotonic() - self.renewed > .6*self.queue.lease: raise Lost('Redis was away for too long') from None
+        except LockError: raise LeaseLost('another worker may have it') from None
+        except QueueUnavailable:
+            if time.monotonic() - self.renewed > .6*self.queue.lease: raise LeaseLost('Redis was away for too long') from None
             raise
     def beat(self):
-        "Tell that the worker lives; `Stopped` if someone wants the job stopped, `Lost` if it is another's."
-        with contextlib.suppress(Away):
+        "Tell that the worker lives; `Stopped` if someone wants the job stopped, `LeaseLost` if it is another's."
+        with contextlib.suppress(QueueUnavailable):
             self.renew()
             with answering(self.queue.redis):
                 self.queue.beat(self.job.id)
@@ -304,19 +304,19 @@ class RedisHold:
 # %% ../../nbs/jobs/server.ipynb #4c1dc3d5
 @patch
 def finish(self: RedisHold, write, **meta):
-    "Write an end as soon as Redis takes it, and let go; `Lost` if another has the job by then."
+    "Write an end as soon as Redis takes it, and let go; `LeaseLost` if another has the job by then."
     while True:
         try:
             self.renew()
             with answering(self.queue.redis):
-                if self.raw.get_status() != JobStatus.STARTED: raise Lost('it ended without this worker')
+                if self.raw.get_status() != JobStatus.STARTED: raise LeaseLost('it ended without this worker')
                 self.raw.meta |= meta
                 self.raw.ended_at = now()
                 self.raw.save_meta()
                 write()
                 with contextlib.suppress(LockError): self.lock.release()
             return
-        except Away: time.sleep(.2)
+        except QueueUnavailable: time.sleep(.2)
 
 # %% ../../nbs/jobs/server.ipynb #bd30ff27
 @patch
@@ -332,7 +332,7 @@ def end(self: RedisHold, state: str, error: str = '', result: dict | None = None
 @patch
 def again(self: RedisHold, error: str = '', log: str = '', count: bool = True):
     "Put it back, unless it was begun too often; `count=False`: this time was no fault of its own."
-    with contextlib.suppress(Away), answering(self.queue.redis):
+    with contextlib.suppress(QueueUnavailable), answering(self.queue.redis):
         if self.stop: return self.end(*ON_REQUEST, log=log)
     def back():
         if not count: self.raw.retries_left, self.raw.meta['attempts'] = (self.raw.retries_left or 0) + 1, self.job.attempts - 1

@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from .. import core
 from ..core import BadInput, choose
 from .folder import ON_REQUEST, seize
-from .job import KINDS, Away, Job, Lost, Stopped, blocked, check_places, write_job
+from .job import KINDS, QueueUnavailable, Job, LeaseLost, Stopped, blocked, check_places, write_job
 from ..learn.launch import tail
 
 # %% ../../nbs/jobs/worker.ipynb #311f1052
@@ -49,7 +49,7 @@ def finish_off(process: subprocess.Popen, grace: float = 5.):   # s
 class Leave(Exception):
     "The worker shall leave now, and put its job back."
 
-def carry_out(hold, log: Path, pulse: Callable) -> int:   # pulse: called a few times a second; it may raise `Stopped`, `Leave` or `Lost`
+def carry_out(hold, log: Path, pulse: Callable) -> int:   # pulse: called a few times a second; it may raise `Stopped`, `Leave` or `LeaseLost`
     "Do a job that is held; its exit code."
     (folder, words), process, f = checked(hold.job), None, None
     try:
@@ -102,7 +102,7 @@ class Worker:
         if self.leaving: raise Leave
         if not self.due(): return
         with contextlib.suppress(BadInput): hold.beat()      # a disk that is full now may not be the next time
-        with contextlib.suppress(Away):
+        with contextlib.suppress(QueueUnavailable):
             if self.word() == 'stop-now': raise Leave
     def leave(self, *_): self.leaving = True
 
@@ -114,14 +114,14 @@ def do(self: Worker, hold):
     self.say(f'{job.id}: attempt {job.attempts}')
     try:
         try:
-            with contextlib.suppress(Away): hold.beat()
+            with contextlib.suppress(QueueUnavailable): hold.beat()
             end = partial(tell_end, hold, log, carry_out(hold, log, lambda: self.pulse(hold)))
         except BadInput as e: end = partial(hold.end, 'failed', str(e), log=tail(log)[-4000:])
         except Stopped: end = partial(hold.end, *ON_REQUEST, log=tail(log)[-4000:])
         except Leave: end = partial(hold.again, 'its worker left', count=False)
         try: self.patiently(end)
         except BadInput as e: self.patiently(partial(hold.end, 'failed', str(e)))      # its end can't be written as it is
-    except Lost as e: return self.say(f'{job.id}: given up, {e}')
+    except LeaseLost as e: return self.say(f'{job.id}: given up, {e}')
     finally: self.beaten = 0.    # others shall know soon
     self.say(f'{job.id}: {self.queue_says(job.id)} after {time.monotonic() - begun:.1f} s')
 
@@ -130,7 +130,7 @@ def do(self: Worker, hold):
 def queue_says(self: Worker, id: str) -> str:
     "The state of a job, as far as is known."
     try: job = self.queue.find(id)
-    except Away: return 'over'
+    except QueueUnavailable: return 'over'
     return f'{job.state}{": " + job.error if job.error else ""}' if job else 'deleted'
 
 @patch
@@ -161,7 +161,7 @@ def run(self: Worker) -> str:   # why it is over: refresh, stop …
     try:
         if over := self.patiently(begin): return over
         while not over: over = self.patiently(self.step)
-        with contextlib.suppress(Away): self.queue.leave()
+        with contextlib.suppress(QueueUnavailable): self.queue.leave()
         return over
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
@@ -172,7 +172,7 @@ def patiently(self: Worker, ask: Callable):
     wait = .2
     while True:
         try: found = ask(); self.away = False; return found
-        except Away as e:
+        except QueueUnavailable as e:
             if not self.away: self.say(f'{e}; waiting for it'); self.away = True
         if self.leaving: return 'asked to leave'
         time.sleep(wait := min(5., wait*1.5))

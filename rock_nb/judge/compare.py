@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['METRICS', 'SURE', 'SPREAD', 'PARTS', 'counts_f1', 'counts_accuracy', 'counts_balanced', 'class_numbers',
-           'check_answers', 'Kinds', 'group_kinds', 'kinds', 'matrices_of', 'scores_of', 'only_answered', 'redraw',
-           'in_pieces', 'resampled', 'Interval', 'middle', 'wrong_answers', 'doubt_of', 'with_doubt', 'check_level',
-           'interval', 'exchanged', 'exchange_limit', 'exchange_test', 'mcnemar', 'Verdict', 'judge_pair', 'check_part',
-           'compare', 'read_part', 'split_groups', 'photographs_of', 'about', 'optimism_in', 'board_row', 'read_parts',
-           'likely_spread', 'beside_best', 'beside_highest', 'leaderboard', 'plot_leaderboard', 'Repeats', 'over_runs',
-           'read_answers', 'shared_key', 'match_answers', 'score_files', 'main']
+           'check_answers', 'OutcomeCounts', 'group_kinds', 'kinds', 'matrices_of', 'scores_of', 'only_answered',
+           'redraw', 'in_pieces', 'resampled', 'Interval', 'percentile_interval', 'wrong_answers', 'doubt_of',
+           'with_doubt', 'check_level', 'interval', 'randomization_test', 'exchange_limit', 'exchange_test', 'mcnemar',
+           'Verdict', 'judge_pair', 'check_part', 'compare', 'read_part', 'split_groups', 'photographs_of', 'about',
+           'optimism_in', 'board_row', 'read_parts', 'likely_spread', 'beside_best', 'beside_highest', 'leaderboard',
+           'plot_leaderboard', 'Repeats', 'mean_ci', 'read_answers', 'shared_key', 'match_answers', 'score_files',
+           'main']
 
 # %% ../../nbs/judge/compare.ipynb #57a495dc
 import textwrap
@@ -72,7 +73,7 @@ def check_answers(labels, preds: list, n_classes: int, groups=None) -> tuple[np.
     return labels, preds, groups
 
 # %% ../../nbs/judge/compare.ipynb #f5323fcb
-class Kinds(NamedTuple):
+class OutcomeCounts(NamedTuple):
     "Kinds of photographs, or of groups of them: what is alike in true class and in every voter's answer."
     count: np.ndarray      # (kinds,) how many there are
     stratum: np.ndarray    # (kinds,) the class within which they are drawn
@@ -92,7 +93,7 @@ def group_kinds(cell: np.ndarray,    # (n,) the kind of each photograph
 # %% ../../nbs/judge/compare.ipynb #005008f1
 def kinds(labels, preds: list, n_classes: int,
           groups=None,     # (n,) photographs of one group are drawn together (None: each alone)
-         ) -> Kinds:
+         ) -> OutcomeCounts:
     "The kinds of some photographs; a group belongs to the class that most of it has."
     labels, preds, groups = check_answers(labels, preds, n_classes, groups)
     cells, cell = np.unique(np.stack([labels, *preds], 1), axis=0, return_inverse=True)
@@ -100,17 +101,17 @@ def kinds(labels, preds: list, n_classes: int,
     row = np.arange(len(cells))
     table = lambda column, width: made @ sparse.csr_array((np.ones(len(row), dtype=np.int64), (row, column)), shape=(len(row), width))
     stratum = np.asarray(table(cells[:, 0], n_classes).todense()).argmax(1)
-    return Kinds(count, stratum, [table(cells[:, 0]*n_classes + c, n_classes**2) for c in cells.T[1:]], n_classes)
+    return OutcomeCounts(count, stratum, [table(cells[:, 0]*n_classes + c, n_classes**2) for c in cells.T[1:]], n_classes)
 
 # %% ../../nbs/judge/compare.ipynb #67bc6651
-def matrices_of(of: Kinds,
+def matrices_of(of: OutcomeCounts,
                 counts: np.ndarray,   # (n, kinds)
                 voter: int,
                ) -> np.ndarray:       # (n, classes, classes), true classes down
     "The confusion matrices of a voter, for n ways to count the kinds."
     return (of.adds[voter].T @ counts.T).T.reshape(len(counts), of.n_classes, of.n_classes)
 
-def scores_of(of: Kinds, counts: np.ndarray,   # (n, kinds)
+def scores_of(of: OutcomeCounts, counts: np.ndarray,   # (n, kinds)
               score,                           # of `METRICS`
               always=None,                     # a voter: (classes,) bool, classes that count in any case (None: none)
              ) -> np.ndarray:                  # (n, voters)
@@ -118,13 +119,13 @@ def scores_of(of: Kinds, counts: np.ndarray,   # (n, kinds)
     always = always or [False]*len(of.adds)
     return np.stack([score(matrices_of(of, counts, v), a) for v, a in enumerate(always)], 1)
 
-def only_answered(of: Kinds) -> list[np.ndarray]:   # a voter: (classes,) bool
+def only_answered(of: OutcomeCounts) -> list[np.ndarray]:   # a voter: (classes,) bool
     "The classes that some photographs are called by, and that no photograph is of."
     whole = [matrices_of(of, of.count[None], v)[0] for v in range(len(of.adds))]
     return [(cm.sum(0) > 0) & (cm.sum(1) == 0) for cm in whole]
 
 # %% ../../nbs/judge/compare.ipynb #1d1b1753
-def redraw(of: Kinds, n: int, gen: np.random.Generator,
+def redraw(of: OutcomeCounts, n: int, gen: np.random.Generator,
            mass=None,          # (kinds,) what a kind is drawn by within its stratum (None: its count)
           ) -> np.ndarray:     # (n, kinds)
     "Counts of n stratified bootstrap samples, of as many photographs or groups a stratum as there are."
@@ -135,12 +136,12 @@ def redraw(of: Kinds, n: int, gen: np.random.Generator,
         counts[:, here] = gen.multinomial(of.count[here].sum(), mass[here]/mass[here].sum(), size=n)
     return counts
 
-def in_pieces(of: Kinds, n: int, piece):   # piece(m) -> (m, voters)
+def in_pieces(of: OutcomeCounts, n: int, piece):   # piece(m) -> (m, voters)
     "The results of n draws, so many at a time that they fit into 32 MB."
     m = max(1, 2**22//max(len(of.count), of.n_classes**2))
     return np.concatenate([piece(min(m, n - i)) for i in range(0, n, m)])
 
-def resampled(of: Kinds, score, n: int, gen: np.random.Generator, mass=None) -> np.ndarray:   # (n, voters)
+def resampled(of: OutcomeCounts, score, n: int, gen: np.random.Generator, mass=None) -> np.ndarray:   # (n, voters)
     "The score of every voter in n stratified bootstrap samples, the same samples for all."
     always = only_answered(of)     # a class that is only answered counts 0 in every sample, drawn or not
     return in_pieces(of, n, lambda m: scores_of(of, redraw(of, m, gen, mass), score, always))
@@ -152,7 +153,7 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-def middle(values: np.ndarray, level: float) -> tuple[float, float]:
+def percentile_interval(values: np.ndarray, level: float) -> tuple[float, float]:
     "The bounds that a share `level` of some values lies between, as many below as above."
     return tuple(np.quantile(values, [(1 - level)/2, (1 + level)/2]).tolist())
 
@@ -183,8 +184,8 @@ def doubt_of(cm: np.ndarray,     # (classes, classes), true classes down
     return np.r_[s, wrong], np.r_[right + share/2, (1 - right + share/2)*each/each.sum()]
 
 # %% ../../nbs/judge/compare.ipynb #20812bbe
-def with_doubt(of: Kinds,                       # of one voter
-              ) -> tuple[Kinds, np.ndarray]:    # the kinds and a few more of count 0; (kinds,) what they are drawn by
+def with_doubt(of: OutcomeCounts,                       # of one voter
+              ) -> tuple[OutcomeCounts, np.ndarray]:    # the kinds and a few more of count 0; (kinds,) what they are drawn by
     "Kinds for a smoothed bootstrap: where all of a few photographs are right, others need not be."
     cm, strata = matrices_of(of, of.count[None], 0)[0], np.unique(of.stratum)
     adds, stratum, mass = [of.adds[0].astype(float)], [of.stratum], [of.count]
@@ -199,7 +200,7 @@ def with_doubt(of: Kinds,                       # of one voter
         mass.append(weights)
     mass = np.concatenate(mass)
     count = np.r_[of.count, np.zeros(len(mass) - len(of.count), dtype=int)]
-    return Kinds(count, np.concatenate(stratum), [sparse.vstack(adds, format='csr')], of.n_classes), mass
+    return OutcomeCounts(count, np.concatenate(stratum), [sparse.vstack(adds, format='csr')], of.n_classes), mass
 
 # %% ../../nbs/judge/compare.ipynb #eac0d705
 def check_level(level: float, n: int):
@@ -223,15 +224,15 @@ def interval(labels,                  # (n,) class numbers
     value = float(scores_of(of, of.count[None], score)[0, 0])
     doubted, mass = with_doubt(of)
     drawn = resampled(doubted, score, n, rng(seed), mass)[:, 0]
-    low, high = middle(value + drawn - drawn.mean(), level)
+    low, high = percentile_interval(value + drawn - drawn.mean(), level)
     return Interval(value, max(low, 0.), min(high, 1.))
 
 # %% ../../nbs/judge/compare.ipynb #5f9eb76f
-def exchanged(of: Kinds, score, n: int, gen: np.random.Generator) -> np.ndarray:   # (n, voters)
+def randomization_test(of: OutcomeCounts, score, n: int, gen: np.random.Generator) -> np.ndarray:   # (n, voters)
     "Scores after n random exchanges of the voters' answers to each photograph, in a circle (of two: Noreen 1989; Yeh 2000, arXiv:cs/0008005)."
     k = len(of.adds)
     turned = [sparse.vstack([of.adds[(v + by) % k] for by in range(k)], format='csr') for v in range(k)]
-    moved = Kinds(np.repeat(of.count, k), np.repeat(of.stratum, k), turned, of.n_classes)
+    moved = OutcomeCounts(np.repeat(of.count, k), np.repeat(of.stratum, k), turned, of.n_classes)
     def scores(m):
         counts = gen.multinomial(of.count, [1/k]*k, size=(m, len(of.count)))     # (m, kinds, turns)
         return scores_of(moved, counts.swapaxes(1, 2).reshape(m, -1), score)
@@ -288,7 +289,7 @@ def judge_pair(labels, first, second,   # (n,) class numbers
     labels, voters, groups = check_answers(labels, [first, second], n_classes, groups)
     score, of = choose(metric, METRICS, 'metric'), kinds(labels, voters, n_classes, groups)
     a, b = (scores_of(of, of.count[None], score)[0] - optimism).tolist()
-    p, low, high = exchange_test(a - b, np.subtract(*exchanged(of, score, n, rng(seed)).T), level)
+    p, low, high = exchange_test(a - b, np.subtract(*randomization_test(of, score, n, rng(seed)).T), level)
     right = [v == labels for v in voters]
     only = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     word = "can't tell" if low <= 0 <= high else 'better' if a > b else 'worse'
@@ -376,7 +377,7 @@ def likely_spread(voters: list[Predictions], groups: dict | None, level: float =
     "How far the best and the worst of equally good voters on the same photographs lie apart, at most, in a share `level` of exchanges: the range of Tukey's test (1949); of two voters the limit of `judge_pair`."
     first = voters[0]
     of = kinds(first.labels, [aligned(p, first.ids, first.classes).argmax(1) for p in voters], len(first.classes), None if groups is None else [groups[i] for i in first.ids])
-    return exchange_limit(np.ptp(exchanged(of, counts_f1, n, rng(seed)), axis=1), level)
+    return exchange_limit(np.ptp(randomization_test(of, counts_f1, n, rng(seed)), axis=1), level)
 
 def beside_best(board: pd.DataFrame, parts: dict, **how) -> list[str]:   # a word for each run of the board
     "Whether each run is worse than the best of those on the same photographs; that one of many equals is the best by luck counts."
@@ -444,7 +445,7 @@ class Repeats(NamedTuple):
     std: float      # of one run
     runs: int
 
-def over_runs(scores,               # (runs,) one a seed, or one a test fold
+def mean_ci(scores,               # (runs,) one a seed, or one a test fold
               shared: float = 0.,   # of runs that differ in their fold: test photographs for each training photograph, 1/4 of five folds
               level: float = .95) -> Repeats:
     "Mean and t-interval (Student 1908) of a score over runs that differ in their seed alone, or in their test fold (Nadeau and Bengio 2003)."

@@ -19,26 +19,26 @@ from torch.utils.data import DataLoader
 from ..core import BadInput, Run, keep_memory
 from ..data.augments import training
 from ..data.background import background_free
-from ..data.loader import Normalise, Order, Photos, count_workers, make_loader, photos_of
-from ..data.pack import divide, packed
+from ..data.loader import Normalise, SequentialBatchSampler, Photos, count_workers, make_loader, photos_of
+from ..data.pack import split_deterministic_prefix, packed
 from ..data.table import Data
 from ..data.transform import evaluation
 from ..judge.predict import TTA
-from .distributed import agree, first, rank, world
+from .distributed import run_on_main, is_main_process, rank, world
 from .loss import make_loss
 from .precision import choose_amp, fastest, settle
 from .recipe import Phase, Recipe
-from .sampler import Batches, HardMemory, evenness, prefetch_limit
+from .sampler import Batches, HardExampleBuffer, evenness, prefetch_limit
 from .stage import Job
 from ..model.build import Weights, build, statistics
-from ..model.convolution import unwaiting
+from ..model.convolution import use_bf16_backward
 
 # %% ../../nbs/learn/job.ipynb #2eb2cbc8
 def files_of(recipe: Recipe, data: Data, rows: pd.DataFrame, learning: bool, out=None) -> tuple[list[str], pd.DataFrame]:
     "The files behind some rows, and the rows, of which there are twice as many when copies without background are learned as well."
     files = data.files(rows)
     if recipe.background == 'keep' or recipe.background == 'extra' and not learning: return files, rows
-    bare = [str(f) for f in agree(background_free, files, out, None, recipe.reader)]
+    bare = [str(f) for f in run_on_main(background_free, files, out, None, recipe.reader)]
     return (bare, rows) if recipe.background == 'remove' else (files + bare, pd.concat([rows, rows], ignore_index=True))
 
 def photos_for(recipe: Recipe, data: Data, rows: pd.DataFrame, size, learning: bool = False, out=None) -> Photos:
@@ -51,10 +51,10 @@ def photos_for(recipe: Recipe, data: Data, rows: pd.DataFrame, size, learning: b
     return photos
 
 # %% ../../nbs/learn/job.ipynb #d18b5ab7
-def make_memory(recipe: Recipe) -> HardMemory | None:
+def make_memory(recipe: Recipe) -> HardExampleBuffer | None:
     "The memory of hard photographs, if the recipe wants one."
     r = recipe
-    return HardMemory(r.hard_memory, r.hard_ratio, r.hard_growth, r.hard_epochs, r.hard_lag, r.hard_guard) if r.hard_memory else None
+    return HardExampleBuffer(r.hard_memory, r.hard_ratio, r.hard_growth, r.hard_epochs, r.hard_lag, r.hard_guard) if r.hard_memory else None
 
 # %% ../../nbs/learn/job.ipynb #9540957f
 @dataclass
@@ -63,7 +63,7 @@ class Loaders:
     recipe: Recipe
     data: Data
     parts: pd.DataFrame             # with `part`
-    memory: HardMemory | None = None
+    memory: HardExampleBuffer | None = None
     processes: int = 1              # with which the run began
     workers: int | None = None
     out: str | None = None
@@ -71,9 +71,9 @@ class Loaders:
     notes: dict = field(default_factory=dict)   # for each part: whether it is read from a pack, and why
     def photos(self, part: str, size) -> Photos:
         r, photos = self.recipe, photos_for(self.recipe, self.data, self.parts[self.parts.part == part], size, part == 'train', self.out)
-        fixed, _ = divide(photos.transform)      # whose pack is for this size alone
+        fixed, _ = split_deterministic_prefix(photos.transform)      # whose pack is for this size alone
         photos, note = packed(photos, self.pack, sum(p.epochs for p in r.phases if not fixed or r.size(p) == size), self.out)
-        if first() and self.notes.get(part) != note: print(f'{part}: {note}')
+        if is_main_process() and self.notes.get(part) != note: print(f'{part}: {note}')
         self.notes[part] = note
         return photos
     def __call__(self, phase: Phase) -> tuple[DataLoader, DataLoader]:
@@ -83,7 +83,7 @@ class Loaders:
                           pieces=r.accumulate*world(), world=world(), rank=rank(), hard=self.memory)
         workers, prefetch = count_workers(self.workers), 4
         if self.memory: workers, prefetch = prefetch_limit(workers, r.accumulate, r.hard_lag)
-        return make_loader(learned, batches, workers, prefetch, 2*r.accumulate), make_loader(judged, Order(len(judged), r.batch_size, rank(), world()), self.workers)
+        return make_loader(learned, batches, workers, prefetch, 2*r.accumulate), make_loader(judged, SequentialBatchSampler(len(judged), r.batch_size, rank(), world()), self.workers)
 
 # %% ../../nbs/learn/job.ipynb #6a669949
 @torch.no_grad()
@@ -117,7 +117,7 @@ def synced(model: nn.Module) -> nn.Module:
 
 def placed(model: nn.Module, device: torch.device | str) -> nn.Module:
     "The network on its device, ready to learn there; a process that learns on a processor keeps the memory it frees."
-    if torch.device(device).type == 'cpu': keep_memory(); unwaiting(model)
+    if torch.device(device).type == 'cpu': keep_memory(); use_bf16_backward(model)
     return model.to(device)
 
 # %% ../../nbs/learn/job.ipynb #226728c4
@@ -126,7 +126,7 @@ def make_job(recipe: Recipe, run: Run, data: Data, parts: pd.DataFrame, weights:
     "The job of a recipe on a split data set, and the speeds by which its precision was chosen; `codes`: the attributes of the classes, for a head each."
     settle(deterministic)
     model = placed(network(recipe, len(data.classes), weights, codes), device)
-    amp, speeds = agree(choose_amp, recipe.amp, model, recipe.size(), recipe.batch_size, recipe.phases[-1].train, out)      # by one process alone, so before `synced`
+    amp, speeds = run_on_main(choose_amp, recipe.amp, model, recipe.size(), recipe.batch_size, recipe.phases[-1].train, out)      # by one process alone, so before `synced`
     if recipe.sync_bn: model = synced(model)
     if recipe.sam and recipe.amp == 'auto': amp = fastest({k: v for k, v in speeds.items() if k != 'fp16'})
     if recipe.sam and amp == 'fp16': raise BadInput('`sam` does not go with amp fp16, whose scaled gradients have no common length; give amp bf16 or none')

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LINES', 'die_with_parent', 'own_trace', 'describe', 'leave_error', 'lost_peer', 'GaveUp', 'give_up', 'run_agent',
-           'run_rank', 'main', 'endpoint', 'Place', 'can_bind', 'place', 'interface_of', 'knock', 'nodes', 'check',
-           'torchrun', 'surroundings', 'as_text', 'as_arguments', 'RankFailed', 'Failure', 'tail', 'failures', 'event',
-           'ended', 'failed', 'Watch', 'agent_failed', 'history_of', 'classes_of', 'end', 'follow', 'launch']
+           'run_rank', 'main', 'endpoint', 'Rendezvous', 'can_bind', 'place', 'interface_of', 'wait_for_port', 'nodes',
+           'check', 'torchrun', 'worker_env', 'as_text', 'as_arguments', 'RankFailed', 'Failure', 'tail', 'failures',
+           'event', 'ended', 'failed', 'Watch', 'agent_failed', 'history_of', 'classes_of', 'end', 'follow', 'launch']
 
 # %% ../../nbs/learn/launch.ipynb #de0e6d83
 import ast, ctypes, errno, json, os, re, runpy, signal, socket, struct, subprocess, sys, tempfile, time, traceback
@@ -95,7 +95,7 @@ def endpoint(rdzv: str) -> tuple[str, int]:
 
 # %% ../../nbs/learn/launch.ipynb #579a3837
 @dataclass
-class Place:
+class Rendezvous:
     "This machine at a rendezvous."
     host: str          # as given
     port: int
@@ -110,7 +110,7 @@ def can_bind(family, address: str, port: int = 0) -> str | None:
         except OSError as e: return errno.errorcode.get(e.errno, str(e))
 
 # %% ../../nbs/learn/launch.ipynb #327cbd8d
-def place(rdzv: str) -> Place:
+def place(rdzv: str) -> Rendezvous:
     "Whether the meeting point is here, and by which address this machine is reached from there."
     host, port = endpoint(rdzv)
     try: family, *_, (there, *_) = min(socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM))    # IPv4 first
@@ -121,7 +121,7 @@ def place(rdzv: str) -> Place:
     if there != host and there.startswith('127.'): raise BadInput(f'{host!r} means {there} here, which no other machine reaches; give the address of this machine')
     first = not can_bind(family, there)
     if first and can_bind(family, there, port): raise BadInput(f'port {port} of {there} is taken, perhaps by an earlier run; end it or give another port')
-    return Place(host, port, address, first)
+    return Rendezvous(host, port, address, first)
 
 # %% ../../nbs/learn/launch.ipynb #a7afdc90
 def interface_of(address: str) -> str | None:
@@ -135,7 +135,7 @@ def interface_of(address: str) -> str | None:
             if socket.inet_ntoa(found) == address: return name
 
 # %% ../../nbs/learn/launch.ipynb #b7a44d80
-def knock(at: Place, wait: float):
+def wait_for_port(at: Rendezvous, wait: float):
     "Wait until the meeting point answers."
     end = time.monotonic() + wait
     while not at.first:
@@ -162,7 +162,7 @@ def check(nproc, nnodes, rdzv, restarts, wait):
     if nodes(nnodes)[1] > 1 and rdzv is None: raise BadInput(f"{nnodes} machines need a place to meet; give rdzv='host:port' of the first machine, the same on each")
 
 # %% ../../nbs/learn/launch.ipynb #e1a69baa
-def torchrun(module: str, arguments: list[str], nproc: int, nnodes, restarts: int, logs: Path, at: Place | None = None, name: str = 'rock_nb', wait: float = 600) -> list[str]:
+def torchrun(module: str, arguments: list[str], nproc: int, nnodes, restarts: int, logs: Path, at: Rendezvous | None = None, name: str = 'rock_nb', wait: float = 600) -> list[str]:
     "The command that starts the agent of this machine."
     meet = ['--standalone', '--local-addr', '127.0.0.1']
     if at: meet = ['--nnodes', str(nnodes), '--rdzv-backend', 'c10d', '--rdzv-endpoint', f'{at.host}:{at.port}', '--rdzv-id', name,
@@ -171,7 +171,7 @@ def torchrun(module: str, arguments: list[str], nproc: int, nnodes, restarts: in
     return [*here, '--max-restarts', str(restarts), '--log-dir', str(logs), '--redirects', '3', '-m', 'rock_nb.learn.launch', 'rank', module, json.dumps(arguments)]
 
 # %% ../../nbs/learn/launch.ipynb #04219d1b
-def surroundings(nproc: int, address: str, host: str, error_file: Path, env: dict | None = None) -> dict:
+def worker_env(nproc: int, address: str, host: str, error_file: Path, env: dict | None = None) -> dict:
     "Environment of the agent and its ranks; what the user has set stays."
     e = {**os.environ, **(env or {})}
     e.setdefault('OMP_NUM_THREADS', str(max(1, cpu_count()//nproc)))
@@ -291,7 +291,7 @@ class Watch:
         self.hopeless()
 
 # %% ../../nbs/learn/launch.ipynb #c89fa419
-def agent_failed(said: dict, log: Path, at: Place | None, nnodes, wait: float) -> BadInput:
+def agent_failed(said: dict, log: Path, at: Rendezvous | None, nnodes, wait: float) -> BadInput:
     "The error of an agent whose ranks can't be blamed."
     where = f'{at.host}:{at.port}' if at else 'this machine'
     meant = dict(RendezvousTimeoutError=f'fewer than {nnodes} machines met at {where} within {wait:g} s; start the same launch on each of them',
@@ -353,7 +353,7 @@ def launch(arguments: list[str] = (),    # the module's command line, see `as_ar
     "Train with several processes through `torchrun`, and look after them until they are done."
     check(nproc, nnodes, rdzv, restarts, wait)
     at = place(rdzv) if rdzv else None
-    if at: knock(at, wait)
+    if at: wait_for_port(at, wait)
     host = f'{socket.gethostname()} ({at.address})' if at else socket.gethostname()
     logs = (run.path if run else Path(tempfile.mkdtemp(prefix='rock_nb-')))/'logs'
     mine = logs/re.sub(r'[^\w.]+', '-', host).strip('-')
@@ -364,7 +364,7 @@ def launch(arguments: list[str] = (),    # the module's command line, see `as_ar
     with open(log, 'ab') as out:
         watch = Watch(log, logs, host)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                                   env=surroundings(nproc, at.address if at else '127.0.0.1', host, error, env))
+                                   env=worker_env(nproc, at.address if at else '127.0.0.1', host, error, env))
     history = follow(process, watch, run, show)
     if process.returncode == 0: return history
     said, cause = read_json(error) if error.exists() else {}, watch.cause()

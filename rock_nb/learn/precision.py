@@ -13,7 +13,7 @@ from torch import nn
 
 from ..core import choose, outputs, processor, read_json, write_json
 from ..data.transform import hw
-from ..model.freeze import freeze, learning_mode
+from ..model.freeze import freeze, train_mode
 from ..model.inference import AMP, autocast
 
 # %% ../../nbs/learn/precision.ipynb #3931a92a
@@ -51,7 +51,7 @@ def measure(model: nn.Module,       # on its device
     "Training speed at each precision."
     device = next(model.parameters()).device
     model = copy.deepcopy(model)
-    freeze(model, train); learning_mode(model)
+    freeze(model, train); train_mode(model)
     n = batch_size if device.type == 'cuda' else min(batch_size, 8)
     batch = torch.zeros(max(n, 2), 3, *hw(img_size), device=device).contiguous(memory_format=torch.channels_last)
     with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):

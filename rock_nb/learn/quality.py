@@ -22,7 +22,7 @@ from .. import core
 from ..core import BadInput, Run
 from ..data.split import folds_of, split_data
 from ..data.table import Data
-from ..judge.compare import Repeats, over_runs
+from ..judge.compare import Repeats, mean_ci
 from ..judge.metric import macro_f1
 from ..judge.predict import load_predictions
 from . import peers
@@ -127,8 +127,8 @@ def spread(values: pd.Series,   # indexed by test_fold and seed
            n_folds: int) -> Repeats:
     "Mean and interval over seeds, or, of several test folds, over the mean of each; without an interval for a single value."
     folds = values.groupby('test_fold').mean()
-    if len(folds) > 1: return over_runs(folds, shared=1/(n_folds - 2))     # one fold for testing, one for validation
-    return over_runs(values) if len(values) > 1 else Repeats(values.mean(), np.nan, np.nan, np.nan, len(values))
+    if len(folds) > 1: return mean_ci(folds, shared=1/(n_folds - 2))     # one fold for testing, one for validation
+    return mean_ci(values) if len(values) > 1 else Repeats(values.mean(), np.nan, np.nan, np.nan, len(values))
 
 def summarise(results: pd.DataFrame,   # of `compare_quality`
               base: str,               # the contender that others are compared with

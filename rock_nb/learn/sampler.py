@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ORDER', 'STEP', 'TURN', 'GROWTHS', 'SAMPLERS', 'with_replacement', 'quota', 'walk', 'turn_order', 'balanced', 'worst',
-           'Ledger', 'ratio_at', 'Result', 'to_host', 'HardMemory', 'prefetch_limit', 'evenness', 'check_batches',
-           'Batches']
+           'BufferState', 'ratio_at', 'Result', 'to_host', 'HardExampleBuffer', 'prefetch_limit', 'evenness',
+           'check_batches', 'Batches']
 
 # %% ../../nbs/learn/sampler.ipynb #1ad143e1
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from torch.utils.data import Sampler
 
 from ..core import BadInput, choose, rng
-from ..data.loader import Address
+from ..data.loader import SampleKey
 
 # %% ../../nbs/learn/sampler.ipynb #63188121
 def with_replacement(labels: np.ndarray,   # (n,) class numbers
@@ -82,7 +82,7 @@ def worst(indices: np.ndarray, losses: np.ndarray, wrong: np.ndarray) -> tuple[n
     return i[last], losses[order][last], wrong[order][last]
 
 # %% ../../nbs/learn/sampler.ipynb #71a9c187
-class Ledger(NamedTuple):
+class BufferState(NamedTuple):
     "The memory as it was after a step."
     step: int = -1
     index: np.ndarray = np.zeros(0, np.int64)    # misclassified photographs, ascending
@@ -100,7 +100,7 @@ class Ledger(NamedTuple):
         free = misses < limit
         keep = np.lexsort((index, -loss, free))[:(~free).sum() + size]    # the benched, then the highest losses
         keep = keep[np.argsort(index[keep])]
-        return Ledger(self.step + 1, index[keep], loss[keep], misses[keep])
+        return BufferState(self.step + 1, index[keep], loss[keep], misses[keep])
 
 # %% ../../nbs/learn/sampler.ipynb #f1c0aa6d
 GROWTHS = ('none', 'linear', 'exponential', 'cosine', 'step')
@@ -135,7 +135,7 @@ def to_host(*tensors: torch.Tensor) -> tuple[list[torch.Tensor], object]:   # co
     return copies, gpu and torch.cuda.current_stream(gpu).record_event()
 
 # %% ../../nbs/learn/sampler.ipynb #847a9025
-class HardMemory:
+class HardExampleBuffer:
     "The last loss of lately misclassified photographs, for drawing the hard ones again; always `lag` steps behind."
     def __init__(self,
                  size: int,              # photographs remembered, at most
@@ -149,13 +149,13 @@ class HardMemory:
             if not low <= v <= high: raise BadInput(f"{what} {v} of the memory of hard photographs is wrong; give {low} {'or more' if high > 1 else 'to 1'}")
         choose(growth, GROWTHS, 'growth')
         self.size, self.ratio, self.growth, self.epochs, self.lag, self.limit = size, ratio, growth, epochs, lag, guard or np.inf
-        self.base = self.now = Ledger()   # as the next step to be trained on needs it; as the last batch drawn needed it
+        self.base = self.now = BufferState()   # as the next step to be trained on needs it; as the last batch drawn needed it
         self.queue, self.drawn = {}, {}   # step -> Result; step -> (effective batch, seats asked for, photographs drawn)
         self.seats = np.zeros(3, int)     # of steps that are over: in all, asked for, filled from the memory
 
 # %% ../../nbs/learn/sampler.ipynb #490bb187
 @patch
-def at(self: HardMemory, step: int) -> Ledger:
+def at(self: HardExampleBuffer, step: int) -> BufferState:
     "The memory as it was after `step`."
     step = max(step, -1)
     near = self.now if self.now.step <= step else self.base
@@ -167,13 +167,13 @@ def at(self: HardMemory, step: int) -> Ledger:
     return near
 
 @patch
-def advance(self: HardMemory, step: int):
+def advance(self: HardExampleBuffer, step: int):
     "Apply the results up to `step`, in order."
     if step > self.now.step: self.now = self.at(step)
 
 # %% ../../nbs/learn/sampler.ipynb #d24cb74f
 @patch
-def draw(self: HardMemory, step: int,       # of the run: epoch*steps + step
+def draw(self: HardExampleBuffer, step: int,       # of the run: epoch*steps + step
          n: int,                            # seats
          of: int,                           # … out of so many
          *address: int) -> np.ndarray:      # at most n different rows
@@ -188,7 +188,7 @@ def draw(self: HardMemory, step: int,       # of the run: epoch*steps + step
 
 # %% ../../nbs/learn/sampler.ipynb #e4512985
 @patch
-def update(self: HardMemory, step: int,     # of the run
+def update(self: HardExampleBuffer, step: int,     # of the run
            indices: torch.Tensor,           # (n,) photographs of the step, of all processes, in any order; may be on a GPU
            losses: torch.Tensor,            # (n,)
            wrong: torch.Tensor):            # (n,) bool: misclassified
@@ -200,7 +200,7 @@ def update(self: HardMemory, step: int,     # of the run
     self.queue[step] = Result(*copies, torch.as_tensor(got), ready)
 
 @patch
-def consumed(self: HardMemory, step: int):
+def consumed(self: HardExampleBuffer, step: int):
     "The optimizer has taken `step`: what only earlier steps needed can go."
     self.base = self.at(step + 1 - self.lag)
     self.now = max(self.now, self.base, key=lambda l: l.step)
@@ -208,12 +208,12 @@ def consumed(self: HardMemory, step: int):
 
 # %% ../../nbs/learn/sampler.ipynb #64698ca5
 @patch(as_prop=True)
-def due(self: HardMemory) -> int:
+def due(self: HardExampleBuffer) -> int:
     "The step of the run that it will be told of next."
     return self.base.step + len(self.queue) + 1
 
 @patch
-def filled(self: HardMemory, step: int) -> int:
+def filled(self: HardExampleBuffer, step: int) -> int:
     "Seats filled from the memory before a step; those from `due` up to it must have been drawn for."
     later = sum(len(r.drawn) for s, r in self.queue.items() if s >= step)
     ahead = sum(len(got) for s, (_, _, got) in self.drawn.items() if s < step)
@@ -263,7 +263,7 @@ class Batches(Sampler):
                  pieces: int = 1,         # what a step is cut into: micro-batches of a process × processes
                  world: int = 1,          # processes
                  rank: int = 0,           # which of them this is
-                 hard: HardMemory | None = None,
+                 hard: HardExampleBuffer | None = None,
                 ):
         labels = np.asarray(labels, dtype=np.int64)
         check_batches(labels, n_classes, effective, kind, balance, pieces, world, rank, hard)
@@ -354,36 +354,36 @@ def __iter__(self: Batches):
     epoch = self.epoch
     for step in range(self.start, self.steps):
         parts = zip(*(np.array_split(a, self.pieces) for a in self.batch(epoch, step)))
-        for rows, draws in list(parts)[self.rank::self.world]: yield [Address(int(i), epoch, int(d)) for i, d in zip(rows, draws)]
+        for rows, draws in list(parts)[self.rank::self.world]: yield [SampleKey(int(i), epoch, int(d)) for i, d in zip(rows, draws)]
 
 # %% ../../nbs/learn/sampler.ipynb #7cf510e4
 @patch
-def state_dict(self: HardMemory) -> dict:
+def state_dict(self: HardExampleBuffer) -> dict:
     "The memory as of the last step that was consumed."
     waiting = [dict(step=s, **{n: torch.from_numpy(a) for n, a in zip(Result._fields, r.arrays())}) for s, r in self.queue.items()]
     return dict(step=self.base.step, **{n: torch.from_numpy(getattr(self.base, n)) for n in ('index', 'loss', 'misses')}, seats=self.seats.tolist(), queue=waiting)
 
 @patch
-def load_state_dict(self: HardMemory, state: dict):
+def load_state_dict(self: HardExampleBuffer, state: dict):
     "Go on from what `state_dict` gave."
-    self.base = self.now = Ledger(state['step'], *(state[n].cpu().numpy() for n in ('index', 'loss', 'misses')))
+    self.base = self.now = BufferState(state['step'], *(state[n].cpu().numpy() for n in ('index', 'loss', 'misses')))
     self.queue = {r['step']: Result(*(r[n].cpu() for n in Result._fields[:4])) for r in state['queue']}
     self.drawn, self.seats = {}, np.array(state['seats'])
 
 # %% ../../nbs/learn/sampler.ipynb #125fad5c
 @patch(as_prop=True)
-def latest(self: HardMemory) -> Ledger:
+def latest(self: HardExampleBuffer) -> BufferState:
     "The memory with all that is known."
     return self.at(self.base.step + len(self.queue))
 
 @patch
-def report(self: HardMemory) -> dict:
+def report(self: HardExampleBuffer) -> dict:
     "How full it is, the share of all seats that it was asked for and that it filled, and how many are benched."
     benched, (seats, asked, got) = int((self.latest.misses >= self.limit).sum()), self.seats.tolist()
     return dict(size=self.size, filled=len(self.latest.index) - benched, asked=asked/max(seats, 1), got=got/max(seats, 1), lag=self.lag, benched=benched)
 
 @patch(as_prop=True)
-def suspects(self: HardMemory) -> pd.DataFrame:   # index, times, loss
+def suspects(self: HardExampleBuffer) -> pd.DataFrame:   # index, times, loss
     "The benched photographs, highest last loss first: look at their labels."
     l = self.latest
     frame = pd.DataFrame(dict(index=l.index, times=l.misses, loss=l.loss))

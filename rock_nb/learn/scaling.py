@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from ..core import BadInput
-from .distributed import first, group, world
+from .distributed import is_main_process, group, world
 
 # %% ../../nbs/learn/scaling.ipynb #407a7204
 def ring_seconds(n: int,             # machines
@@ -55,7 +55,7 @@ def main():
     "`torchrun … -m rock_nb.learn.scaling`"
     with group():
         speed = measure_ring()
-        if first(): print(f'{world()} processes, 178 MB of gradients: {speed/1e6:.0f} MB/s, {ring_seconds(world(), 178e6, speed):.3f} s a step' if speed else 'one process sends nothing; start this with torchrun')
+        if is_main_process(): print(f'{world()} processes, 178 MB of gradients: {speed/1e6:.0f} MB/s, {ring_seconds(world(), 178e6, speed):.3f} s a step' if speed else 'one process sends nothing; start this with torchrun')
 
 # %% ../../nbs/learn/scaling.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()
