@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['UNTIL', 'START', 'READING', 'CHOICES', 'RANGES', 'TYPES', 'FIELDS', 'OVERRIDES', 'REGISTERED', 'SCALES', 'Phase',
-           'Recipe', 'check_number', 'check_size', 'check_phase', 'check_recipe', 'with_epochs', 'with_lr', 'as_size',
-           'as_bands', 'override', 'shrunk', 'at_scale', 'pick_scale', 'to_dict', 'from_dict', 'differences']
+           'Recipe', 'check_number', 'check_recipe', 'override', 'shrunk', 'at_scale', 'pick_scale', 'to_dict',
+           'from_dict', 'differences']
 
 # %% ../../nbs/learn/recipe.ipynb #aef0d33b
 from dataclasses import asdict, dataclass, fields, replace
