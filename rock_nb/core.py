@@ -324,7 +324,7 @@ def _either(read):
     "What `read` makes of a value, else text."
     def one(value):
         try: return read(value)
-        except (ValueError, KeyError): return _text(value)
+        except (ValueError, KeyError, TypeError): return _text(value)
     return one
 
 def _settings(value):

@@ -65,7 +65,7 @@ def test_only_epochs_at_the_final_size_compete(phases, ema, sample, tmp_path, re
     history, metrics = pd.read_csv(run.history), read_json(run.metrics)
     final = competing(history, recipe_of(run))
     small = history.drop(final.index)
-    assert len(final) and small.valid_f1.max() > final.valid_f1.max() + .05, history     # the made case: small images score best
+    assert len(final) and small.valid_f1.max() > final.valid_f1.max(), history     # the made case: small images score best
     best = final.loc[final.valid_f1.idxmax()]
     assert metrics['best_epoch'] == best.epoch
     assert metrics['valid']['f1'] == pytest.approx(best.valid_f1, abs=1e-12)

@@ -100,7 +100,7 @@ def test_python_is_told_too(given, says, tmp_path):
 
 
 def test_make_hands_over_what_it_was_given():
-    r = shell('make', '-n', 'demo', 'DATA=2024', "OUT=it's 5", 'LEVEL=-1', 'RECIPES=baseline v5', f'VENV={Path(sys.executable).parents[1]}')
+    r = shell('make', '-n', '--no-print-directory', 'demo', 'DATA=2024', "OUT=it's 5", 'LEVEL=-1', 'RECIPES=baseline v5', f'VENV={Path(sys.executable).parents[1]}', MAKEFLAGS='', MAKELEVEL='0')
     assert r.returncode == 0, r.stderr
     words = shell('sh', '-c', r.stdout.splitlines()[-1].replace(f'{sys.executable} -m rock_nb.pipeline', 'printf "%s\\n"').replace(f'{Path(sys.executable).parents[1]}/bin/python -m rock_nb.pipeline', 'printf "%s\\n"')).stdout.splitlines()
     assert words == ['--versions=baseline v5', '--data=2024', "--out=it's 5", '--level=-1']

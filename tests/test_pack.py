@@ -64,7 +64,7 @@ def test_killed_at_random_instants(files, steps, right, tmp_path):
     gen, seen = random.Random(41), []
     for n in range(40):
         p = fill(tmp_path, files, steps)
-        time.sleep(gen.uniform(.005, .04))
+        time.sleep(gen.uniform(.005, .04)*(1 + n/4))     # longer and longer, for a machine that has other work
         p.kill()
         p.join()
         seen.append(check(tmp_path, files, steps, right))
