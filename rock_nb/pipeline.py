@@ -19,7 +19,8 @@ from .data.loader import count_workers
 from .data.sample import find_data, is_sample
 from .data.split import folds_of, split_data
 from .data.table import Data, fingerprint, read_data
-from .data.target import at_target, from_anywhere, label_option
+from .data.target import at_target, label_option
+from .registry import from_anywhere
 from .ensemble import own_folder
 from .judge.submission import check_sample, f1_on_test, with_all_tests
 from .learn.job import network

@@ -26,7 +26,8 @@ from .data.loader import SequentialBatchSampler, make_loader
 from .data.sample import find_data, is_sample
 from .data.split import split_data
 from .data.table import Data, fingerprint
-from .data.target import at_target, codebook, from_anywhere, label_option, shift_labels
+from .data.target import at_target, codebook, label_option, shift_labels
+from .registry import from_anywhere
 from .judge.attribute import attribute_f1
 from .judge.metric import missing_note, summary
 from .judge.predict import TTA, Predictions, load_predictions, predict, save_predictions

@@ -14,7 +14,7 @@ import pandas as pd
 from ..core import BadInput, choose
 from .labels import OWN
 from .table import Data
-from ..registry import from_anywhere, load_module, named_function   # also for those who look for them here
+from ..registry import named_function
 
 # %% ../../nbs/data/target.ipynb #03fda959
 def not_attribute(frame: pd.DataFrame,  # a training table
