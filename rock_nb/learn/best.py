@@ -17,7 +17,7 @@ def phase_sizes(recipe: Recipe | dict,   # a recipe, or what `recipe.json` says 
                ) -> list[tuple[int, int] | None]:   # height and width in pixels; None: it isn't said
     "The image size of each phase."
     plain = recipe if isinstance(recipe, dict) else to_dict(recipe)
-    sizes = [p.get('img_size') or plain.get('img_size') for p in plain['phases']]
+    sizes = [p.get('img_size') or plain.get('img_size') for p in plain.get('phases') or [{}]]
     return [s and hw(s) for s in sizes]
 
 # %% ../../nbs/learn/best.ipynb #0ccfa15f
