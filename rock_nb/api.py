@@ -10,25 +10,25 @@ import base64, inspect, io
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import core   # before torch: it says how torch's threads shall wait
-
 import pandas as pd
 from fastcore.basics import patch
 from fastcore.docments import docments
 from matplotlib.figure import Figure
 from torch import nn
 
+from . import core
 from . import ensemble as ensembling
 from . import predict as prediction
 from . import train as training
 from .core import BadInput, choose, find_run, runs
-from .data.table import read_data
-from .judge.compare import PARTS, Interval, Verdict, interval, read_part, split_groups
-from .judge.compare import compare as judge_predictions
-from .judge.predict import Predictions
-from .learn.ladder import RECIPES, get_recipe
-from .learn.liveplot import plot_history
-from .learn.recipe import OVERRIDES, Phase, Recipe, differences, from_dict, to_dict
+from .data.table import read_data    # noqa: F401 (a name of the front door)
+from .evaluation.compare import Interval, Verdict, interval, read_part, split_groups
+from .evaluation.compare import compare as judge_predictions
+from .evaluation.predictions import Predictions
+from .training.recipes import RECIPES, get_recipe
+from .training.live_plot import plot_history
+from .training.recipe import OVERRIDES, Recipe, differences, from_dict, to_dict
+from .training.recipe import Phase    # noqa: F401 (a name of the front door)
 
 # %% ../nbs/api.ipynb #a292913a
 class Run:
@@ -44,7 +44,8 @@ class Run:
 
     @property
     def config(self) -> dict:
-        "What `recipe.json` says: the resolved recipe or the members, the classes, the data's fingerprint."
+        """What `recipe.json` says: the resolved recipe or the members, the classes, the data's
+        fingerprint."""
         return core.read_json(self.folder.recipe) if self.folder.recipe.exists() else {}
 
     @property
@@ -64,7 +65,8 @@ class Run:
 @patch
 def recipe(self: Run) -> Recipe:
     "The resolved recipe; a `BadInput` for what was made of several runs."
-    if 'recipe' not in self.config: raise BadInput(f'{self.name} has no recipe of its own; it was made of several runs')
+    if 'recipe' not in self.config:
+        raise BadInput(f'{self.name} has no recipe of its own; it was made of several runs')
     return from_dict(self.config['recipe'])
 
 @patch
@@ -77,7 +79,9 @@ def changes(self: Run) -> list[str]:
 @patch
 def history(self: Run) -> pd.DataFrame:
     "A row an epoch: phase, lr, loss and macro F1 of training and validation, F1 of each class."
-    if not self.folder.history.exists(): raise BadInput(f'{self.name} has no history.csv; it was not trained itself, or has not begun')
+    if not self.folder.history.exists():
+        raise BadInput(
+            f'{self.name} has no history.csv; it was not trained itself, or has not begun')
     return pd.read_csv(self.folder.history)
 
 @patch
@@ -94,7 +98,7 @@ def judged(self: Run) -> list[str]:
 
 @patch
 def predictions(self: Run,
-                part: str | None = None,   # 'test', 'valid' or 'oof' (None: the first of these that was judged)
+                part: str | None = None,  # 'test', 'valid' or 'oof' (None: the first of these that was judged)
                ) -> Predictions:           # ids, logits (n, views, classes) float32, classes, labels
     "What it answered when it was judged; a part that it has not seen is a `BadInput`."
     return read_part(self.folder, part or next(iter(self.judged()), 'valid'))
@@ -108,13 +112,15 @@ def score(self: Run,
     "A score with its bootstrap interval, images of one group drawn together."
     p = self.predictions(part)
     groups = split_groups(self.folder, p.ids)
-    return interval(p.labels, p.preds, len(p.classes), metric, level, groups=groups and [groups[i] for i in p.ids])
+    return interval(
+        p.labels, p.preds, len(p.classes), metric, level,
+        groups=groups and [groups[i] for i in p.ids])
 
 # %% ../nbs/api.ipynb #26d72392
 @patch
 def predict(self: Run,
             images: object,      # files and folders, Pillow images, or uint8 arrays (height, width, 3)
-            **options: object,   # of `rock_nb.predict.predict_images`: tta, batch_size, amp, device, on_error …
+            **options: object,  # of `rock_nb.predict.predict_images`: tta, batch_size, amp, device, on_error …
            ) -> pd.DataFrame:    # file, class, probability, next, next_probability
     "Its answer for each image; one that can't be read is a `BadInput`, unless `on_error` is 'skip'."
     return prediction.answers_of(prediction.predict_images(self.folder, images, **options))
@@ -123,7 +129,8 @@ def predict(self: Run,
 def model(self: Run,
           device: str | None = None,   # cpu, cuda … (None: the GPU if there is one)
          ) -> nn.Sequential:           # uint8 images (n, 3, height, width), RGB -> logits (n, classes)
-    "Its network behind its normalisation, in evaluation mode; a `BadInput` for what was made of several runs."
+    """Its network behind its normalisation, in evaluation mode; a `BadInput` for what was made of
+    several runs."""
     network = prediction.load_run(self.folder, device=device)
     return nn.Sequential(network.normalise, network.model).eval()
 
@@ -131,8 +138,10 @@ def model(self: Run,
 def _lines(run: Run) -> list[tuple[str, str]]:   # (what, text)
     "What a run says of itself."
     rows = [('status', run.status)]
-    if 'recipe' in run.config: rows += [('recipe', run.recipe().name), ('changed', '; '.join(run.changes()) or 'nothing')]
-    if 'members' in run.config: rows += [('members', ', '.join(m['name'] for m in run.config['members']))]
+    if 'recipe' in run.config:
+        rows += [('recipe', run.recipe().name), ('changed', '; '.join(run.changes()) or 'nothing')]
+    if 'members' in run.config:
+        rows += [('members', ', '.join(m['name'] for m in run.config['members']))]
     for part in run.judged():
         f1 = run.score(part=part)
         rows.append((f'macro F1, {part}', f'{f1.value:.4f} [{f1.low:.4f}, {f1.high:.4f}]'))
@@ -147,30 +156,36 @@ def _picture(figure: Figure) -> str:
 @patch
 def _repr_html_(self: Run) -> str:
     table = pd.DataFrame(_lines(self)).set_index(0).rename_axis(None)
-    with pd.option_context('display.max_colwidth', None): shown = table.to_html(header=False, border=0)
+    with pd.option_context('display.max_colwidth', None):
+        shown = table.to_html(header=False, border=0)
     curve = _picture(self.plot()) if self.folder.history.exists() else ''
     return f'<h4>{self.name}</h4>{shown}{curve}'
 
 # %% ../nbs/api.ipynb #a7466645
 class Recipes(Mapping):
     "The recipes by name; each value is a `Recipe` of its own."
-    def __getitem__(self, name: str) -> Recipe: return get_recipe(choose(name, RECIPES, 'recipe') and name)
+    def __getitem__(self, name: str) -> Recipe:
+        return get_recipe(choose(name, RECIPES, 'recipe') and name)
     def __iter__(self): return iter(RECIPES)
     def __len__(self) -> int: return len(RECIPES)
 
     def table(self) -> pd.DataFrame:   # indexed by name: network, pixels, epochs, what it is
         "What there is."
-        found = {n: (r.arch, '×'.join(map(str, dict.fromkeys(r.size()))), r.epochs, RECIPES[n].__doc__) for n, r in self.items()}
-        return pd.DataFrame.from_dict(found, 'index', columns=['network', 'pixels', 'epochs', 'what it is'])
+        found = {
+            n: (r.arch, '×'.join(map(str, dict.fromkeys(r.size()))), r.epochs, RECIPES[n].__doc__)
+            for n, r in self.items()}
+        return pd.DataFrame.from_dict(
+            found, 'index', columns=['network', 'pixels', 'epochs', 'what it is'])
 
     def _repr_html_(self) -> str:
-        with pd.option_context('display.max_colwidth', None, 'display.max_rows', None): return self.table().to_html()
+        with pd.option_context('display.max_colwidth', None, 'display.max_rows', None):
+            return self.table().to_html()
 
 recipes = Recipes()
 
 # %% ../nbs/api.ipynb #7ecce55d
 def fit(version: str = 'baseline',   # a name in `recipes`
-        show=None,                   # called after each epoch with history and table of classes (None: a live plot, or a line)
+        show=None,  # called after each epoch with history and table of classes (None: a live plot, or a line)
         **given,                     # see below
        ) -> Run:                     # complete
     "Train a recipe, from wherever its run stands, and judge it."
@@ -178,21 +193,32 @@ def fit(version: str = 'baseline',   # a name in `recipes`
 
 # %% ../nbs/api.ipynb #2aa83c07
 def _parameters() -> dict[str, inspect.Parameter]:
-    "Every keyword that `fit` takes, with defaults; fields of the recipe default to None: as in the recipe."
-    found = {n: p for n, p in inspect.signature(training.prepare).parameters.items() if p.kind is not p.VAR_KEYWORD}
-    more = {n: inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None) for n in OVERRIDES if n not in found}
+    """Every keyword that `fit` takes, with defaults; fields of the recipe default to None: as in
+    the recipe."""
+    found = {
+        n: p for n, p in inspect.signature(training.prepare).parameters.items()
+        if p.kind is not p.VAR_KEYWORD}
+    more = {
+        n: inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None) for n in OVERRIDES
+        if n not in found}
     own = dict(show=inspect.Parameter('show', inspect.Parameter.KEYWORD_ONLY, default=None))
     first = found.pop('version')
-    return dict(version=first) | {n: p.replace(kind=p.KEYWORD_ONLY) for n, p in found.items()} | more | own
+    return (
+        dict(version=first) | {n: p.replace(kind=p.KEYWORD_ONLY) for n, p in found.items()} | more
+        | own)
 
 def _described(parameters: dict[str, inspect.Parameter]) -> str:
     "A line a parameter."
     said = docments(fit) | docments(Recipe) | docments(training.prepare)
-    said |= dict(epochs='in all, shared among the phases', lr='first learning rate; later phases keep their ratio to it')
+    said |= dict(
+        epochs='in all, shared among the phases',
+        lr='first learning rate; later phases keep their ratio to it')
     return '\n'.join(f'    {n}: {said.get(n) or ""}'.rstrip() for n in parameters)
 
 fit.__signature__ = inspect.Signature(list(_parameters().values()), return_annotation=Run)
-fit.__doc__ += f'\n\nParameters; those of the recipe are left as they are in it where None:\n\n{_described(_parameters())}'
+fit.__doc__ += (
+    '\n\nParameters; those of the recipe are left as they are in it where '
+    f'None:\n\n{_described(_parameters())}')
 
 # %% ../nbs/api.ipynb #24c7419e
 def load_run(name: str | Path | None = None,   # of a complete run, or its folder (None: the newest)
@@ -208,17 +234,21 @@ def list_runs(out: str | Path | None = None,   # the folder of runs (None: outpu
 
 # %% ../nbs/api.ipynb #a8b0fc3c
 def predict(images: object,       # files and folders, Pillow images, or uint8 arrays (height, width, 3)
-            run: Run | str | Path | list | None = None,   # one, or several that vote (None: the newest complete run)
-            **options: object,    # of `rock_nb.predict.predict_images`: out, tta, batch_size, amp, device, on_error …
+            run: Run | str | Path | list | None = None,  # one, or several that vote (None: the newest complete run)
+            **options: object,  # of `rock_nb.predict.predict_images`: out, tta, batch_size, amp, device, on_error …
            ) -> pd.DataFrame:     # file, class, probability, next, next_probability
     "The class of each image, with its probability and the likeliest one beside it."
     several = [_folder(r) for r in run] if isinstance(run, (list, tuple)) else _folder(run)
     return prediction.answers_of(prediction.predict_images(several, images, **options))
 
-def ensemble(members: list | str | None = None,   # runs, names or folders; text with commas (None: all on the newest one's data)
-             **options: object,   # of `rock_nb.ensemble.ensemble`: combine, decide, weights, name, out …
-            ) -> Run:             # complete
-    "Let runs answer together; a complete ensemble of the same members and the same way is left as it is."
+def ensemble(
+    members: list
+    | str
+    | None = None,  # runs, names or folders; text with commas (None: all on the newest one's data)
+    **options: object,  # of `rock_nb.ensemble.ensemble`: combine, decide, weights, name, out …
+) -> Run:  # complete
+    """Let runs answer together; a complete ensemble of the same members and the same way is left
+    as it is."""
     named = [_folder(r) for r in members] if isinstance(members, (list, tuple)) else members
     return Run(ensembling.ensemble(named, **options))
 

@@ -9,7 +9,6 @@ __all__ = ['FIELDS', 'PARAMETERS', 'DULL', 'FIXED', 'KNOBS', 'called', 'choose_r
 
 # %% ../nbs/02_augment.ipynb #e9c7544f
 import copy, textwrap, warnings
-from dataclasses import replace
 
 import albumentations as A
 import numpy as np
@@ -20,24 +19,20 @@ from matplotlib.figure import Figure
 
 from . import core
 from .core import BadInput
-from .data.augments import AUGMENTS, square_of, training
-from .data.background import remove_background
-from .data.audit import data_white
-from .data.loader import SampleKey, Photos, make_loader
-from .data.sample import find_data, is_sample
-from .data.sheet import live, sheet
-from .data.split import split_data
-from .data.steps import augment as apply
-from .data.target import label_option
-from .data.transform import DETERMINISTIC, SQUARES, check_evaluation, evaluation
-from .judge.predict import TTA, VIEWS
-from .learn.job import photos_for
-from .learn.ladder import RECIPES, get_recipe
-from .learn.recipe import READING, pick_scale
+from .data.augmentations import AUGMENTS, square_of, training
+from .speed.background_cache import remove_background
+from .data.loader import SampleKey, Photos
+from .data.contact_sheet import live, sheet
+from .speed.fast_transforms import augment as apply
+from .data.resize import DETERMINISTIC, SQUARES, evaluation
+from .evaluation.predictions import TTA, VIEWS
+from .training.recipe import READING
 
 # %% ../nbs/02_augment.ipynb #861fd558
 FIELDS = ('img_size', 'square', 'augment', 'background', *READING, 'valid', 'seed')
-PARAMETERS = ('version', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'label', 'level', 'index', 'n', 'draws', *FIELDS)
+PARAMETERS = (
+    'version', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'label', 'level', 'index', 'n',
+    'draws', *FIELDS)
 
 # %% ../nbs/02_augment.ipynb #e8a17d3a
 def called(augment: str | dict) -> str:
@@ -50,8 +45,13 @@ def choose_rows(labels: pd.Series,         # of the training part, in its order
                 index: int | None = None,  # this one alone
                 seed: int = 41,
                ) -> list[int]:
-    "Places of photographs in the training part: one of each class in turn, by chance, or the one that was asked for."
-    if index is not None and not 0 <= index < len(labels): raise BadInput(f'there is no training photograph {index}; give `index` a number from 0 to {len(labels) - 1}')
+    """Places of photographs in the training part: one of each class in turn, by chance, or the one
+    that was asked for."""
+    if index is not None and not 0 <= index < len(labels):
+        raise BadInput(
+            f'there is no training photograph {index}; give `index` a number from 0 to '
+            f'{len(labels) - 1}'
+        )
     if index is not None: return [index]
     frame = pd.DataFrame(dict(label=labels.values)).iloc[core.rng(seed, n).permutation(len(labels))]
     frame['turn'] = frame.groupby('label').cumcount()
@@ -61,7 +61,9 @@ def choose_rows(labels: pd.Series,         # of the training part, in its order
 def plot_backgrounds(images: list[np.ndarray], names: list[str]) -> Figure:
     "Each photograph, and what is left of it; nothing is taken from one in which no stone stands out."
     left = [remove_background(im) for im in images]
-    titles = [[name, 'as it is' if cut is im else 'the stone'] for name, im, cut in zip(names, images, left)]
+    titles = [
+        [name, 'as it is' if cut is im else 'the stone']
+        for name, im, cut in zip(names, images, left)]
     return sheet(sum(map(list, zip(images, left)), []), sum(titles, []), cols=8, size=1.05)
 
 # %% ../nbs/02_augment.ipynb #01b0769b
@@ -69,7 +71,11 @@ def plot_squares(images: list[np.ndarray], names: list[str], size: int | tuple[i
     "A row a photograph: as it is, then each way to a square."
     heads = ['photograph', *(f'{s} (used)' if s == used else s for s in SQUARES)]
     cells = [[im, *(evaluation(s, size)(image=im)['image'] for s in SQUARES)] for im in images]
-    titles = [[f'{name}\n{heads[0]}' if i == 0 else f'{name}\n{im.shape[1]}×{im.shape[0]}', *(heads[1:] if i == 0 else ['']*len(SQUARES))] for i, (name, im) in enumerate(zip(names, images))]
+    titles = [
+        [
+            f'{name}\n{heads[0]}' if i == 0 else f'{name}\n{im.shape[1]}×{im.shape[0]}',
+            *(heads[1:] if i == 0 else [''] * len(SQUARES))]
+        for i, (name, im) in enumerate(zip(names, images))]
     return sheet(sum(cells, []), sum(titles, []), cols=len(heads), size=1.25)
 
 # %% ../nbs/02_augment.ipynb #e3dad9c2
@@ -80,31 +86,45 @@ def steps(pipeline,              # an albumentations Compose, OneOf …
     found = []
     for t in pipeline.transforms:
         c = chance*t.p
-        if isinstance(pipeline, A.OneOf): c = chance*t.p/sum(x.p for x in pipeline.transforms)
+        if isinstance(pipeline, A.OneOf):
+            c = chance * t.p / sum(x.p for x in pipeline.transforms)
         found += steps(t, c) if isinstance(t, A.BaseCompose) else [(t, c)]
     return found
 
 # %% ../nbs/02_augment.ipynb #29387b2a
-DULL = ('p', '__class_fullname__', 'interpolation', 'mask_interpolation', 'fill_mask', 'area_for_downscale')
+DULL = (
+    'p', '__class_fullname__', 'interpolation', 'mask_interpolation', 'fill_mask',
+    'area_for_downscale')
 
 def arguments(t: A.BasicTransform) -> dict:
     "What a transform was made with."
-    return {k: v for k, v in t.to_dict()['transform'].items() if k not in ('p', '__class_fullname__')}
+    return {
+        k: v for k, v in t.to_dict()['transform'].items() if k not in ('p', '__class_fullname__')}
 
 def varies(v) -> bool:
     "Whether an argument is a range that values are drawn from, or has such."
-    return any(map(varies, v.values())) if isinstance(v, dict) else isinstance(v, (tuple, list)) and len(v) == 2 and v[0] != v[1]
+    return (
+        any(map(varies, v.values())) if isinstance(v, dict)
+        else isinstance(v, (tuple, list)) and len(v) == 2 and v[0] != v[1])
 
 def settings(t: A.BasicTransform) -> dict:
-    "What the draws of a transform come from, and the arguments that aren't as the library has them by default."
+    """What the draws of a transform come from, and the arguments that aren't as the library has
+    them by default."""
     try: usual = arguments(type(t)())
     except (TypeError, ValueError): usual = {}                   # some need arguments
-    return {k: v for k, v in arguments(t).items() if k not in DULL and v is not None and (k not in usual or usual[k] != v or varies(v))}
+    return {
+        k: v for k, v in arguments(t).items()
+        if k not in DULL and v is not None and (k not in usual or usual[k] != v or varies(v))}
 
 def described(t: A.BasicTransform) -> str:
     "The settings of a transform in a line."
-    several = lambda v: '…'.join(map(short, v)) if varies(v) else short(v[0]) if len({*v}) == 1 else f"({', '.join(map(short, v))})"
-    short = lambda v: f'{v:.3g}' if isinstance(v, (int, float)) else ' '.join(f'{k} {short(x)}' for k, x in v.items()) if isinstance(v, dict) else several(v) if isinstance(v, (tuple, list)) else str(v)
+    several = lambda v: (
+        '…'.join(map(short, v)) if varies(v) else short(v[0]) if len({*v}) == 1
+        else f"({', '.join(map(short, v))})")
+    short = lambda v: (
+        f'{v:.3g}' if isinstance(v, (int, float))
+        else ' '.join(f'{k} {short(x)}' for k, x in v.items()) if isinstance(v, dict)
+        else several(v) if isinstance(v, (tuple, list)) else str(v))
     return ', '.join(f'{k} {short(v)}' for k, v in settings(t).items())
 
 # %% ../nbs/02_augment.ipynb #b96d1685
@@ -112,7 +132,8 @@ FIXED = (*DETERMINISTIC, A.HorizontalFlip, A.VerticalFlip)   # once they apply t
 
 def always(t: A.BasicTransform) -> A.BasicTransform:
     "The same transform, applied every time."
-    t = copy.deepcopy(t); t.p = 1
+    t = copy.deepcopy(t)
+    t.p = 1
     return t
 
 def draws_of(t: A.BasicTransform, image: np.ndarray, n: int = 6, seed: int = 41) -> list[np.ndarray]:
@@ -125,25 +146,37 @@ def before(pipeline: A.Compose,      # of which `t` is a step
     "The image that reaches a step, if no random step before it did anything."
     for s, _ in steps(pipeline):
         if s is t: return image
-        if isinstance(s, DETERMINISTIC): image = A.Compose([s])(image=image)['image']
+        if isinstance(s, DETERMINISTIC):
+            image = A.Compose([s])(image=image)['image']
 
 # %% ../nbs/02_augment.ipynb #408a6d3d
-def plot_step(pipeline: A.Compose, t: A.BasicTransform, chance: float, image: np.ndarray, n: int = 6, seed: int = 41) -> Figure:
+def plot_step(
+    pipeline: A.Compose,
+    t: A.BasicTransform,
+    chance: float,
+    image: np.ndarray,
+    n: int = 6,
+    seed: int = 41,
+) -> Figure:
     "A step's input, then draws of it (one, where it does the same each time), titled with its settings."
     start = before(pipeline, t, image)
     images = [start, *draws_of(t, start, 1 if isinstance(t, FIXED) else n, seed)]
     title = textwrap.fill(f'{type(t).__name__} ({chance:.0%})  {described(t)}', 88)
-    return sheet(images + [None]*(n + 1 - len(images)), ['input', *['']*n], cols=n + 1, size=1.05, title=title)
+    return sheet(
+        images + [None] * (n + 1 - len(images)), ['input', *[''] * n], cols=n + 1, size=1.05,
+        title=title)
 
 # %% ../nbs/02_augment.ipynb #a0882b6e
 def other_steps(used: str | dict, size, square: str) -> list[tuple[A.Compose, A.BasicTransform, float]]:
-    "Random steps of the augmentation sets that aren't used, each kind and setting once: pipeline, step, chance."
+    """Random steps of the augmentation sets that aren't used, each kind and setting once:
+    pipeline, step, chance."""
     kind = lambda t: (type(t).__name__, arguments(t))
     seen, found = [kind(t) for t, _ in steps(training(used, size, square))], []
     for p in (training(a, size, square_of(a, square)) for a in AUGMENTS if a != used):
         for t, c in steps(p):
             if kind(t) in seen or isinstance(t, DETERMINISTIC): continue
-            seen.append(kind(t)); found.append((p, t, c))
+            seen.append(kind(t))
+            found.append((p, t, c))
     return found
 
 # %% ../nbs/02_augment.ipynb #7b652437
@@ -152,8 +185,12 @@ def plot_epochs(photos: Photos,      # the training data set
                 names: list[str],    # one each
                 epochs: int = 6) -> Figure:
     "Photographs as they are, then as they come in each epoch."
-    cells = [[photos.read(photos.files[i]), *(photos[SampleKey(i, e)][0] for e in range(epochs))] for i in rows]
-    titles = [[name, *(f'epoch {e + 1}' if not k else '' for e in range(epochs))] for k, name in enumerate(names)]
+    cells = [
+        [photos.read(photos.files[i]), *(photos[SampleKey(i, e)][0] for e in range(epochs))]
+        for i in rows]
+    titles = [
+        [name, *(f'epoch {e + 1}' if not k else '' for e in range(epochs))]
+        for k, name in enumerate(names)]
     return sheet(sum(cells, []), sum(titles, []), cols=epochs + 1, size=1.1)
 
 # %% ../nbs/02_augment.ipynb #9e49a376
@@ -162,7 +199,11 @@ def plot_sets(photos: Photos,   # the training data set
               used: str | dict, # the recipe's augmentation set
               size: int | tuple[int, int], square: str = 'pad', epochs: int = 6) -> Figure:
     "A row for each augmentation set: one photograph over the epochs."
-    sets = {called(a): Photos(photos.files, transform=training(a, size, square_of(a, square)), seed=photos.seed, read=photos.read) for a in [used, *(a for a in AUGMENTS if a != used)]}
+    sets = {
+        called(a): Photos(
+            photos.files, transform=training(a, size, square_of(a, square)), seed=photos.seed,
+            read=photos.read)
+        for a in [used, *(a for a in AUGMENTS if a != used)]}
     cells = [[p[SampleKey(row, e)][0] for e in range(epochs)] for p in sets.values()]
     titles = [[a, *['']*(epochs - 1)] for a in sets]
     return sheet(sum(cells, []), sum(titles, []), cols=epochs, size=1.1)
@@ -173,18 +214,29 @@ def plot_views(image: np.ndarray,   # uint8 (h, w, 3), as the network sees it
     "The eight views of an image, with the sets of test-time augmentation that use them."
     x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
     images = [view(x)[0].permute(1, 2, 0).numpy() for view in VIEWS.values()]
-    return sheet(images, [f"{v}\n{' '.join(name for name, used in TTA.items() if v in used)}" for v in VIEWS], cols=8, size=1)
+    return sheet(
+        images,
+        [f"{v}\n{' '.join(name for name, used in TTA.items() if v in used)}" for v in VIEWS],
+        cols=8, size=1)
 
 # %% ../nbs/02_augment.ipynb #6498cab9
-KNOBS = dict(RandomBrightnessContrast=dict(brightness_limit=(-1, 1), contrast_limit=(-1, 1)), CLAHE=dict(clip_limit=(1, 20)),
-             Sharpen=dict(alpha=(0, 1), lightness=(0, 2)), RandomResizedCrop=dict(scale=(.05, 1), ratio=(.3, 3)), Affine=dict(rotate=(-180, 180)),
-             Blur=dict(blur_limit=(3, 31)), CoarseDropout=dict(num_holes_range=(1, 60), hole_height_range=(.01, .3), hole_width_range=(.01, .3)),
-             ColorJitter=dict(brightness=(0, 3), contrast=(0, 3), saturation=(0, 3), hue=(-.5, .5)), GaussNoise=dict(std_range=(0, .3)), Rotate=dict(limit=(-180, 180)))   # ranges that make sense
+# ranges that make sense
+KNOBS = dict(
+    RandomBrightnessContrast=dict(brightness_limit=(-1, 1), contrast_limit=(-1, 1)),
+    CLAHE=dict(clip_limit=(1, 20)), Sharpen=dict(alpha=(0, 1), lightness=(0, 2)),
+    RandomResizedCrop=dict(scale=(0.05, 1), ratio=(0.3, 3)), Affine=dict(rotate=(-180, 180)),
+    Blur=dict(blur_limit=(3, 31)),
+    CoarseDropout=dict(
+        num_holes_range=(1, 60), hole_height_range=(0.01, 0.3), hole_width_range=(0.01, 0.3)),
+    ColorJitter=dict(brightness=(0, 3), contrast=(0, 3), saturation=(0, 3), hue=(-0.5, 0.5)),
+    GaussNoise=dict(std_range=(0, 0.3)), Rotate=dict(limit=(-180, 180)))
 
 def rebuild(t: A.BasicTransform, **changed) -> A.BasicTransform:
     "A transform of the same kind with some arguments changed; pairs of whole numbers stay whole."
     old = arguments(t)
-    same = lambda k, v: tuple(round(x) for x in v) if all(isinstance(x, int) for x in np.ravel(old[k]).tolist()) else tuple(v)
+    same = lambda k, v: (
+        tuple(round(x) for x in v) if all(isinstance(x, int) for x in np.ravel(old[k]).tolist())
+        else tuple(v))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')      # of kernel sizes that are made odd
         return type(t)(**old | {k: same(k, v) for k, v in changed.items()}, p=1)
@@ -194,10 +246,14 @@ def plot_strengths(t: A.BasicTransform, name: str, image: np.ndarray, n: int = 6
     "One draw at each of several settings of an argument, from its range's middle to all of it."
     low, high = KNOBS[type(t).__name__][name]
     middle = np.clip(np.mean(arguments(t)[name]), low, high)
-    pairs = [(middle + (low - middle)*k, middle + (high - middle)*k) for k in np.linspace(1/n, 1, n)]
+    pairs = [
+        (middle + (low - middle) * k, middle + (high - middle) * k)
+        for k in np.linspace(1 / n, 1, n)]
     made = [rebuild(t, **{name: pair}) for pair in pairs]
     titles = ['{:.3g} … {:.3g}'.format(*arguments(m)[name]) for m in made]
-    return sheet([image, *(draws_of(m, image, 1, seed)[0] for m in made)], ['input', *titles], cols=n + 1, size=1.05, title=f'{type(t).__name__}: {name}')
+    return sheet(
+        [image, *(draws_of(m, image, 1, seed)[0] for m in made)], ['input', *titles], cols=n + 1,
+        size=1.05, title=f'{type(t).__name__}: {name}')
 
 # %% ../nbs/02_augment.ipynb #a66c5b90
 def sliders(t: A.BasicTransform) -> dict:
@@ -206,20 +262,28 @@ def sliders(t: A.BasicTransform) -> dict:
     for name, (low, high) in KNOBS[type(t).__name__].items():
         value = np.clip(np.ravel(arguments(t)[name])[[0, -1]].astype(float), low, high)
         step = 1 if high - low > 20 else .01
-        made[name] = FloatRangeSlider(value=tuple(value), min=low, max=high, step=step, description=name, continuous_update=False, style=dict(description_width='9em'))
+        made[name] = FloatRangeSlider(
+            value=tuple(value), min=low, max=high, step=step, description=name,
+            continuous_update=False, style=dict(description_width='9em'))
     return made
 
 def turn(t: A.BasicTransform, image: np.ndarray, n: int = 6, seed: int = 41):
     "Sliders that rebuild a transform and redraw what it does."
     def draw(**values):
-        try: return sheet(draws_of(rebuild(t, **values), image, n, seed), cols=n, size=1.05)
-        except ValueError as e: return sheet([], title=str(e).splitlines()[0])
+        try:
+            return sheet(draws_of(rebuild(t, **values), image, n, seed), cols=n, size=1.05)
+        except ValueError as e:
+            return sheet([], title=str(e).splitlines()[0])
     return live(draw, **sliders(t))
 
 # %% ../nbs/02_augment.ipynb #1626dea5
 def workbench(transforms: list[A.BasicTransform], image: np.ndarray, n: int = 6, seed: int = 41) -> VBox:
     "A choice of transforms, with the sliders of the chosen one."
-    choice = Dropdown(options=[(f'{i + 1} {type(t).__name__}', t) for i, t in enumerate(transforms)], description='step')
+    choice = Dropdown(
+        options=[(f'{i + 1} {type(t).__name__}', t) for i, t in enumerate(transforms)],
+        description='step')
     box = VBox([choice, turn(transforms[0], image, n, seed)])
-    choice.observe(lambda change: setattr(box, 'children', [choice, turn(change.new, image, n, seed)]), 'value')
+    choice.observe(
+        lambda change: setattr(box, 'children', [choice, turn(change.new, image, n, seed)]), 'value'
+    )
     return box

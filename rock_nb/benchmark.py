@@ -32,30 +32,32 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2 as T
 
 # %% ../nbs/08_benchmark.ipynb #b31eec35
-from .core import Run, choose, listed, whole
-from .data import steps
-from .data.augments import training
+from .core import Run, choose
+from .speed import fast_transforms as steps
+from .data.augmentations import training
 from .data.loader import Normalise, SequentialBatchSampler, Photos, make_loader
-from .data.pack import packed
-from .data.sample import find_data, is_sample, make as make_sample
+from .speed.decoded_cache import packed
+from .data.synthetic import find_data, is_sample, make as make_sample
 from .data.table import Data, read_data
-from .data.transform import PadSquare
-from .judge.predict import TTA, predict
-from .learn import peers
-from .learn.job import network, placed
-from .learn.ladder import get_recipe
-from .learn.loss import make_loss
-from .learn.precision import candidates
-from .learn.quality import SPINS, Apart, check_peers, compare_quality, fastai, fastai_command, fastai_spec, ours, plot_quality, summarise
-from .learn.recipe import Phase, Recipe
-from .learn.stage import Job, Stage, step
-from .model.build import Weights
+from .data.resize import PadSquare
+from .evaluation.predictions import TTA, predict
+from .bench import peers
+from .training.build import network, placed
+from .training.recipes import get_recipe
+from .training.loss import make_loss
+from .speed.precision import candidates
+from .bench.quality import SPINS, Apart, fastai, ours
+from .training.recipe import Phase, Recipe
+from .training.state import Job, Stage, step
+from .model.create import Weights
 from .model.freeze import freeze, train_mode
-from .model.inference import autocast, inference, trial_images
+from .speed.folded_inference import autocast, inference, trial_images
 
 # %% ../nbs/08_benchmark.ipynb #6761aff4
 WHAT = ('loader', 'step', 'predict', 'files', 'quality')
-PARAMETERS = ('data', 'what', 'rounds', 'n', 'img_size', 'arch', 'files', 'out', 'peers', 'folds', 'seeds', 'test_folds', 'contenders')
+PARAMETERS = (
+    'data', 'what', 'rounds', 'n', 'img_size', 'arch', 'files', 'out', 'peers', 'folds', 'seeds',
+    'test_folds', 'contenders')
 
 # %% ../nbs/08_benchmark.ipynb #2f2867f7
 def race(contenders: dict,       # name -> a function that does its work once and says how many items it did
@@ -83,7 +85,10 @@ def ratios(races: pd.DataFrame,     # of `race`
     table = races.pivot(index='round', columns='name', values='per_second')
     choose(base, tuple(table), 'contender')
     times = table.div(table[base], axis=0)
-    found = pd.DataFrame(dict(per_second=table.median(), ratio=times.median(), low=times.quantile(.25), high=times.quantile(.75)))
+    found = pd.DataFrame(
+        dict(
+            per_second=table.median(), ratio=times.median(), low=times.quantile(0.25),
+            high=times.quantile(0.75)))
     return found.sort_values('per_second', ascending=False)
 
 # %% ../nbs/08_benchmark.ipynb #154344b2
@@ -92,9 +97,14 @@ def plot_ratios(table: pd.DataFrame,   # of `ratios`
     "A bar a contender, with the quartiles of its ratio."
     fig, ax = plt.subplots(figsize=(7, 1 + .36*len(table)), dpi=80, layout='constrained')
     t = table[::-1]
-    ax.barh(t.index, t.ratio, xerr=np.abs(np.stack([t.ratio - t.low, t.high - t.ratio])), color=['C0' if n.startswith('rock_nb') else '.75' for n in t.index], ecolor='.3', capsize=2)
-    for y, (r, high, v) in enumerate(zip(t.ratio, t.high, t.per_second)): ax.text(max(r, high), y, f'  {r:.2f}×   {v:,.1f} {unit}', va='center', fontsize=8)
-    ax.set(title=title, xlim=(0, 1.45*t.high.max())); ax.spines[['top', 'right']].set_visible(False); ax.tick_params(labelsize=8)
+    ax.barh(
+        t.index, t.ratio, xerr=np.abs(np.stack([t.ratio - t.low, t.high - t.ratio])),
+        color=['C0' if n.startswith('rock_nb') else '.75' for n in t.index], ecolor='.3', capsize=2)
+    for y, (r, high, v) in enumerate(zip(t.ratio, t.high, t.per_second)):
+        ax.text(max(r, high), y, f'  {r:.2f}×   {v:,.1f} {unit}', va='center', fontsize=8)
+    ax.set(title=title, xlim=(0, 1.45 * t.high.max()))
+    ax.spines[['top', 'right']].set_visible(False)
+    ax.tick_params(labelsize=8)
     plt.close(fig)
     return fig
 
@@ -102,7 +112,9 @@ def plot_ratios(table: pd.DataFrame,   # of `ratios`
 def apart(make, *args) -> Apart:
     "A contender of this file in a process of its own; only our threads wait our way."
     mine = make.__name__ in ('our_step', 'our_views') or args[0] in OURS
-    return Apart(sys.executable, '-m', 'rock_nb.benchmark', make.__name__, json.dumps(args), env={} if mine else SPINS)
+    return Apart(
+        sys.executable, '-m', 'rock_nb.benchmark', make.__name__, json.dumps(args),
+        env={} if mine else SPINS)
 
 def enter(make, *args):
     "A contender, by the function that makes it; under test in this process."
@@ -111,11 +123,14 @@ def enter(make, *args):
 # %% ../nbs/08_benchmark.ipynb #ef2443b2
 class Files(Dataset):
     "Photographs read and sent through a pipeline, as published notebooks do it."
-    def __init__(self, files, labels, read, transform=None): self.files, self.labels, self.read, self.transform = files, labels, read, transform
+    def __init__(self, files, labels, read, transform=None):
+        self.files, self.labels, self.read, self.transform = files, labels, read, transform
     def __len__(self): return len(self.files)
-    def __getitem__(self, i): return self.transform(self.read(self.files[i])), self.labels[i]
+    def __getitem__(self, i):
+        return self.transform(self.read(self.files[i])), self.labels[i]
 
-def by_opencv(file): return cv2.cvtColor(cv2.imread(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+def by_opencv(file):
+    return cv2.cvtColor(cv2.imread(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 def by_pillow(file):
     with Image.open(file) as im: return im.convert('RGB')
@@ -125,23 +140,35 @@ def by_albumentations(pipeline, image): return pipeline(image=image)['image']
 def as_published(step):
     "A step, and those in it, as albumentations has them: our quicker ones are not for others."
     for inner in getattr(step, 'transforms', ()): as_published(inner)
-    if type(step).__module__ == steps.__name__: step.__class__ = type(step).__bases__[1]
+    if type(step).__module__ == steps.__name__:
+        step.__class__ = type(step).__bases__[1]
     return step
 
 # %% ../nbs/08_benchmark.ipynb #183c3f25
 def seed_loader(files, labels, size, batch, workers):
     "The published training pipeline with system A's augmentations."
-    line = [PadSquare(), A.Resize(size, size), *map(as_published, training('v2', size).transforms[2:]), A.Normalize((.5,)*3, (.5,)*3), ToTensorV2()]
-    return DataLoader(Files(files, labels, by_opencv, partial(by_albumentations, A.Compose(line))), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    line = [
+        PadSquare(), A.Resize(size, size), *map(as_published, training('v2', size).transforms[2:]),
+        A.Normalize((0.5,) * 3, (0.5,) * 3), ToTensorV2()]
+    return DataLoader(
+        Files(files, labels, by_opencv, partial(by_albumentations, A.Compose(line))), batch,
+        shuffle=True, num_workers=workers, persistent_workers=workers > 0)
 
 def torchvision_loader(files, labels, size, batch, workers):
-    line = [T.ToImage(), T.RandomResizedCrop(size, antialias=True), T.RandomHorizontalFlip(), T.RandomVerticalFlip(), T.ColorJitter(.2, .2, .2, .1), T.ToDtype(torch.float32, scale=True), T.Normalize((.5,)*3, (.5,)*3)]
-    return DataLoader(Files(files, labels, by_pillow, T.Compose(line)), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    line = [
+        T.ToImage(), T.RandomResizedCrop(size, antialias=True), T.RandomHorizontalFlip(),
+        T.RandomVerticalFlip(), T.ColorJitter(0.2, 0.2, 0.2, 0.1),
+        T.ToDtype(torch.float32, scale=True), T.Normalize((0.5,) * 3, (0.5,) * 3)]
+    return DataLoader(
+        Files(files, labels, by_pillow, T.Compose(line)), batch, shuffle=True, num_workers=workers,
+        persistent_workers=workers > 0)
 
 def timm_loader(files, labels, size, batch, workers):
     "As timm's train.py makes it without a GPU, all settings left as they are."
     photos = Files(files, labels, by_pillow)      # the loader gives it its transforms
-    return create_loader(photos, (3, size, size), batch, is_training=True, num_workers=workers, device=torch.device('cpu'), persistent_workers=workers > 0)
+    return create_loader(
+        photos, (3, size, size), batch, is_training=True, num_workers=workers,
+        device=torch.device('cpu'), persistent_workers=workers > 0)
 
 # %% ../nbs/08_benchmark.ipynb #479059c2
 def our_loader(files, labels, size, batch, workers, form: str = 'raw', out=None):
@@ -149,7 +176,8 @@ def our_loader(files, labels, size, batch, workers, form: str = 'raw', out=None)
     photos, _ = packed(Photos(files, labels, training('v2', size)), form, 10, out)
     return make_loader(photos, SequentialBatchSampler(len(photos), batch), workers)
 
-OURS = dict(ours=our_loader, floats=our_loader)      # 8-bit, as the training step takes them; normalised when they arrive
+# 8-bit, as the training step takes them; normalised when they arrive
+OURS = dict(ours=our_loader, floats=our_loader)
 LOADERS = OURS | dict(seed=seed_loader, torchvision=torchvision_loader, timm=timm_loader)
 
 def drain(loader, then=None) -> int:   # how many photographs it gave
@@ -160,7 +188,7 @@ def drain(loader, then=None) -> int:   # how many photographs it gave
         n += len(labels)
     return n
 
-def load(kind: str, spec: str, *more):   # a name in `LOADERS`; a JSON file of what it is given; what ours is given besides
+def load(kind: str, spec: str, *more):  # a name in `LOADERS`; a JSON file of what it is given; what ours is given besides
     "A contender that goes through a loader's photographs once."
     loader = LOADERS[kind](*core.read_json(spec).values(), *more)
     return partial(drain, loader, Normalise() if kind == 'floats' else None)
@@ -168,44 +196,66 @@ def load(kind: str, spec: str, *more):   # a name in `LOADERS`; a JSON file of w
 def load_anew(kind: str, spec: str):
     "A contender that makes a loader and goes through it; ours packs everything anew."
     def run():
-        with tempfile.TemporaryDirectory() as folder: return load(kind, spec, *('raw', folder)*(kind == 'ours'))()
+        with tempfile.TemporaryDirectory() as folder:
+            return load(kind, spec, *('raw', folder) * (kind == 'ours'))()
     return run
 
 # %% ../nbs/08_benchmark.ipynb #273b70bd
 def pick_data(data=None, n: int = 4800, out=None) -> tuple[Data, pd.DataFrame]:
-    "A data set, and so many of its training photographs, drawn by lot; fewer photographs are taken again. Where there is none, photographs of 200 to 500 pixels are generated."
+    """A data set, and so many of its training photographs, drawn by lot; fewer photographs are
+    taken again. Where there is none, photographs of 200 to 500 pixels are generated."""
     where = find_data(data)
-    if data is None and is_sample(where) and not core.in_test(): where = make_sample(core.outputs(out)/'photographs', n=960, n_test=7, size=(200, 500))
+    if data is None and is_sample(where) and not core.in_test():
+        where = make_sample(core.outputs(out) / 'photographs', n=960, n_test=7, size=(200, 500))
     found = read_data(where)
     rows = core.rng(41, n).permutation(len(found.train))
     return found, found.train.iloc[np.resize(rows, n)].reset_index(drop=True)
 
-def loader_spec(data: Data, rows: pd.DataFrame, size: int, batch: int, workers: int, file) -> str:   # the JSON file
+def loader_spec(data: Data, rows: pd.DataFrame, size: int, batch: int, workers: int, file) -> str:  # the JSON file
     "Write down what the makers of loaders are given."
-    core.write_json(file, dict(files=data.files(rows), labels=[data.classes.index(l) for l in rows.label], size=size, batch=batch, workers=workers))
+    core.write_json(
+        file,
+        dict(
+            files=data.files(rows), labels=[data.classes.index(l) for l in rows.label], size=size,
+            batch=batch, workers=workers))
     return str(file)
 
 def loaders(spec: str, out: str) -> dict:   # name -> the function that makes it, and with what
     "The contenders among loaders."
-    own = {f'rock_nb, {name}': (load, 'ours', spec, form, out) for name, form in dict(files='none', packed='raw').items()}
-    return own | {'rock_nb, packed, normalised': (load, 'floats', spec, 'raw', out), 'timm create_loader': (load, 'timm', spec), 'torchvision v2': (load, 'torchvision', spec), 'seed (OpenCV, albumentations)': (load, 'seed', spec)}
+    own = {
+        f'rock_nb, {name}': (load, 'ours', spec, form, out)
+        for name, form in dict(files='none', packed='raw').items()}
+    return own | {
+        'rock_nb, packed, normalised': (load, 'floats', spec, 'raw', out),
+        'timm create_loader': (load, 'timm', spec), 'torchvision v2': (load, 'torchvision', spec),
+        'seed (OpenCV, albumentations)': (load, 'seed', spec)}
 
 # %% ../nbs/08_benchmark.ipynb #6449b5ef
 def ready(batch: int, size: int, n_classes: int = 7) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     "A batch as a loader gives it."
     g = torch.Generator().manual_seed(41)
-    return torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, generator=g).permute(0, 3, 1, 2), torch.arange(batch) % n_classes, torch.arange(batch)
+    return (
+        torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, generator=g).permute(
+            0, 3, 1, 2),
+        torch.arange(batch) % n_classes, torch.arange(batch))
 
 def our_step(arch: str, words: str, size: int, batch: int, device, amp: str):
     "A contender: one step of the engine."
     device = torch.device(device)
-    r = Recipe(arch=arch, img_size=size, batch_size=batch, phases=(Phase(1, 3e-4, words),), schedule='none', amp=amp)
+    r = Recipe(
+        arch=arch, img_size=size, batch_size=batch, phases=(Phase(1, 3e-4, words),),
+        schedule='none', amp=amp)
     model = placed(network(r, 7, Weights('random', '')), device)
-    stage = Stage(Job(r, Run('none'), model, lambda phase: (None, None), make_loss('ce', [1]*7).to(device), tuple('abcdefg'), Normalise().to(device), amp, device), 0)
+    stage = Stage(
+        Job(
+            r, Run('none'), model, lambda phase: (None, None), make_loss('ce', [1] * 7).to(device),
+            tuple('abcdefg'), Normalise().to(device), amp, device),
+        0)
     train_mode(model)
     x, count = ready(batch, size), itertools.count()
     def run():
-        step(stage, [x], float(batch), (41, 0, next(count))); settled(device)
+        step(stage, [x], float(batch), (41, 0, next(count)))
+        settled(device)
         return batch
     return run
 
@@ -214,7 +264,16 @@ def settled(device: str | torch.device):
     if torch.device(device).type == 'cuda': torch.cuda.synchronize()
 
 # %% ../nbs/08_benchmark.ipynb #d38b6688
-def plain_step(arch: str, words: str, size: int, batch: int, device, amp: str = 'none', layout: str = 'contiguous_format', frozen_eval: bool = False):
+def plain_step(
+    arch: str,
+    words: str,
+    size: int,
+    batch: int,
+    device,
+    amp: str = 'none',
+    layout: str = 'contiguous_format',
+    frozen_eval: bool = False,
+):
     "A contender: a plain PyTorch step with Adam on normalised floats."
     layout = getattr(torch, layout)
     model = timm.create_model(arch, num_classes=7).to(device, memory_format=layout)
@@ -225,50 +284,75 @@ def plain_step(arch: str, words: str, size: int, batch: int, device, amp: str = 
     optimizer = torch.optim.Adam(params, 3e-4)
     def run():
         optimizer.zero_grad(set_to_none=True)
-        with autocast(device, amp): loss = nn.functional.cross_entropy(model(x).float(), y)
-        loss.backward(); optimizer.step(); settled(device)
+        with autocast(device, amp):
+            loss = nn.functional.cross_entropy(model(x).float(), y)
+        loss.backward()
+        optimizer.step()
+        settled(device)
         return batch
     return run
 
-def steppers(arch: str, words: str, size: int, batch: int, device) -> dict:   # name -> the function that makes it, and with what
+# %% ../nbs/08_benchmark.ipynb #e463cb58
+def steppers(arch: str, words: str, size: int, batch: int, device) -> dict:  # name -> the function that makes it, and with what
     "The contenders among training steps: ours and plain PyTorch at each precision, and the seed's."
     found, common = {}, (arch, words, size, batch, str(device))
     for amp in candidates(device):
         found[f'rock_nb, {amp}'] = (our_step, *common, amp)
-        for name, layout in dict(NCHW='contiguous_format', NHWC='channels_last').items(): found[f'PyTorch, {amp}, {name}'] = (plain_step, *common, amp, layout, True)
+        for name, layout in dict(NCHW='contiguous_format', NHWC='channels_last').items():
+            found[f'PyTorch, {amp}, {name}'] = (plain_step, *common, amp, layout, True)
     return found | {'seed loop': (plain_step, *common)}
 
 # %% ../nbs/08_benchmark.ipynb #9ad999f1
 def where_time_goes(run, rows: int = 12) -> pd.DataFrame:   # indexed by operation: milliseconds, share, calls
     "The operations that take longest in one turn of a contender."
     with torch.profiler.profile() as p: run()
-    t = pd.DataFrame([dict(operation=e.key, ms=(e.self_cpu_time_total + getattr(e, 'self_device_time_total', 0))/1e3, calls=e.count) for e in p.key_averages()]).set_index('operation')
+    t = pd.DataFrame(
+        [
+            dict(
+                operation=e.key,
+                ms=(e.self_cpu_time_total + getattr(e, 'self_device_time_total', 0)) / 1e3,
+                calls=e.count)
+            for e in p.key_averages()]).set_index('operation')
     return t.assign(share=t.ms/t.ms.sum()).sort_values('ms', ascending=False).head(rows)
 
 # %% ../nbs/08_benchmark.ipynb #b75b2d0a
 def our_views(arch: str, size: int, batch: int, device, amp: str):
     "A contender: eight views of a batch."
     device = torch.device(device)
-    model = inference(timm.create_model(arch, num_classes=7).eval().to(device), trial_images((size, size), device), amp)
+    model = inference(
+        timm.create_model(arch, num_classes=7).eval().to(device),
+        trial_images((size, size), device), amp)
     x, normalise = [ready(batch, size)], Normalise().to(device)
-    return lambda: 8*len(predict(model, x, normalise, TTA['d4'], device, amp, together=8 if device.type == 'cuda' else 1)[0])
+    return lambda: (
+        8
+        * len(
+            predict(
+                model, x, normalise, TTA['d4'], device, amp,
+                together=8 if device.type == 'cuda' else 1)[0]))
 
 def plain_view(arch: str, size: int, batch: int, device):
     "A contender: a batch through a network in evaluation mode."
-    model, x = timm.create_model(arch, num_classes=7).eval().to(device), Normalise()(ready(batch, size)[0]).contiguous().to(device)
+    model = timm.create_model(arch, num_classes=7).eval().to(device)
+    x = Normalise()(ready(batch, size)[0]).contiguous().to(device)
     def run():
         with torch.inference_mode(): model(x).softmax(1).cpu()
         return batch
     return run
 
 # %% ../nbs/08_benchmark.ipynb #a07c5b13
-def plot_scaling(table: pd.DataFrame) -> Figure:   # of `rock_nb.data.scale.measure`, a row a number of files
+def plot_scaling(table: pd.DataFrame) -> Figure:   # of `rock_nb.bench.files.measure`, a row a number of files
     "Seconds and memory against the number of files, both axes logarithmic; grey: in proportion."
     fig, axes = plt.subplots(1, 2, figsize=(8, 3), dpi=80, layout='constrained')
-    for name in ('table', 'audit', 'duplicates', 'second'): axes[0].plot(table.files, table[name], 'o-', label='table and audit again' if name == 'second' else name)
-    axes[0].plot(table.files, table.audit.iloc[-1]*table.files/table.files.iloc[-1], ':', color='.7')
+    for name in ('table', 'audit', 'duplicates', 'second'):
+        axes[0].plot(
+            table.files, table[name], 'o-',
+            label='table and audit again' if name == 'second' else name)
+    axes[0].plot(
+        table.files, table.audit.iloc[-1] * table.files / table.files.iloc[-1], ':', color='.7')
     axes[1].plot(table.files, table.peak, 'o-')
-    for ax, unit in zip(axes, ('seconds', 'MB at the peak')): ax.set(xscale='log', yscale='log', xlabel='files', ylabel=unit); ax.spines[['top', 'right']].set_visible(False)
+    for ax, unit in zip(axes, ('seconds', 'MB at the peak')):
+        ax.set(xscale='log', yscale='log', xlabel='files', ylabel=unit)
+        ax.spines[['top', 'right']].set_visible(False)
     axes[0].legend(frameon=False, fontsize=8)
     plt.close(fig)
     return fig
@@ -276,16 +360,28 @@ def plot_scaling(table: pd.DataFrame) -> Figure:   # of `rock_nb.data.scale.meas
 # %% ../nbs/08_benchmark.ipynb #edcd06fc
 def learners(names: list[str], where: Path, folds, out: Path, python=None) -> dict:
     "The contenders for quality; fastai's network is that of `quick`, at the size that it knows."
-    found = {name: partial(ours, where, folds, out=out, version=name) for name in ('quick', 'thorough')}
-    if python: found['fastai'] = partial(fastai, where, folds, out=out, python=python, arch=get_recipe('quick').arch)
+    found = {
+        name: partial(ours, where, folds, out=out, version=name) for name in ('quick', 'thorough')}
+    if python:
+        found['fastai'] = partial(
+            fastai, where, folds, out=out, python=python, arch=get_recipe('quick').arch)
     return {name: choose(name, found, 'contender') for name in names}
 
 # %% ../nbs/08_benchmark.ipynb #e65a7026
 def report(results: dict, scaling: pd.DataFrame | None = None, out=None) -> Path:   # the folder
-    "Write all turns, a line each, in the place of earlier ones of the same races; the table of files; and what machine it was."
+    """Write all turns, a line each, in the place of earlier ones of the same races; the table of
+    files; and what machine it was."""
     folder = core.outputs(out)/'benchmark'
-    old = pd.read_csv(folder/'turns.csv') if (folder/'turns.csv').exists() else pd.DataFrame(dict(what=[]))
-    if results: core.write_csv(folder/'turns.csv', pd.concat([old[~old.what.isin(list(results))], *(f.assign(what=name) for name, f in results.items())]))
+    old = (
+        pd.read_csv(folder / 'turns.csv') if (folder / 'turns.csv').exists()
+        else pd.DataFrame(dict(what=[])))
+    if results:
+        core.write_csv(
+            folder / 'turns.csv',
+            pd.concat(
+                [
+                    old[~old.what.isin(list(results))],
+                    *(f.assign(what=name) for name, f in results.items())]))
     if scaling is not None: core.write_csv(folder/'files.csv', scaling)
     core.write_json(folder/'environment.json', core.environment())
     return folder
@@ -294,6 +390,8 @@ def report(results: dict, scaling: pd.DataFrame | None = None, out=None) -> Path
 def main(argv=None):
     """A contender that takes turns: `python -m rock_nb.benchmark our_step '["resnet18", "head", 224, 16, "cpu", "bf16"]'`."""
     name, args = argv or sys.argv[1:]
-    peers.turns({f.__name__: f for f in (load, load_anew, our_step, plain_step, our_views, plain_view)}[name](*json.loads(args)))
+    peers.turns(
+        {f.__name__: f for f in (load, load_anew, our_step, plain_step, our_views, plain_view)}[
+            name](*json.loads(args)))
 
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -23,23 +23,22 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from . import core
-from .core import BadInput, Run, find_run, listed, trained
+from .core import BadInput, Run, find_run, trained
 from .data.audit import audit
 from .data.image import ImageReader
 from .data.loader import Photos, make_loader
-from .data.sheet import Panel, as_jpeg, live, sheet
-from .data.table import Data
-from .data.target import codebook
-from .judge.attribute import attribute_f1
-from .judge.compare import read_part, split_groups
-from .judge.evidence import data_of, files_of, find_files, rows_of
-from .judge.explain import (embed, f1_by, features, heat_maps, heat_sheet, label_issues, overlay, per_value, plot_f1_by, plot_map,
-                                   plot_reliability, reliability, silhouettes)
-from .judge.metric import calibration_error, confused_pairs, macro_f1, per_class, short_names
-from .judge.predict import Predictions
-from .judge.vote import mismatch
-from .learn.job import photos_for
-from .train import fit, notes_on
+from .data.contact_sheet import Panel, as_jpeg, live, sheet
+from .data.attributes import codebook
+from .evaluation.compare import read_part
+from .evaluation.run_data import data_of, rows_of
+from rock_nb.evaluation.explain import (
+    embed, f1_by, features, heat_maps, heat_sheet, overlay, plot_map, plot_reliability,
+    reliability, silhouettes)
+from .evaluation.metrics import calibration_error, per_class, short_names
+from .evaluation.predictions import Predictions
+from .evaluation.voting import mismatch
+from .training.build import photos_for
+from .train import fit
 
 # %% ../nbs/04_confusion.ipynb #d2ec828e
 PARAMETERS = ('run', 'out', 'part', 'compare', 'n')
@@ -55,8 +54,11 @@ def select(run=None,    # name or folder (None: the newest that was trained)
 
 # %% ../nbs/04_confusion.ipynb #5cffe928
 def known_part(run: Run) -> str:
-    "The part to judge a run by: test if its classes are known, else valid; of a folder of folds all photographs, out of fold."
-    return 'test' if 'test' in core.read_json(run.metrics) else 'valid' if run.valid.exists() or not (run.path/'oof.npz').exists() else 'oof'
+    """The part to judge a run by: test if its classes are known, else valid; of a folder of folds
+    all photographs, out of fold."""
+    return (
+        'test' if 'test' in core.read_json(run.metrics) else 'valid'
+        if run.valid.exists() or not (run.path / 'oof.npz').exists() else 'oof')
 
 def scores_of(run: Run, part: str) -> dict:
     "The scores of a part, as the run has written them."
@@ -67,7 +69,8 @@ def panels(width: float, height: float,   # inches
            n: int = 1,                    # side by side
            **kwargs) -> tuple[Figure, np.ndarray]:   # the figure, not left open in pyplot, and its axes
     "A figure with axes side by side, without a frame on top and right."
-    fig, axes = plt.subplots(1, n, figsize=(width, height), dpi=80, layout='constrained', squeeze=False, **kwargs)
+    fig, axes = plt.subplots(
+        1, n, figsize=(width, height), dpi=80, layout='constrained', squeeze=False, **kwargs)
     plt.close(fig)
     for ax in axes[0]: ax.spines[['top', 'right']].set_visible(False)
     return fig, axes[0]
@@ -84,20 +87,25 @@ def plot_classes(table: pd.DataFrame,  # of `per_class`
     t = table.sort_values('f1')
     (fig, [ax]), y = panels(8, .42*len(t) + .9), np.arange(len(t))
     ax.barh(y, t.f1, height=.55, color='.85', label='F1')
-    ax.plot(t.precision, y, 'C0o', label='precision'); ax.plot(t.recall, y, 'C1D', label='recall', ms=5)
+    ax.plot(t.precision, y, 'C0o', label='precision')
+    ax.plot(t.recall, y, 'C1D', label='recall', ms=5)
     ax.axvline(t.f1.mean(), color='.3', lw=1)
-    ax.set_yticks(y, [f'{c} ({s})' for c, s in t.support.items()]); ax.invert_yaxis()
-    ax.set(xlim=(0, 1.02), title=f'macro F1 {t.f1.mean():.4f}'); ax.grid(axis='x', alpha=.25)
+    ax.set_yticks(y, [f'{c} ({s})' for c, s in t.support.items()])
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1.02), title=f'macro F1 {t.f1.mean():.4f}')
+    ax.grid(axis='x', alpha=0.25)
     ax.legend(frameon=False, loc='upper left', bbox_to_anchor=(1, 1))
     return fig
 
 # %% ../nbs/04_confusion.ipynb #b568134f
-def answers(p: Predictions) -> pd.DataFrame:   # id, true, predicted, probability, of_true, right; the surest first
+def answers(p: Predictions) -> pd.DataFrame:  # id, true, predicted, probability, of_true, right; the surest first
     "What was said of each photograph."
     probs, classes = p.probs, np.array(p.classes)
     rows = np.arange(len(p))
-    frame = pd.DataFrame(dict(id=p.ids, true=classes[p.labels], predicted=classes[p.preds], probability=probs.max(1),
-                              of_true=probs[rows, p.labels], right=p.preds == p.labels))
+    frame = pd.DataFrame(
+        dict(
+            id=p.ids, true=classes[p.labels], predicted=classes[p.preds], probability=probs.max(1),
+            of_true=probs[rows, p.labels], right=p.preds == p.labels))
     return frame.sort_values('probability', ascending=False, ignore_index=True, kind='stable')
 
 # %% ../nbs/04_confusion.ipynb #e83b2d02
@@ -110,7 +118,9 @@ def named(rows: pd.DataFrame,       # with `id`
     table = rows.assign(file=[str(files.get(i, i)) for i in rows.id]).drop(columns='id')
     table.index = range(1, len(table) + 1)
     columns = ['file', *(c for c in table if c != 'file')]
-    return table[columns].style.format(precision=3).set_properties(subset=['file'], **{'text-align': 'left', 'word-break': 'break-all'})
+    return (
+        table[columns] .style.format(precision=3)
+        .set_properties(subset=['file'], **{'text-align': 'left', 'word-break': 'break-all'}))
 
 # %% ../nbs/04_confusion.ipynb #8152a498
 def plot_confidence(said: pd.DataFrame,  # of `answers`
@@ -118,8 +128,12 @@ def plot_confidence(said: pd.DataFrame,  # of `answers`
     "Right and wrong answers by probability, and how many of each bin are right."
     edges = np.linspace(0, 1, bins + 1)
     fig, (left, right) = panels(9, 2.9, 2)
-    left.hist([said.probability[said.right], said.probability[~said.right]], edges, stacked=True, color=['C0', 'C3'], label=['right', 'wrong'])
-    left.set_title(f'{(~said.right).sum()} of {len(said)} answers are wrong', fontsize=10); left.set_xlabel('probability of the answer'); left.legend(frameon=False)
+    left.hist(
+        [said.probability[said.right], said.probability[~said.right]], edges, stacked=True,
+        color=['C0', 'C3'], label=['right', 'wrong'])
+    left.set_title(f'{(~said.right).sum()} of {len(said)} answers are wrong', fontsize=10)
+    left.set_xlabel('probability of the answer')
+    left.legend(frameon=False)
     plot_reliability(reliability(said.probability, said.right), right)
     return fig
 
@@ -128,11 +142,16 @@ def gallery(rows: pd.DataFrame,       # of `answers`
             files: dict[str, Path],   # id -> file; others are left out
             n: int = 12,              # photographs at most
             title: str = '') -> Figure | None:
-    "A numbered sheet of photographs: what each is, what it was called, with which probability; None if there is none to show."
+    """A numbered sheet of photographs: what each is, what it was called, with which probability;
+    None if there is none to show."""
     rows = rows[rows.id.isin(files.keys())].head(n)
-    titles = [f'{i}: {r.true} →\n{r.predicted} {r.probability:.2f}' for i, r in enumerate(rows.itertuples(), 1)]
+    titles = [
+        f'{i}: {r.true} →\n{r.predicted} {r.probability:.2f}'
+        for i, r in enumerate(rows.itertuples(), 1)]
     read = getattr(files, 'reader', ImageReader())
-    return sheet([files[i] for i in rows.id], titles, cols=6, title=title, read=read) if len(rows) else None
+    return (
+        sheet([files[i] for i in rows.id], titles, cols=6, title=title, read=read) if len(rows)
+        else None)
 
 def photo(fig: Figure | None) -> Image | None:
     "A figure with photographs as a JPEG picture: a tenth of the bytes."
@@ -145,10 +164,14 @@ def browse(said: pd.DataFrame,       # of `answers`: the mistakes, or all
            files: dict[str, Path],   # id -> file
            n: int = 12) -> widgets.VBox:
     "Two menus, true and predicted class, and the photographs that they choose."
-    menus = {c: widgets.Dropdown(options=[ANY, *sorted(said[c].unique())], description=c) for c in ('true', 'predicted')}
+    menus = {
+        c: widgets.Dropdown(options=[ANY, *sorted(said[c].unique())], description=c)
+        for c in ('true', 'predicted')}
     image, count = widgets.Image(format='jpeg'), widgets.Label()
     def show(_=None):
-        rows = said[np.logical_and.reduce([(said[c] == m.value) | (m.value == ANY) for c, m in menus.items()])]
+        rows = said[
+            np.logical_and.reduce(
+                [(said[c] == m.value) | (m.value == ANY) for c, m in menus.items()])]
         fig = gallery(rows, files, n)
         image.value, count.value = as_jpeg(fig) if fig else b'', f'{len(rows)} photographs'
     for m in menus.values(): m.observe(show, 'value')
@@ -156,12 +179,14 @@ def browse(said: pd.DataFrame,       # of `answers`: the mistakes, or all
     return widgets.VBox([widgets.HBox([*menus.values(), count]), image])
 
 # %% ../nbs/04_confusion.ipynb #9d38488d
-def comparable(run: Run, others: list[Run], part: str) -> tuple[dict[Run, Predictions], dict[str, str]]:   # run -> predictions; name -> reason
+def comparable(run: Run, others: list[Run], part: str) -> tuple[dict[Run, Predictions], dict[str, str]]:  # run -> predictions; name -> reason
     "The run and those of the others that saw the same photographs, and why the rest can't be compared."
     same, reasons = {run: read_part(run, part)}, {}
     for r in others:
         if r.path == run.path: continue
-        if r.name in [s.name for s in same]: raise BadInput(f'two runs are called {r.name}, one of them {r.path}; rename one of the folders')
+        if r.name in [s.name for s in same]:
+            raise BadInput(
+                f'two runs are called {r.name}, one of them {r.path}; rename one of the folders')
         try:
             p = read_part(r, part)
             if reason := mismatch(same[run], p): reasons[r.name] = reason
@@ -170,14 +195,17 @@ def comparable(run: Run, others: list[Run], part: str) -> tuple[dict[Run, Predic
     return same, reasons
 
 # %% ../nbs/04_confusion.ipynb #8e25c0e1
-def comparison(same: dict[Run, Predictions], part: str) -> pd.DataFrame:   # indexed by name of the run, the best first
+def comparison(same: dict[Run, Predictions], part: str) -> pd.DataFrame:  # indexed by name of the run, the best first
     "Scores, calibration error, F1 of each class, seconds of training and parameters of several runs."
     rows = {}
     for r, p in same.items():
         m, score = core.read_json(r.metrics), scores_of(r, part)
         per = {f'F1 {c}': f for c, f in per_class(p.labels, p.preds, p.classes).f1.items()}
-        rows[r.name] = dict(f1=score['f1'], accuracy=score['accuracy'], log_loss=score['log_loss'], calibration_error=calibration_error(p.labels, p.probs),
-                            seconds=m.get('seconds', np.nan), parameters=m.get('parameters', np.nan)) | dict(sorted(per.items()))
+        rows[r.name] = dict(
+            f1=score['f1'], accuracy=score['accuracy'], log_loss=score['log_loss'],
+            calibration_error=calibration_error(p.labels, p.probs),
+            seconds=m.get('seconds', np.nan),
+            parameters=m.get('parameters', np.nan)) | dict(sorted(per.items()))
     return pd.DataFrame(rows).T.rename_axis('run').sort_values('f1', ascending=False)
 
 # %% ../nbs/04_confusion.ipynb #a36e58f2
@@ -187,12 +215,19 @@ def plot_comparison(board: pd.DataFrame,  # of `comparison`
     per = board.filter(like='F1 ').astype(float).rename(columns=lambda c: c[3:])
     names, row = labels_of(board.index)
     few, wide = per.shape[1] <= 15, per.shape[1]*(.8 if per.shape[1] <= 15 else .2)
-    fig, (left, right) = panels(4.2 + wide, (1.5 if few else 2.2) + row*len(board), 2, width_ratios=(3, 1.1*wide))
-    bars = left.barh(names, board.f1, color=['C1' if f == board.f1.max() else 'C0' for f in board.f1])
-    left.bar_label(bars, [f' {f:.4f}' for f in board.f1], fontsize=8); left.invert_yaxis()
-    left.set(xlim=(0, min(1.25, 1.35*board.f1.max() + .01)), title='macro F1 (orange: the best)'); left.tick_params(axis='y', labelsize=8)
-    sns.heatmap(per, annot=few, fmt='.2f', cmap='Blues', vmin=0, vmax=1, cbar=False, ax=right, annot_kws=dict(size=8), yticklabels=False, xticklabels=short_names(per))
-    right.set(title='F1 of each class', xlabel='', ylabel=''); right.tick_params(axis='x', rotation=30 if few else 90, labelsize=8)
+    fig, (left, right) = panels(
+        4.2 + wide, (1.5 if few else 2.2) + row * len(board), 2, width_ratios=(3, 1.1 * wide))
+    bars = left.barh(
+        names, board.f1, color=['C1' if f == board.f1.max() else 'C0' for f in board.f1])
+    left.bar_label(bars, [f' {f:.4f}' for f in board.f1], fontsize=8)
+    left.invert_yaxis()
+    left.set(xlim=(0, min(1.25, 1.35 * board.f1.max() + 0.01)), title='macro F1 (orange: the best)')
+    left.tick_params(axis='y', labelsize=8)
+    sns.heatmap(
+        per, annot=few, fmt='.2f', cmap='Blues', vmin=0, vmax=1, cbar=False, ax=right,
+        annot_kws=dict(size=8), yticklabels=False, xticklabels=short_names(per))
+    right.set(title='F1 of each class', xlabel='', ylabel='')
+    right.tick_params(axis='x', rotation=30 if few else 90, labelsize=8)
     return fig
 
 # %% ../nbs/04_confusion.ipynb #54d30a6f
@@ -209,36 +244,44 @@ def doubtful_sheet(doubtful: pd.DataFrame,   # of `label_issues`
 def second_look(p: Predictions,
                 doubtful: pd.DataFrame | None,   # of `label_issues`
                 files: dict[str, Path],          # id -> file
-               ) -> pd.DataFrame:   # path, label, answer, a probability a class, reason; the surest mistakes first
+               ) -> pd.DataFrame:  # path, label, answer, a probability a class, reason; the surest mistakes first
     "Images whose answer is wrong, or whose label is doubtful, with the reasons."
     names, probs, wrong = np.array(p.classes), p.probs, p.preds != p.labels
     doubts = {} if doubtful is None else dict(zip(doubtful.id, doubtful.suggested))
-    frame = pd.DataFrame(dict(path=[str(files.get(i, i)) for i in p.ids], label=names[p.labels], answer=names[p.preds]))
+    frame = pd.DataFrame(
+        dict(
+            path=[str(files.get(i, i)) for i in p.ids], label=names[p.labels], answer=names[p.preds]
+        ))
     frame = frame.assign(**{f'p_{c}': probs[:, k].round(4) for k, c in enumerate(names)})
-    mistakes = [f'{a} taken for {b}' if w else '' for w, a, b in zip(wrong, frame.label, frame.answer)]
+    mistakes = [
+        f'{a} taken for {b}' if w else '' for w, a, b in zip(wrong, frame.label, frame.answer)]
     labels = [f'label doubtful: {doubts[i]}?' if i in doubts else '' for i in p.ids]
     frame['reason'] = ['; '.join(filter(None, pair)) for pair in zip(mistakes, labels)]
     order = np.lexsort((-probs.max(1), ~wrong))
     return frame.iloc[order][frame.reason.iloc[order] != ''].reset_index(drop=True)
 
 # %% ../nbs/04_confusion.ipynb #61b1eba9
-def facts_of(run: Run, part: str, files: dict[str, Path], out=None) -> pd.DataFrame:   # indexed by id: size, brightness, contrast
+def facts_of(run: Run, part: str, files: dict[str, Path], out=None) -> pd.DataFrame:  # indexed by id: size, brightness, contrast
     "Facts of a run's photographs: the side of a square of as many pixels, and grey levels of 255."
     data, rows = rows_of(run, part)
     rows = rows[rows.index.isin(files.keys())]
-    facts = audit(replace(data, train=rows.reset_index(drop=True), test=None), out, getattr(files, 'reader', ImageReader())).loc[rows.path]
+    facts = audit(
+        replace(data, train=rows.reset_index(drop=True), test=None), out,
+        getattr(files, 'reader', ImageReader())).loc[rows.path]
     side = np.sqrt((facts.width*facts.height).astype(float))
     return facts.assign(size=side)[['size', 'brightness', 'contrast']].set_axis(rows.index)
 
 # %% ../nbs/04_confusion.ipynb #52fe32d5
-def f1_by_facts(p: Predictions, facts: pd.DataFrame, groups=None, parts: int = 4) -> dict[str, pd.DataFrame]:   # fact -> table of `f1_by`
+def f1_by_facts(p: Predictions, facts: pd.DataFrame, groups=None, parts: int = 4) -> dict[str, pd.DataFrame]:  # fact -> table of `f1_by`
     "Macro F1 by each fact that is known; fewer parts where there are few photographs."
     parts, known = max(1, min(parts, len(p)//20)), facts.reindex(p.ids)
     here = None if groups is None else [groups[i] for i in p.ids]
-    return {c: f1_by(known[c], p.labels, p.preds, len(p.classes), parts, here) for c in known if known[c].notna().any()}
+    return {
+        c: f1_by(known[c], p.labels, p.preds, len(p.classes), parts, here) for c in known
+        if known[c].notna().any()}
 
 # %% ../nbs/04_confusion.ipynb #755a1663
-def codes_of(run: Run, classes) -> pd.DataFrame:   # a row a class, a column an attribute; none where there are no attributes
+def codes_of(run: Run, classes) -> pd.DataFrame:  # a row a class, a column an attribute; none where there are no attributes
     "The attributes of a run's classes."
     try: table = data_of(run).train
     except BadInput: return pd.DataFrame(index=list(classes))
@@ -252,41 +295,62 @@ def most_confused(wrong: pd.DataFrame,   # of `answers`
     "The surest mistakes of the most confused pairs, some of each."
     rank = {t: i for i, t in enumerate(zip(pairs.true, pairs.predicted))}
     rows = wrong.assign(pair=[rank[t] for t in zip(wrong.true, wrong.predicted)])
-    return rows.sort_values(['pair', 'probability'], ascending=[True, False], kind='stable').groupby('pair').head(each).head(n)
+    return (
+        rows.sort_values(['pair', 'probability'], ascending=[True, False], kind='stable')
+        .groupby('pair') .head(each) .head(n))
 
 # %% ../nbs/04_confusion.ipynb #a3a5984b
 def photos_seen(net,           # of `rock_nb.predict.load_run`
                 run: Run, part: str, ids, out=None) -> Photos:
     "Photographs as the network was shown them when the run was judged."
     data, rows = rows_of(run, part)
-    return photos_for(net.recipe, data, rows.loc[list(ids)].reset_index(drop=True), net.size, out=out)
+    return photos_for(
+        net.recipe, data, rows.loc[list(ids)].reset_index(drop=True), net.size, out=out)
 
-def heats_of(net, run: Run, part: str, rows: pd.DataFrame, classes, out=None) -> Figure:   # rows: of `answers`, whose files are there
+def heats_of(net, run: Run, part: str, rows: pd.DataFrame, classes, out=None) -> Figure:  # rows: of `answers`, whose files are there
     "Heat maps of some answers, for what was said and for what is true."
     images, _, _ = next(iter(make_loader(photos_seen(net, run, part, rows.id, out), len(rows), 0)))
     number = {c: k for k, c in enumerate(classes)}
-    return heat_sheet(net.model, net.normalise, images, rows.true.map(number).tolist(), rows.predicted.map(number).tolist(), list(classes))
+    return heat_sheet(
+        net.model, net.normalise, images, rows.true.map(number).tolist(),
+        rows.predicted.map(number).tolist(), list(classes))
 
 # %% ../nbs/04_confusion.ipynb #6ad40280
 def heat_browser(net, run: Run, part: str, rows: pd.DataFrame, classes, out=None) -> Panel:
     "Two menus, photograph and class, and where the photograph has what speaks for the class."
     photos = photos_seen(net, run, part, rows.id, out)
     def draw(photograph, speaks_for):
-        image, _, _ = next(iter(make_loader(Photos([photos.files[photograph]], None, photos.transform, photos.seed, read=photos.read), 1, 0)))
-        heat, seen = heat_maps(net.model, net.normalise, image, [list(classes).index(speaks_for)])[0], image[0].permute(1, 2, 0).numpy()
+        image, _, _ = next(
+            iter(
+                make_loader(
+                    Photos(
+                        [photos.files[photograph]], None, photos.transform, photos.seed,
+                        read=photos.read),
+                    1, 0)))
+        heat = heat_maps(net.model, net.normalise, image, [list(classes).index(speaks_for)])[0]
+        seen = image[0].permute(1, 2, 0).numpy()
         return sheet([seen, overlay(seen, heat)], ['', f'for {speaks_for}'], cols=2, size=3)
     names = [(f'{r.true} → {r.predicted}: {r.id}', i) for i, r in enumerate(rows.itertuples())]
-    return live(draw, photograph=widgets.Dropdown(options=names), speaks_for=widgets.Dropdown(options=list(classes), description='for'))
+    return live(
+        draw, photograph=widgets.Dropdown(options=names),
+        speaks_for=widgets.Dropdown(options=list(classes), description='for'))
 
 # %% ../nbs/04_confusion.ipynb #8116151b
-def features_of(net, run: Run, part: str, p: Predictions, files: dict[str, Path], out=None, most: int = 1000) -> tuple[np.ndarray, np.ndarray]:   # features, places in `p`
+def features_of(
+    net, run: Run, part: str, p: Predictions, files: dict[str, Path], out=None, most: int = 1000
+) -> tuple[np.ndarray, np.ndarray]:  # features, places in `p`
     "Pooled features of a part's photographs that are there, or of so many of them."
     at = np.flatnonzero([i in files for i in p.ids])
     at = np.sort(core.rng(41).permutation(at)[:most])
-    rows, order = features(net.model, make_loader(photos_seen(net, run, part, p.ids[at], out), net.recipe.batch_size, 0), net.normalise, net.device, net.amp)
+    rows, order = features(
+        net.model,
+        make_loader(photos_seen(net, run, part, p.ids[at], out), net.recipe.batch_size, 0),
+        net.normalise, net.device, net.amp)
     return rows, at[order]
 
-def alike(rows: np.ndarray, p: Predictions, at: np.ndarray) -> tuple[pd.DataFrame, Figure]:   # features and places of `features_of`
+def alike(rows: np.ndarray, p: Predictions, at: np.ndarray) -> tuple[pd.DataFrame, Figure]:  # features and places of `features_of`
     "The silhouettes of the classes, and the map of their photographs."
     table = silhouettes(rows, p.labels[at], p.classes)
-    return table, plot_map(embed(rows), p.labels[at], p.preds[at], p.classes, f"{len(at)} photographs, silhouette {table.silhouette['all']:.3f}")
+    return table, plot_map(
+        embed(rows), p.labels[at], p.preds[at], p.classes,
+        f"{len(at)} photographs, silhouette {table.silhouette['all']:.3f}")

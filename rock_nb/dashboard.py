@@ -17,11 +17,10 @@ from fastcore.basics import patch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from . import core
 from .core import BadInput, Run
-from .learn.best import best_epoch, recipe_of
-from .learn.launch import history_of
-from .learn.recipe import check_number
+from .training.best_epoch import best_epoch, recipe_of
+from .distributed.launch import history_of
+from .training.recipe import check_number
 from .queue import open_queue, status
 
 # %% ../nbs/07_dashboard.ipynb #cfff8131
@@ -35,26 +34,37 @@ def job_view(jobs: pd.DataFrame, most: int = 15) -> tuple[str, pd.DataFrame]:   
     if not len(jobs): return 'no jobs', jobs
     counts = jobs.state.value_counts()
     said = ', '.join(f'{counts[s]} {s}' for s in ORDER if s in counts)
-    keep = [c for c in ('state', 'worker', 'attempts', 'seconds', 'valid_f1', 'error') if c in jobs and (c != 'error' or jobs.error.any())]
+    keep = [
+        c for c in ('state', 'worker', 'attempts', 'seconds', 'valid_f1', 'error')
+        if c in jobs and (c != 'error' or jobs.error.any())]
     shown = jobs.iloc[::-1].sort_values('state', key=lambda s: s.map(ORDER.index), kind='stable')
     waiting = shown.state == 'waiting'
-    shown = pd.concat([shown[shown.state.isin(('running', 'failed'))], shown[waiting].iloc[::-1], shown[~shown.state.isin(('running', 'failed', 'waiting'))]])
+    shown = pd.concat(
+        [
+            shown[shown.state.isin(('running', 'failed'))], shown[waiting].iloc[::-1],
+            shown[~shown.state.isin(('running', 'failed', 'waiting'))]])
     return said, shown[keep].head(most)
 
 def worker_view(workers: pd.DataFrame, silent: float = 60.) -> pd.DataFrame:   # silent: s
     "Workers with their machine, job, heartbeat and load; those not heard of for long are marked."
     state = workers.heartbeat.map(lambda s: 'silent' if s > silent else 'alive').astype(str)
-    return workers[['host', 'job']].assign(state=state, heard=workers.heartbeat.map('{:.0f} s ago'.format).astype(str), load=workers.load)
+    return workers[['host', 'job']].assign(
+        state=state, heard=workers.heartbeat.map('{:.0f} s ago'.format).astype(str),
+        load=workers.load)
 
 # %% ../nbs/07_dashboard.ipynb #012cc5d5
 def run_folders(out: Path, most: int = 12) -> list[Run]:
     "The runs in a folder and in the folders of sweeps in it, those that moved last first."
-    found = [Run(p.parent) for pattern in ('*/recipe.json', '*/*/recipe.json') for p in out.glob(pattern)]
+    found = [
+        Run(p.parent) for pattern in ('*/recipe.json', '*/*/recipe.json') for p in out.glob(pattern)
+    ]
     return sorted(found, key=lambda r: (-moved(r), r.name))[:most]
 
 def moved(run: Run) -> float:   # s since 1970
     "When a run last wrote something."
-    return max((p.stat().st_mtime for p in (run.recipe, run.history, run.last, run.metrics) if p.exists()), default=0.)
+    return max(
+        (p.stat().st_mtime for p in (run.recipe, run.history, run.last, run.metrics) if p.exists()),
+        default=0.0)
 
 def run_view(runs: list[Run], out: Path) -> pd.DataFrame:
     "Each run with its epochs, its best macro F1, and whether it moves."
@@ -65,8 +75,14 @@ def run_view(runs: list[Run], out: Path) -> pd.DataFrame:
         of = sum(p['epochs'] for p in recipe['phases']) if recipe else None       # an ensemble has no epochs
         best = best_epoch(h, recipe)
         state = 'done' if r.done else 'training' if time.time() - moved(r) < 600 else 'resting'
-        rows.append(dict(run=str(r.path.relative_to(out)), state=state, epochs=f'{len(h)} of {of}' if of else '', valid_f1=None if best is None else best.valid_f1, moved=f'{time.time() - moved(r):.0f} s ago'))
-    return pd.DataFrame(rows, columns=['run', 'state', 'epochs', 'valid_f1', 'moved']).set_index('run')
+        rows.append(
+            dict(
+                run=str(r.path.relative_to(out)), state=state,
+                epochs=f'{len(h)} of {of}' if of else '',
+                valid_f1=None if best is None else best.valid_f1,
+                moved=f'{time.time() - moved(r):.0f} s ago'))
+    return pd.DataFrame(rows, columns=['run', 'state', 'epochs', 'valid_f1', 'moved']).set_index(
+        'run')
 
 # %% ../nbs/07_dashboard.ipynb #cf8bea46
 def plot_runs(runs: list[Run], most: int = 6) -> Figure:
@@ -75,9 +91,14 @@ def plot_runs(runs: list[Run], most: int = 6) -> Figure:
     plt.close(fig)
     for i, r in enumerate(runs[:most]):
         h = history_of(r)
-        for ax, what in zip(axes, ('valid_loss', 'valid_f1')) if len(h) else (): ax.plot(h.epoch, h[what], f'C{i}.' + (':' if r.done else '-'), lw=1.4, ms=5, label=r.name)
+        for ax, what in zip(axes, ('valid_loss', 'valid_f1')) if len(h) else ():
+            ax.plot(
+                h.epoch, h[what], f'C{i}.' + (':' if r.done else '-'), lw=1.4, ms=5, label=r.name)
     for ax, title in zip(axes, ('validation loss', 'validation macro F1')):
-        ax.set(title=title, xlabel='epoch'); ax.grid(alpha=.25); ax.xaxis.set_major_locator(MaxNLocator(integer=True)); ax.spines[['top', 'right']].set_visible(False)
+        ax.set(title=title, xlabel='epoch')
+        ax.grid(alpha=0.25)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.spines[['top', 'right']].set_visible(False)
     if axes[1].lines: axes[1].legend(frameon=False, fontsize=7)
     return fig
 
@@ -85,49 +106,84 @@ def plot_runs(runs: list[Run], most: int = 6) -> Figure:
 def machine_load(out: Path) -> pd.Series:
     "Processor, memory and disk of this machine, by psutil; the processor's share since the last call."
     memory, disk, gb = psutil.virtual_memory(), shutil.disk_usage(out if out.exists() else '/'), 1e9
-    return pd.Series({'processor': f'{psutil.cpu_percent():.0f} % of {psutil.cpu_count()} cores', 'load': f'{psutil.getloadavg()[0]:.1f}',
-                      'memory': f'{(memory.total - memory.available)/gb:.1f} of {memory.total/gb:.0f} GB', 'disk': f'{disk.free/gb:.0f} of {disk.total/gb:.0f} GB free'})
+    return pd.Series(
+        {
+            'processor': f'{psutil.cpu_percent():.0f} % of {psutil.cpu_count()} cores',
+            'load': f'{psutil.getloadavg()[0]:.1f}',
+            'memory': f'{(memory.total - memory.available) / gb:.1f} of {memory.total / gb:.0f} GB',
+            'disk': f'{disk.free / gb:.0f} of {disk.total / gb:.0f} GB free'})
 
 # %% ../nbs/07_dashboard.ipynb #623b2d06
 def as_html(frame: pd.DataFrame, title: str, said: str = '') -> str:
     "A frame as a small table with a heading."
-    text = frame.to_html(border=0, float_format='{:.4g}'.format, na_rep='', max_rows=30) if len(frame) else ''
-    return f'<h4 style="margin:.6em 0 .2em">{html.escape(title)}</h4><div>{html.escape(said)}</div>{text}'
+    text = (
+        frame.to_html(border=0, float_format='{:.4g}'.format, na_rep='', max_rows=30) if len(frame)
+        else '')
+    return (
+        '<h4 style="margin:.6em 0 '
+        f'.2em">{html.escape(title)}</h4><div>{html.escape(said)}</div>{text}')
 
 def as_png(fig: Figure) -> bytes:
-    buffer = io.BytesIO(); fig.savefig(buffer, format='png')
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format='png')
     return buffer.getvalue()
 
+# %% ../nbs/07_dashboard.ipynb #b8fa4bdd
 class Dashboard:
     "Show it; `start` and `stop`, or its button, set it going and let it rest."
     def __init__(self, open_queue, out: Path, every: float = 2.):   # open_queue: gives a queue; every: s
         import ipywidgets as w
         check_number('every', every, .1, 3600)
-        self.open_queue, self.out, self.every, self.queue, self.task, self.drawn, self.looks = open_queue, out, every, None, None, None, 0
+        self.open_queue = open_queue
+        self.out = out
+        self.every = every
+        self.queue = None
+        self.task = None
+        self.drawn = None
+        self.looks = 0
         self.parts = {n: w.HTML() for n in ('machine', 'jobs', 'workers', 'runs')}
         self.curves, self.clock = w.Image(format='png', layout=w.Layout(max_width='100%')), w.HTML()
         self.button = w.Button(description='stop', icon='pause', layout=w.Layout(width='7em'))
         self.button.on_click(lambda _: self.stop() if self.task else self.start())
         self.box = w.VBox([w.HBox([self.button, self.clock]), *self.parts.values(), self.curves])
         self.box.add_class('rock-dashboard')
-    def _ipython_display_(self): from IPython.display import display; display(self.box)
+    def _ipython_display_(self):
+        from IPython.display import display
+
+        display(self.box)
 
 # %% ../nbs/07_dashboard.ipynb #6a3637ee
 @patch
 def look(self: Dashboard) -> dict:   # part -> its content
     "All that is shown, as it is now."
     found, runs = {}, run_folders(self.out)
+    # runs are shown all the same
     try:
         self.queue = self.queue or self.open_queue()
         jobs, workers = status(self.queue)
         said, shown = job_view(jobs)
-        found |= dict(jobs=as_html(shown, 'Jobs', said), workers=as_html(worker_view(workers), 'Workers', '' if len(workers) else 'none; start one with `rock-queue work`'))
-    except Exception as e: self.queue = None; found |= dict(jobs=as_html(pd.DataFrame(), 'Jobs', str(e) if isinstance(e, BadInput) else f'{type(e).__name__}: {e}'), workers='')      # runs are shown all the same
-    found |= dict(runs=as_html(run_view(runs, self.out), 'Runs', '' if runs else f'none in {self.out}'), machine=as_html(machine_load(self.out).to_frame().T.set_axis(['']), 'This machine'))
+        found |= dict(
+            jobs=as_html(shown, 'Jobs', said),
+            workers=as_html(
+                worker_view(workers), 'Workers',
+                '' if len(workers) else 'none; start one with `rock-queue work`'))
+    except Exception as e:
+        self.queue = None
+        found |= dict(
+            jobs=as_html(
+                pd.DataFrame(), 'Jobs',
+                str(e) if isinstance(e, BadInput) else f'{type(e).__name__}: {e}'),
+            workers='')
+    found |= dict(
+        runs=as_html(run_view(runs, self.out), 'Runs', '' if runs else f'none in {self.out}'),
+        machine=as_html(machine_load(self.out).to_frame().T.set_axis(['']), 'This machine'))
     state = [(r.path, moved(r)) for r in runs]
-    if state != self.drawn: self.drawn = state; found['curves'] = as_png(plot_runs(runs))
+    if state != self.drawn:
+        self.drawn = state
+        found['curves'] = as_png(plot_runs(runs))
     return found
 
+# %% ../nbs/07_dashboard.ipynb #8a83c9b8
 @patch
 def show(self: Dashboard, found: dict):
     "Put what was found into the widgets; what is as before is left alone."
@@ -142,8 +198,10 @@ def show(self: Dashboard, found: dict):
 async def go(self: Dashboard):
     "Look and show, again and again; one look that fails does not end it."
     while True:
-        try: self.show(await asyncio.to_thread(self.look))
-        except Exception as e: self.clock.value = html.escape(f'{type(e).__name__}: {e}')
+        try:
+            self.show(await asyncio.to_thread(self.look))
+        except Exception as e:
+            self.clock.value = html.escape(f'{type(e).__name__}: {e}')
         await asyncio.sleep(self.every)
 
 @patch

@@ -23,18 +23,16 @@ from PIL import Image
 
 from . import core
 from .core import BadInput
-from .data.audit import CROPS_UP_TO, audit, common_white, deep_files, group_duplicates, image_notes
+from .data.audit import CROPS_UP_TO, common_white, deep_files, image_notes
 from .data.image import ImageReader
-from .data.sample import find_data, is_sample
-from .data.sheet import live, sheet
-from .data.split import folds_of, split_together
-from .data.table import Data, read_data
-from .data.target import label_option
-from .learn.ladder import get_recipe
-from .learn.recipe import READING
+from .data.contact_sheet import live, sheet
+from .data.table import Data
+from .training.recipe import READING
 
 # %% ../nbs/01_eda.ipynb #334d3a59
-PARAMETERS = ('data', 'out', 'folds', 'fold', 'test_fold', 'label', 'level', 'version', *READING, 'valid', 'seed', 'n_sheet', 'n_odd')
+PARAMETERS = (
+    'data', 'out', 'folds', 'fold', 'test_fold', 'label', 'level', 'version', *READING, 'valid',
+    'seed', 'n_sheet', 'n_odd')
 
 # %% ../nbs/01_eda.ipynb #b373b211
 TEST = '(test)'   # stands in the class column for photographs without a class
@@ -47,8 +45,10 @@ def gather(data: Data,
     photos = pd.concat(parts, ignore_index=True).drop_duplicates('path', ignore_index=True)
     photos = photos.drop(columns=photos.columns.intersection(facts.columns)).join(facts, on='path')
     photos[['width', 'height']] = photos[['width', 'height']].astype(float)
-    return photos.assign(side=photos[['width', 'height']].min(axis=1, skipna=False), pixels=photos.width*photos.height, ratio=photos.width/photos.height,
-                         warmth=photos.red - photos.blue, ending=[os.path.splitext(p)[1] for p in photos.path])
+    return photos.assign(
+        side=photos[['width', 'height']].min(axis=1, skipna=False),
+        pixels=photos.width * photos.height, ratio=photos.width / photos.height,
+        warmth=photos.red - photos.blue, ending=[os.path.splitext(p)[1] for p in photos.path])
 
 # %% ../nbs/01_eda.ipynb #52bbff75
 def tall(n: int,            # bars or rows
@@ -68,17 +68,27 @@ def plot_counts(counts: pd.Series,  # photographs by class
     counts, n = counts.sort_values(), len(counts)
     fig = Figure(figsize=(8, tall(n, .28)), dpi=80, layout='constrained')
     ax = fig.subplots()
-    ax.bar_label(ax.barh(counts.index, counts, color='C0'), [f'{c:,} · {c/counts.sum():.1%}' for c in counts], padding=3, fontsize=small(n)['labelsize'])
-    ax.set_title(f'{counts.sum():,} photographs, {n} classes, {counts.max()/max(1, counts.min()):.1f} : 1', fontsize=10)
-    ax.tick_params(**small(n)); ax.margins(x=.14, y=.01); sns.despine(ax=ax)
+    ax.bar_label(
+        ax.barh(counts.index, counts, color='C0'),
+        [f'{c:,} · {c / counts.sum():.1%}' for c in counts], padding=3,
+        fontsize=small(n)['labelsize'])
+    ax.set_title(
+        f'{counts.sum():,} photographs, {n} classes, {counts.max() / max(1, counts.min()):.1f} : 1',
+        fontsize=10)
+    ax.tick_params(**small(n))
+    ax.margins(x=0.14, y=0.01)
+    sns.despine(ax=ax)
     return fig
 
 # %% ../nbs/01_eda.ipynb #2b0c38d9
 def class_facts(photos: pd.DataFrame) -> pd.DataFrame:  # a row a class
     "Medians and extremes by class, `(test)` last."
     g = photos.groupby('label')
-    facts = dict(photographs=g.size(), unreadable=g.error.apply(lambda e: (e != '').sum()), smallest_side=g.side.min(), median_side=g.side.median(), largest_side=g.side.max())
-    facts |= {c: g[c].median() for c in ('ratio', 'brightness', 'contrast', 'warmth')} | dict(kilobytes=g.bytes.median()/1000)
+    facts = dict(
+        photographs=g.size(), unreadable=g.error.apply(lambda e: (e != '').sum()),
+        smallest_side=g.side.min(), median_side=g.side.median(), largest_side=g.side.max())
+    facts |= {c: g[c].median() for c in ('ratio', 'brightness', 'contrast', 'warmth')} | dict(
+        kilobytes=g.bytes.median() / 1000)
     frame = pd.DataFrame(facts)
     return frame.loc[[*sorted(set(frame.index) - {TEST}), *({TEST} & set(frame.index))]]
 
@@ -88,7 +98,8 @@ def plain_log(axis):
     low, high = axis.get_view_interval()
     subs = (1, 1.5, 2, 3, 5, 7) if high < 8*low else (1, 2, 5) if high < 80*low else (1,)
     axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(StrMethodFormatter('{x:g}')); axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(StrMethodFormatter('{x:g}'))
+    axis.set_minor_formatter(NullFormatter())
 
 # %% ../nbs/01_eda.ipynb #9cd16a54
 def plot_sizes(photos: pd.DataFrame,
@@ -98,14 +109,25 @@ def plot_sizes(photos: pd.DataFrame,
     ok = photos.dropna(subset=['width'])
     fig = Figure(figsize=(9.5, 3), dpi=80, layout='constrained')
     scatter, side, ratio = fig.subplots(1, 3)
-    if len(ok) <= 3000: scatter.loglog(ok.width, ok.height, '.', ms=3, alpha=.4)
-    else: scatter.hexbin(ok.width, ok.height, xscale='log', yscale='log', bins='log', gridsize=50, mincnt=1, cmap='Blues')
+    if len(ok) <= 3000:
+        scatter.loglog(ok.width, ok.height, '.', ms=3, alpha=0.4)
+    else:
+        scatter.hexbin(
+            ok.width, ok.height, xscale='log', yscale='log', bins='log', gridsize=50, mincnt=1,
+            cmap='Blues')
     scatter.set(xlabel='width, pixels', ylabel='height, pixels')
-    for ax, what in ((side, 'side'), (ratio, 'ratio')): sns.histplot(x=ok[what], bins=40, log_scale=True, ax=ax, lw=0); ax.set(ylabel='photographs')
-    for i, m in enumerate(marks): side.axvline(m, color=f'C{i + 1}', lw=1, label=f'below {m}: {(ok.side < m).mean():.0%}')
-    side.legend(frameon=False, fontsize=8); side.set_xlabel('shorter side, pixels')
-    ratio.axvline(1, color='.4', lw=1); ratio.set_xlabel(f'width : height ({((ok.ratio > 2) | (ok.ratio < .5)).mean():.1%} beyond 2 : 1)')
-    for axis in (scatter.xaxis, scatter.yaxis, side.xaxis, ratio.xaxis): plain_log(axis)
+    for ax, what in ((side, 'side'), (ratio, 'ratio')):
+        sns.histplot(x=ok[what], bins=40, log_scale=True, ax=ax, lw=0)
+        ax.set(ylabel='photographs')
+    for i, m in enumerate(marks):
+        side.axvline(m, color=f'C{i + 1}', lw=1, label=f'below {m}: {(ok.side < m).mean():.0%}')
+    side.legend(frameon=False, fontsize=8)
+    side.set_xlabel('shorter side, pixels')
+    ratio.axvline(1, color='.4', lw=1)
+    ratio.set_xlabel(
+        f'width : height ({((ok.ratio > 2) | (ok.ratio < 0.5)).mean():.1%} beyond 2 : 1)')
+    for axis in (scatter.xaxis, scatter.yaxis, side.xaxis, ratio.xaxis):
+        plain_log(axis)
     return fig
 
 # %% ../nbs/01_eda.ipynb #346727d2
@@ -113,14 +135,20 @@ def liars(photos: pd.DataFrame) -> pd.DataFrame:  # the rows, with `claimed`
     "Photographs whose ending claims another format than they have."
     known = Image.registered_extensions()
     claimed = photos.ending.str.lower().map(lambda e: known.get(e, '?'))
-    return photos.assign(claimed=claimed)[(photos.format != '') & (claimed != '?') & (claimed != photos.format.replace('MPO', 'JPEG'))]     # MPO: a JPEG with more behind it, as telephones write
+    # MPO: a JPEG with more behind it, as telephones write
+    return photos.assign(claimed=claimed)[
+        (photos.format != '') & (claimed != '?') & (claimed != photos.format.replace('MPO', 'JPEG'))
+    ]
 
 # %% ../nbs/01_eda.ipynb #4ab6b87b
 def formats(photos: pd.DataFrame) -> pd.DataFrame:   # counts, most first
     "Photographs by ending, true format and mode; `lies` where the ending claims another format."
     lie = photos.index.isin(liars(photos).index)
-    frame = photos.assign(lies=np.where(lie, 'yes', ''), format=photos.format.replace('', 'unreadable'))
-    return frame.groupby(['ending', 'format', 'mode', 'lies']).size().rename('photographs').sort_values(ascending=False).reset_index()
+    frame = photos.assign(
+        lies=np.where(lie, 'yes', ''), format=photos.format.replace('', 'unreadable'))
+    return (
+        frame.groupby(['ending', 'format', 'mode', 'lies']) .size() .rename('photographs')
+        .sort_values(ascending=False) .reset_index())
 
 # %% ../nbs/01_eda.ipynb #a1d70201
 def reader_for(
@@ -128,11 +156,15 @@ def reader_for(
     root,                   # folder that the paths count from
     reader: ImageReader,
 ) -> tuple[ImageReader, list[str]]:
-    "The reader with the white of all deep files, and sentences about what is not plain 8-bit RGB, the one that refuses a white last."
+    """The reader with the white of all deep files, and sentences about what is not plain 8-bit
+    RGB, the one that refuses a white last."""
     rows = photos[photos.odd.fillna('') != ''].set_index('path')
-    try: white, refused = common_white(deep_files(rows.index, rows.odd), Path(root), reader), []
-    except BadInput as e: white, refused = None, [f'Training will refuse: {e}']
-    return replace(reader, max_value=white or reader.max_value), image_notes(rows.odd, white, reader) + refused
+    try:
+        white, refused = common_white(deep_files(rows.index, rows.odd), Path(root), reader), []
+    except BadInput as e:
+        white, refused = None, [f'Training will refuse: {e}']
+    return replace(reader, max_value=white or reader.max_value), image_notes(
+        rows.odd, white, reader) + refused
 
 # %% ../nbs/01_eda.ipynb #acb90b61
 def strip(photos: pd.DataFrame,
@@ -142,7 +174,9 @@ def strip(photos: pd.DataFrame,
     "Mean colours of each class's photographs, from dark to bright."
     rows = []
     for label in labels:
-        colours = photos[photos.label == label].dropna(subset=['red']).sort_values('brightness')[['red', 'green', 'blue']].values
+        colours = (
+            photos[photos.label == label] .dropna(subset=['red'])
+            .sort_values('brightness')[['red', 'green', 'blue']] .values)
         at = np.linspace(0, len(colours) - 1, n).round().astype(int)
         rows.append(colours[at] if len(colours) else np.full((n, 3), 255))
     return np.array(rows).round().astype(np.uint8)
@@ -157,13 +191,26 @@ def plot_light(photos: pd.DataFrame) -> Figure:
     labels, rows = list(class_facts(photos).index), thin(photos)
     fig = Figure(figsize=(9.5, tall(len(labels), .38)), dpi=80, layout='constrained')
     first, *axes = fig.subplots(1, 4, sharey=True, width_ratios=(1.6, 1, 1, 1))
-    first.imshow(strip(photos, labels), aspect='auto', interpolation='nearest', extent=(0, 1, len(labels) - .5, -.5))
-    first.set(xticks=[], yticks=range(len(labels)), yticklabels=labels, title='mean colours, dark to bright')
+    first.imshow(
+        strip(photos, labels), aspect='auto', interpolation='nearest',
+        extent=(0, 1, len(labels) - 0.5, -0.5))
+    first.set(
+        xticks=[], yticks=range(len(labels)), yticklabels=labels,
+        title='mean colours, dark to bright')
     for ax, what in zip(axes, ('brightness', 'contrast', 'warmth')):
-        if len(labels) <= 16: sns.violinplot(rows, x=what, y='label', order=labels, inner='quart', density_norm='width', cut=0, color='.8', linewidth=.8, ax=ax)
-        else: sns.boxplot(rows, x=what, y='label', order=labels, fliersize=0, color='.8', linewidth=.6, ax=ax)
-        ax.set(xlabel='', ylabel='', title=what); ax.grid(axis='x', alpha=.3)
-    for ax in (first, *axes): ax.tick_params(axis='y', **small(len(labels))); ax.title.set_size(10)
+        if len(labels) <= 16:
+            sns.violinplot(
+                rows, x=what, y='label', order=labels, inner='quart', density_norm='width', cut=0,
+                color='.8', linewidth=0.8, ax=ax)
+        else:
+            sns.boxplot(
+                rows, x=what, y='label', order=labels, fliersize=0, color='.8', linewidth=0.6, ax=ax
+            )
+        ax.set(xlabel='', ylabel='', title=what)
+        ax.grid(axis='x', alpha=0.3)
+    for ax in (first, *axes):
+        ax.tick_params(axis='y', **small(len(labels)))
+        ax.title.set_size(10)
     return fig
 
 # %% ../nbs/01_eda.ipynb #9d114e55
@@ -176,12 +223,15 @@ def choose_some(photos: pd.DataFrame,
     labels = sorted(photos.label[photos.label != TEST].unique())
     n = max(1, min(n, limit//len(labels)))
     each = [photos[photos.label == l] for l in labels]
-    return pd.concat([g.iloc[core.rng(seed, i).permutation(len(g))[:n]] for i, g in enumerate(each)])
+    return pd.concat(
+        [g.iloc[core.rng(seed, i).permutation(len(g))[:n]] for i, g in enumerate(each)])
 
 # %% ../nbs/01_eda.ipynb #4db6437f
 def caption(row) -> str:
     "A photograph's folder and file, size and format or what is wrong with it, in two lines."
-    facts = f'{row.width:.0f}×{row.height:.0f} {row.format}' if row.error == '' else row.error.split(':')[0]
+    facts = (
+        f'{row.width:.0f}×{row.height:.0f} {row.format}' if row.error == ''
+        else row.error.split(':')[0])
     return '/'.join(row.path.split('/')[-2:]) + f'\n{facts}'
 
 def group_sheet(data: Data,
@@ -199,15 +249,22 @@ def group_sheet(data: Data,
     return sheet(images, titles, cols=per*max(1, 8//per), size=1, read=read)
 
 # %% ../nbs/01_eda.ipynb #15a397a3
-ODD = dict(smallest=('side', True), largest=('pixels', False), widest=('ratio', False), tallest=('ratio', True), darkest=('brightness', True),
-           brightest=('brightness', False), flattest=('contrast', True), warmest=('warmth', False), coldest=('warmth', True))
+ODD = dict(
+    smallest=('side', True), largest=('pixels', False), widest=('ratio', False),
+    tallest=('ratio', True), darkest=('brightness', True), brightest=('brightness', False),
+    flattest=('contrast', True), warmest=('warmth', False), coldest=('warmth', True))
 
 def oddities(photos: pd.DataFrame,
              n: int = 6,               # of each kind
             ) -> pd.DataFrame:         # the rows, with `odd`; unreadable ones first
     "The most extreme photographs of each kind in `ODD`, and those that can't be read."
     bad = photos[photos.error != ''].head(n).assign(odd='unreadable')
-    return pd.concat([bad, *(photos.dropna(subset=[c]).sort_values([c, 'path'], ascending=[up, True]).head(n).assign(odd=kind) for kind, (c, up) in ODD.items())])
+    return pd.concat(
+        [
+            bad,
+            *(
+                photos.dropna(subset=[c]) .sort_values([c, 'path'], ascending=[up, True]) .head(n)
+                .assign(odd=kind) for kind, (c, up) in ODD.items())])
 
 # %% ../nbs/01_eda.ipynb #73727458
 def problems(photos: pd.DataFrame,   # of `gather`
@@ -216,33 +273,43 @@ def problems(photos: pd.DataFrame,   # of `gather`
             ) -> pd.DataFrame:       # the rows, one a problem, with `problem`
     "Files that want a look before anything is trained."
     long = photos.ratio.where(photos.ratio > 1, 1/photos.ratio)
-    checks = {'unreadable': photos.error != '', f'below {tiny} pixels': photos.side < tiny, f'beyond {slim:g} : 1': long > slim,
-              'ending lies': photos.index.isin(liars(photos).index), 'turned by EXIF': photos.orientation > 1}
+    checks = {
+        'unreadable': photos.error != '', f'below {tiny} pixels': photos.side < tiny,
+        f'beyond {slim:g} : 1': long > slim, 'ending lies': photos.index.isin(liars(photos).index),
+        'turned by EXIF': photos.orientation > 1}
     return pd.concat([photos[rows].assign(problem=name) for name, rows in checks.items()])
 
 # %% ../nbs/01_eda.ipynb #cfd392fc
-def problem_sheet(data: Data, wrong: pd.DataFrame, n: int = 6, read=ImageReader()) -> Figure:   # wrong: of `problems`
+def problem_sheet(data: Data, wrong: pd.DataFrame, n: int = 6, read=ImageReader()) -> Figure:  # wrong: of `problems`
     "The first few photographs of each problem; what can't be read is a grey cell with its error."
-    return group_sheet(data, wrong.groupby('problem', sort=False).head(n), 'problem', facts=True, read=read)
+    return group_sheet(
+        data, wrong.groupby('problem', sort=False).head(n), 'problem', facts=True, read=read)
 
 # %% ../nbs/01_eda.ipynb #22ca79a5
 def twins(photos: pd.DataFrame,   # of `gather`
           groups: pd.DataFrame,   # of `group_duplicates`
-         ) -> pd.DataFrame:       # the rows, with `same`, `alike` and `twins`: in several classes, in training and test, in one class
+         ) -> pd.DataFrame:  # the rows, with `same`, `alike` and `twins`: in several classes, in training and test, in one class
     "Photographs that are not the only one of their picture, the worst first."
     rows = photos.join(groups, on='path')
     rows = rows[rows.alike.duplicated(keep=False)]
     test = (rows.label == TEST).groupby(rows.alike).transform('any')
     classes = rows.label.where(rows.label != TEST).groupby(rows.alike).transform('nunique')
-    kind = np.select([classes > 1, test & (classes > 0)], ['in several classes', 'in training and test'], 'in one class' if len(rows) else '')
-    return rows.assign(twins=pd.Categorical(kind, ['in several classes', 'in training and test', 'in one class'])).sort_values(['twins', 'alike', 'path'])
+    kind = np.select(
+        [classes > 1, test & (classes > 0)], ['in several classes', 'in training and test'],
+        'in one class' if len(rows) else '')
+    return rows.assign(
+        twins=pd.Categorical(kind, ['in several classes', 'in training and test', 'in one class'])
+    ).sort_values(['twins', 'alike', 'path'])
 
 # %% ../nbs/01_eda.ipynb #06334dc6
-def twin_sheet(data: Data, alike: pd.DataFrame, n: int = 12, read=ImageReader()) -> Figure:   # alike: of `twins`
+def twin_sheet(data: Data, alike: pd.DataFrame, n: int = 12, read=ImageReader()) -> Figure:  # alike: of `twins`
     "The first two photographs of each set side by side, the worst sets first."
     pairs = alike.groupby('alike', sort=False).head(2).head(2*n)
     said = np.where(pairs.same.duplicated(keep=False), 'the same file', 'looks the same')
-    return sheet(data.files(pairs), [f'{r.twins}\n{s}\n{r.label}\n{caption(r)}' for r, s in zip(pairs.itertuples(), said)], cols=6, size=1.2, read=read)
+    return sheet(
+        data.files(pairs),
+        [f'{r.twins}\n{s}\n{r.label}\n{caption(r)}' for r, s in zip(pairs.itertuples(), said)],
+        cols=6, size=1.2, read=read)
 
 # %% ../nbs/01_eda.ipynb #7228b748
 def plot_split(parts: pd.DataFrame,   # of `split`
@@ -250,10 +317,15 @@ def plot_split(parts: pd.DataFrame,   # of `split`
               ) -> Figure:
     "The share of each class in each part, with counts."
     counts = pd.crosstab(parts.label, parts[by])
-    fig = Figure(figsize=(2.6 + 1.1*counts.shape[1], tall(len(counts), .28)), dpi=80, layout='constrained')
+    fig = Figure(
+        figsize=(2.6 + 1.1 * counts.shape[1], tall(len(counts), 0.28)), dpi=80, layout='constrained'
+    )
     ax = fig.subplots()
-    sns.heatmap(counts.div(counts.sum(axis=1), axis=0), annot=counts if len(counts) <= 40 else None, fmt=',d', vmin=0, cmap='Blues', cbar_kws=dict(label='share of the class'), ax=ax)
-    ax.set(xlabel=by, ylabel=''); ax.tick_params(axis='y', rotation=0, **small(len(counts)))
+    sns.heatmap(
+        counts.div(counts.sum(axis=1), axis=0), annot=counts if len(counts) <= 40 else None,
+        fmt=',d', vmin=0, cmap='Blues', cbar_kws=dict(label='share of the class'), ax=ax)
+    ax.set(xlabel=by, ylabel='')
+    ax.tick_params(axis='y', rotation=0, **small(len(counts)))
     return fig
 
 # %% ../nbs/01_eda.ipynb #a0998527
@@ -263,34 +335,57 @@ def leaks(parts: pd.DataFrame,    # of `split_together`
     "Sentences about what might be on both sides of a split."
     alike = groups.alike.loc[parts.path].to_numpy()
     test = groups.alike[~groups.index.isin(parts.path)]
-    said = [f'{(parts.part.groupby(alike).nunique() > 1).sum():,} of {(pd.Series(alike).value_counts() > 1).sum():,} sets of photographs that look alike are in more than one part.',
-            f'{np.isin(alike, test).sum():,} photographs look like one of the test set.']
+    said = [
+        f'{(parts.part.groupby(alike).nunique() > 1).sum():,} of '
+        f'{(pd.Series(alike).value_counts() > 1).sum():,} sets of photographs that look alike are '
+        'in more than one part.',
+        f'{np.isin(alike, test).sum():,} photographs look like one of the test set.']
     said += known_pictures(parts, alike)
-    if len(groups) > CROPS_UP_TO: said.append(f'Parts of other photographs were not looked for among so many ({len(groups):,}; up to {CROPS_UP_TO:,} they are).')
-    if 'group' not in parts: return ['No groups are known: photographs of one stone may be in two parts; give `folds` a CSV file with path, fold and group.', *said]
+    if len(groups) > CROPS_UP_TO:
+        said.append(
+            f'Parts of other photographs were not looked for among so many ({len(groups):,}; up to '
+            f'{CROPS_UP_TO:,} they are).'
+        )
+    if 'group' not in parts:
+        return [
+            'No groups are known: photographs of one stone may be in two parts; give `folds` a CSV '
+            'file with path, fold and group.',
+            *said]
     sizes = parts.group.value_counts()
-    return [f'{len(sizes):,} groups, the largest of {sizes.max()}: {(parts.groupby("group").part.nunique() > 1).sum()} are in more than one part.', *said]
+    return [
+        f'{len(sizes):,} groups, the largest of {sizes.max()}: '
+        f'{(parts.groupby("group").part.nunique() > 1).sum()} are in more than one part.',
+        *said]
 
+# %% ../nbs/01_eda.ipynb #ddf2ddd9
 def known_pictures(parts: pd.DataFrame,   # of `split_together`
                    alike: np.ndarray,     # int, a row each: sets of the same picture
                   ) -> list[str]:
-    "For each part that is judged, how many of its photographs show a picture that is trained on; nothing where none does."
+    """For each part that is judged, how many of its photographs show a picture that is trained on;
+    nothing where none does."""
     train = alike[parts.part == 'train']
     known = parts.part[np.isin(alike, train) & (parts.part != 'train')].value_counts()
     total = parts.part.value_counts()
-    return [f'{n:,} of {total[part]:,} photographs of the part {part} show the same picture as one that is trained on (the same file, a copy, turned, mirrored or cut).' for part, n in known.items()]
+    return [
+        f'{n:,} of {total[part]:,} photographs of the part {part} show the same picture as one '
+        'that is trained on (the same file, a copy, turned, mirrored or cut).'
+        for part, n in known.items()]
 
 # %% ../nbs/01_eda.ipynb #d9ec3dea
 def oddness(photos: pd.DataFrame) -> pd.Series:   # 0…; unreadable: infinite
-    "How far a photograph is from the median of its class, in median deviations, at its most unusual fact."
-    facts = photos[['brightness', 'contrast', 'warmth']].assign(size=np.log(photos.side), shape=np.log(photos.ratio))
+    """How far a photograph is from the median of its class, in median deviations, at its most
+    unusual fact."""
+    facts = photos[['brightness', 'contrast', 'warmth']].assign(
+        size=np.log(photos.side), shape=np.log(photos.ratio))
     usual = lambda f: f.groupby(photos.label).transform('median')
     far = (facts - usual(facts)).abs()
     floor = .5*(facts - facts.median()).abs().median() + 1e-3     # a class may be all alike in something
     return (far/usual(far).clip(lower=floor, axis=1)).max(axis=1).where(photos.error == '', np.inf)
 
 # %% ../nbs/01_eda.ipynb #60e6f3de
-ORDERS = {'odd first': ('oddness', False), 'by name': ('path', True), 'dark first': ('brightness', True), 'small first': ('side', True)}
+ORDERS = {
+    'odd first': ('oddness', False), 'by name': ('path', True), 'dark first': ('brightness', True),
+    'small first': ('side', True)}
 
 def page(data: Data,
          photos: pd.DataFrame,      # with `oddness`
@@ -303,14 +398,20 @@ def page(data: Data,
     "One page of a class's photographs."
     column, up = ORDERS[order]
     rows = photos[photos.label == label].sort_values([column, 'path'], ascending=[up, True])
-    last = max(1, -(-len(rows)//n)); number = min(number, last)
+    last = max(1, -(-len(rows) // n))
+    number = min(number, last)
     some = rows.iloc[(number - 1)*n:number*n]
-    return sheet(data.files(some), map(caption, some.itertuples()), title=f'{label}, {order}, page {number} of {last}', size=1, read=read)
+    return sheet(
+        data.files(some), map(caption, some.itertuples()),
+        title=f'{label}, {order}, page {number} of {last}', size=1, read=read)
 
 # %% ../nbs/01_eda.ipynb #0c3bc96c
 def browse(data: Data, photos: pd.DataFrame, n: int = 18, read=ImageReader()):
     "A panel to leaf through the photographs of each class."
     counts = photos.label.value_counts()
     draw = lambda label, order, number: page(data, photos, label, order, number, n, read)
-    return live(draw, label=Dropdown(options=sorted(counts.index), description='class'), order=Dropdown(options=list(ORDERS), description='order'),
-                number=IntSlider(1, 1, max(1, -(-counts.max()//n)), description='page', continuous_update=False))
+    return live(
+        draw, label=Dropdown(options=sorted(counts.index), description='class'),
+        order=Dropdown(options=list(ORDERS), description='order'),
+        number=IntSlider(
+            1, 1, max(1, -(-counts.max() // n)), description='page', continuous_update=False))

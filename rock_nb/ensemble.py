@@ -25,30 +25,34 @@ from matplotlib.figure import Figure
 from . import core
 from .confusion import labels_of, panels
 from .core import BadInput, Run, find_run, is_ensemble, listed, lock, trained
-from .data.sample import find_data, has_photos
+from .data.synthetic import find_data, has_photos
 from .data.table import Data, read_data
 from .data.tabular import read_text, rename_columns
 from .folds import members_of
-from .judge.agreement import agreement, remarks
-from .judge.combine import line_up
-from .judge.compare import split_groups
-from .judge.evidence import data_of
-from .judge.jury import Answer, Ensemble, EnsembleConfig, answer_of, cross_folds, decision_file, fit_ensemble, nested_ensemble, plain, stages
-from .judge.metric import short_names, summary
-from .judge.predict import Predictions, load_predictions, save_predictions
-from .judge.submission import answer_score, check_sample, solution_f1, with_all_tests, write_submission
-from .judge.vote import FileVote, count_votes, from_probs, read_files, votes
+from .evaluation.agreement import agreement, remarks
+from .evaluation.combiners import line_up
+from .evaluation.compare import split_groups
+from .evaluation.run_data import data_of
+from .evaluation.ensembling import (
+    Answer, Ensemble, EnsembleConfig, answer_of, cross_folds, decision_file, fit_ensemble,
+    nested_ensemble, plain, stages)
+from .evaluation.metrics import short_names, summary
+from .evaluation.predictions import Predictions, load_predictions, save_predictions
+from .evaluation.submission import (
+    answer_score, check_sample, solution_f1, with_all_tests, write_submission)
+from .evaluation.voting import FileVote, count_votes, from_probs, read_files, votes
 from .train import fit, notes_on
 
 # %% ../nbs/05_ensemble.ipynb #06de4809
-PARAMETERS = ('runs', 'weights', 'combine', 'decide', 'precision', 'files', 'data', 'out', 'name', 'part')
+PARAMETERS = (
+    'runs', 'weights', 'combine', 'decide', 'precision', 'files', 'data', 'out', 'name', 'part')
 
 # %% ../nbs/05_ensemble.ipynb #341190c9
 def is_folds(run: Run) -> bool:
     "Whether a run folder was gathered from folds."
     return is_ensemble(run) and not {'combine', 'weights'} & core.read_json(run.recipe).keys()
 
-def same_data(known: list[Run]) -> tuple[list[Run], list[Run]]:   # by name: those with the data of the last, and the others
+def same_data(known: list[Run]) -> tuple[list[Run], list[Run]]:  # by name: those with the data of the last, and the others
     "Divide runs by whether they have the data set of the newest."
     data = [core.read_json(r.recipe).get('data') if r.recipe.exists() else None for r in known]
     ordered = sorted(zip(known, data), key=lambda rd: rd[0].name)
@@ -58,7 +62,9 @@ def able_together(members: list[Run],   # of the same data
                   known: list[Run],     # all, oldest first
                  ) -> list[Run]:
     "Of runs that can't vote together, those with the split of the newest, where there are several."
-    if len(members) < 2 or not (not_shared(members, own_part(members)) and not_shared(members, 'test')):
+    if len(members) < 2 or not (
+        not_shared(members, own_part(members)) and not_shared(members, 'test')
+    ):
         return members
     split = lambda r: core.read_json(r.recipe).get('split') if r.recipe.exists() else None
     newest = [r for r in known if r.path in [m.path for m in members]][-1]
@@ -67,21 +73,30 @@ def able_together(members: list[Run],   # of the same data
 
 # %% ../nbs/05_ensemble.ipynb #80f94aa3
 def check_members(members: list[Run]) -> list[Run]:
-    "The members, if each is a trained run or a folder of folds and none is there twice; else a `BadInput`."
-    if not members: raise BadInput('an ensemble needs at least one run; name some with `runs`')
+    """The members, if each is a trained run or a folder of folds and none is there twice; else a
+    `BadInput`."""
+    if not members:
+        raise BadInput('an ensemble needs at least one run; name some with `runs`')
     for r in members:
-        if is_ensemble(r) and not is_folds(r): raise BadInput(f'{r.name} is an ensemble itself; name the runs that it was made of')
+        if is_ensemble(r) and not is_folds(r):
+            raise BadInput(f'{r.name} is an ensemble itself; name the runs that it was made of')
     paths = [r.path.resolve() for r in members]
-    if twice := [r.name for r, p in zip(members, paths) if paths.count(p) > 1]: raise BadInput(f'the run {twice[0]} is named twice; give it a greater weight instead')
+    if twice := [r.name for r, p in zip(members, paths) if paths.count(p) > 1]:
+        raise BadInput(f'the run {twice[0]} is named twice; give it a greater weight instead')
     names = [r.name for r in members]
-    if twice := [r for r in members if names.count(r.name) > 1]: raise BadInput(f'{twice[0].path} and {twice[1].path} have the same name; rename one of the folders')
+    if twice := [r for r in members if names.count(r.name) > 1]:
+        raise BadInput(
+            f'{twice[0].path} and {twice[1].path} have the same name; rename one of the folders')
     return members
 
 # %% ../nbs/05_ensemble.ipynb #e737f0b3
 def own_folder(name: str, out=None) -> Run:
     "The folder of an ensemble; one that holds something else, or can't be one, is a `BadInput`."
     run = Run(core.outputs(out)/core.folder_name(name))
-    if run.path.is_dir() and any(run.path.glob('[!.]*')) and (is_folds(run) or not is_ensemble(run)): raise BadInput(f'{run.path} holds something else than an ensemble; give another `name`')
+    if (
+        run.path.is_dir() and any(run.path.glob('[!.]*'))
+        and (is_folds(run) or not is_ensemble(run))):
+        raise BadInput(f'{run.path} holds something else than an ensemble; give another `name`')
     return run
 
 # %% ../nbs/05_ensemble.ipynb #d71ca959
@@ -89,9 +104,13 @@ def find_members(runs=None,    # names, folders or `Run`s; text with commas or a
                  out=None,     # the folder of runs
                 ) -> list[Run]:
     "The runs that vote; where there are none it is a `BadInput`, but under test two are trained."
-    if runs is not None: return check_members([find_run(r.path if isinstance(r, Run) else str(r), out) for r in listed(runs)] if np.size(runs) else [])
+    if runs is not None:
+        return check_members(
+            [find_run(r.path if isinstance(r, Run) else str(r), out) for r in listed(runs)]
+            if np.size(runs) else [])
     known = trained(out)
-    if not known and core.in_test(): known = [fit('baseline', out=out), fit('baseline', arch='resnet18', out=out)]
+    if not known and core.in_test():
+        known = [fit('baseline', out=out), fit('baseline', arch='resnet18', out=out)]
     return check_members(able_together(same_data(known or [find_run(out=out)])[0], known))
 
 # %% ../nbs/05_ensemble.ipynb #59f524af
@@ -101,15 +120,18 @@ def expand(files) -> list[str]:   # text with commas or a list; `*` stands for a
     for f in map(str, listed(files, 'files')):
         path = core.resolve(f)
         some = sorted(glob.glob(str(path))) if '*' in f and not path.exists() else [f]
-        if not some: raise BadInput(f'no file is called {f}; give CSV files divided by commas')
+        if not some:
+            raise BadInput(f'no file is called {f}; give CSV files divided by commas')
         found += some
     return found
 
 def submitted(runs: list[Run], files) -> list[str]:
     "The submission files of some runs, and others; a run that has none is a `BadInput`."
     for r in runs:
-        if not r.submission.exists(): raise BadInput(f'the run {r.name} has no {r.submission.name}, so '
-                                                     f'it has no vote beside files; leave it out')
+        if not r.submission.exists():
+            raise BadInput(
+                f'the run {r.name} has no {r.submission.name}, so '
+                f'it has no vote beside files; leave it out')
     return [str(r.submission) for r in runs] + [str(core.resolve(f)) for f in expand(files)]
 
 def file_names(runs: list[Run], files) -> list[str]:
@@ -121,26 +143,31 @@ def file_names(runs: list[Run], files) -> list[str]:
 
 def check_files_way(way: EnsembleConfig):
     "A `BadInput` if answers shall be combined or decided in a way that needs more than answers."
-    if way != EnsembleConfig(): raise BadInput('files vote by their answers alone; leave `combine`, `decide` and '
-                                    '`precision` out, or name the submission.csv of an ensemble among '
-                                    'the files')
+    if way != EnsembleConfig():
+        raise BadInput(
+            'files vote by their answers alone; leave `combine`, `decide` and '
+            '`precision` out, or name the submission.csv of an ensemble among ' 'the files')
 
 # %% ../nbs/05_ensemble.ipynb #c59418e3
 def contest_of(root: Path) -> Data | None:
-    "What a folder without photographs says of a contest: the test ids of its `test.csv` or `sample_submission.csv`."
+    """What a folder without photographs says of a contest: the test ids of its `test.csv` or
+    `sample_submission.csv`."""
     sample = next(iter(root.glob('sample_submission.csv')), None)
     table = root/'test.csv' if (root/'test.csv').exists() else sample
     if table is None: return None
     frame = read_text(table)
     named = rename_columns(frame)
     if 'id' in named: ids = named.id
-    elif 'path' in named and table != sample: ids = named.path.map(lambda p: Path(p).stem)
-    else: ids = frame.iloc[:, 0]
+    elif 'path' in named and table != sample:
+        ids = named.path.map(lambda p: Path(p).stem)
+    else:
+        ids = frame.iloc[:, 0]
     none = pd.DataFrame(dict(path=[], label=[]))
     return Data(root, none, pd.DataFrame(dict(id=ids, path=ids)), sample)
 
 def data_for(members: list[Run], data=None, out=None) -> Data | None:
-    "The data set that files are about: the members', the one that is named, else one that lies around, or None."
+    """The data set that files are about: the members', the one that is named, else one that lies
+    around, or None."""
     if members: return data_of(members[0])
     if data is not None:
         where = find_data(data)
@@ -167,7 +194,8 @@ class FileCase:
         "Who votes, how ties are decided, and what is odd."
         v, names = self.vote, list(self.vote.answers)
         kind = 'probabilities' if v.soft else 'classes'
-        about = f' They are about the data set in {self.data.root}.' if self.data is not None else ''
+        about = (
+            f' They are about the data set in {self.data.root}.' if self.data is not None else '')
         rule = v.rule[0].upper() + v.rule[1:]
         first = f"{len(names)} files of {kind} vote: {', '.join(names)}.{about} {rule}."
         return '\n'.join([first, '', *(f'- {r}' for r in v.remarks)])
@@ -177,14 +205,18 @@ def vote_about(paths: list[str], names: list[str], weights, data: Data | None) -
     "The vote of files about a data set; what does not fit it is a `BadInput`."
     counts = data.counts if data is not None and len(data.train) else None
     files = read_files(paths, None if counts is None else list(counts.index))
-    if data is None or data.test is None: return count_votes(files, names, weights, counts)
+    if data is None or data.test is None:
+        return count_votes(files, names, weights, counts)
     test = with_all_tests(data).test if counts is not None else data.test
-    found = count_votes(files, names, weights, counts, test.id, f'the test photographs of {data.root}')
-    return replace(found, columns=tuple(check_sample(data.sample, test.id))) if data.sample else found
+    found = count_votes(
+        files, names, weights, counts, test.id, f'the test photographs of {data.root}')
+    return (
+        replace(found, columns=tuple(check_sample(data.sample, test.id))) if data.sample else found)
 
 # %% ../nbs/05_ensemble.ipynb #a16ecf2c
-def hear_files(files, runs=None, weights=None, data=None, out=None) -> FileCase:   # parameters as in `ensemble`
-    "What files say, and runs if any are named; a data set that nobody named is left out where it doesn't fit."
+def hear_files(files, runs=None, weights=None, data=None, out=None) -> FileCase:  # parameters as in `ensemble`
+    """What files say, and runs if any are named; a data set that nobody named is left out where it
+    doesn't fit."""
     members = find_members(runs, out) if runs is not None else []
     paths, names = submitted(members, files), file_names(members, files)
     votes(weights, names)
@@ -195,8 +227,9 @@ def hear_files(files, runs=None, weights=None, data=None, out=None) -> FileCase:
     except BadInput as e:
         if asked: raise
         found = vote_about(paths, names, weights, None)      # raises what the files themselves have wrong
-        found.remarks.insert(0, f'nothing is checked against a data set, for the one that lies here '
-                                f'does not fit: {e}')
+        found.remarks.insert(
+            0,
+            f'nothing is checked against a data set, for the one that lies here does not fit: {e}')
         return FileCase(members, paths, found)
 
 # %% ../nbs/05_ensemble.ipynb #0c4efaa5
@@ -207,27 +240,38 @@ def own_part(members: list[Run]) -> str:
 def not_shared(members: list[Run], part: str) -> str:
     "Why the members can't be heard together on a part, '' if they can."
     mixed = [r.name for r in members if is_folds(r)] if part == 'valid' else []
-    if mixed: return f'{mixed[0]} was trained in folds and others were not; name folders of folds only, or single runs only'
+    if mixed:
+        return (
+            f'{mixed[0]} was trained in folds and others were not; name folders of folds only, or '
+            'single runs only')
     lacking = [r.name for r in members if not (r.path/f'{part}.npz').exists()]
     if lacking: return f'{lacking[0]} has no {part}.npz'
     if part == 'test': return ''
     ids = [set(load_predictions(r.path/f'{part}.npz').ids) for r in members]
     odd = [r.name for r, i in zip(members, ids) if i != ids[0]]
-    return f'{odd[0]} and {members[0].name} kept different photographs apart for validation; train both with the same `valid` and `seed`, or with the same `folds`' if odd else ''
+    return (
+        f'{odd[0]} and {members[0].name} kept different photographs apart for validation; train '
+        'both with the same `valid` and `seed`, or with the same `folds`'
+        if odd else '')
 
-def said_by(members: list[Run]) -> tuple[dict[str, list[Predictions]], dict[str, str]]:   # part -> of each member; part -> why not
+def said_by(members: list[Run]) -> tuple[dict[str, list[Predictions]], dict[str, str]]:  # part -> of each member; part -> why not
     "What members said of the photographs that they were judged on, and of the test photographs."
     own = own_part(members)
     notes = {part: reason for part in (own, 'test') if (reason := not_shared(members, part))}
-    if len(notes) == 2: raise BadInput(f"there is no photograph to vote on: {'; '.join(notes.values())}")
-    return {part: [load_predictions(r.path/f'{part}.npz') for r in members] for part in (own, 'test') if part not in notes}, notes
+    if len(notes) == 2:
+        raise BadInput(f"there is no photograph to vote on: {'; '.join(notes.values())}")
+    return {
+        part: [load_predictions(r.path / f'{part}.npz') for r in members] for part in (own, 'test')
+        if part not in notes}, notes
 
 # %% ../nbs/05_ensemble.ipynb #d019f809
 def data_to_submit(members: list[Run]) -> Data:
     "The data set of the members, with its test table; if it was moved, a `BadInput`."
     data = data_of(members[0])
-    if data.test is None: raise BadInput(f'no test photographs in {data.root}, where {members[0].name} '
-                                         f'was trained; put the data back to make a submission')
+    if data.test is None:
+        raise BadInput(
+            f'no test photographs in {data.root}, where {members[0].name} '
+            f'was trained; put the data back to make a submission')
     return data
 
 # %% ../nbs/05_ensemble.ipynb #5ca54d3e
@@ -238,20 +282,36 @@ def folds_for(members: list[Run], p: Predictions, part: str) -> np.ndarray:   # 
 
 # %% ../nbs/05_ensemble.ipynb #b1f743c3
 def recipe_of(run: Run) -> dict:
-    "The recipe that a run, or the first of some folds, was trained with; nothing where that isn't known."
+    """The recipe that a run, or the first of some folds, was trained with; nothing where that
+    isn't known."""
     known = core.read_json(run.recipe) if run.recipe.exists() else {}
-    return recipe_of(Run(run.path.parent/known['members'][0]['folder'])) if known.get('members') else known.get('recipe', {})
+    return (
+        recipe_of(Run(run.path.parent / known['members'][0]['folder'])) if known.get('members')
+        else known.get('recipe', {}))
 
 def balanced(run: Run) -> bool:
     "Whether a run has seen the classes in other proportions than they have."
     r = recipe_of(run)
-    return r.get('sampler', 'shuffle') != 'shuffle' or r.get('class_weights', 'none') != 'none' or r.get('loss') == 'logit_adjusted'
+    return (
+        r.get('sampler', 'shuffle') != 'shuffle' or r.get('class_weights', 'none') != 'none'
+        or r.get('loss') == 'logit_adjusted')
 
-def find_way(members: list[Run], classes, combine: str = 'equal', decide: str = 'none', precision=None, weights=None) -> EnsembleConfig:
+def find_way(
+    members: list[Run],
+    classes,
+    combine: str = 'equal',
+    decide: str = 'none',
+    precision=None,
+    weights=None,
+) -> EnsembleConfig:
     "How these members shall come to their answers."
     way = EnsembleConfig(combine, decide, precision, weights)
-    if way.decides and any(map(balanced, members)): way = replace(way, prior=tuple(map(int, data_of(members[0]).counts.reindex(list(classes)).fillna(0))))
-    return way if way.learns else replace(way, weights=tuple(votes(weights, [r.name for r in members]).tolist()))
+    if way.decides and any(map(balanced, members)):
+        way = replace(
+            way, prior=tuple(map(int, data_of(members[0]).counts.reindex(list(classes)).fillna(0))))
+    return (
+        way if way.learns
+        else replace(way, weights=tuple(votes(weights, [r.name for r in members]).tolist())))
 
 # %% ../nbs/05_ensemble.ipynb #0dc01c7f
 @dataclass
@@ -272,7 +332,8 @@ class Case:
     def said(self, part: str) -> dict[str, Answer]:   # members, combined, decided
         "All answers to a part, by name."
         a = self.answers[part]
-        known = {r.name: answer_of(p) for r, p in zip(self.members, self.probs[part])} | dict(combined=answer_of(a.combined))
+        known = {r.name: answer_of(p) for r, p in zip(self.members, self.probs[part])} | dict(
+            combined=answer_of(a.combined))
         return known | (dict(decided=a) if self.way.decides else {})
 
 # %% ../nbs/05_ensemble.ipynb #ec367f7c
@@ -281,26 +342,36 @@ def hear(members: list[Run], way: EnsembleConfig) -> Case:
     said, notes = said_by(members)
     own, names = own_part(members), [r.name for r in members]
     probs = {part: line_up(p, names) for part, p in said.items()}
-    if own not in said and (way.learns or way.decides): raise BadInput(f'there is nothing to learn `combine` or `decide` from: {notes[own]}; give combine equal or equal_logits, and decide none')
+    if own not in said and (way.learns or way.decides):
+        raise BadInput(
+            f'there is nothing to learn `combine` or `decide` from: {notes[own]}; give combine '
+            'equal or equal_logits, and decide none'
+        )
     truth = {part: from_probs(p, probs[part][0]) for part, p in said.items()}
     classes, labels = next(iter(truth.values())).classes, truth[own].labels if own in said else None
     folds = folds_for(members, truth[own], own) if way.learns or way.decides else None
     jury = fit_ensemble(way, probs.get(own), labels, folds, classes)
-    answers = {part: nested_ensemble(way, p, labels, folds, classes) if part == own else jury(p) for part, p in probs.items()}
-    return Case(members, way, jury, probs, answers, {part: from_probs(said[part], a.combined) for part, a in answers.items()}, notes, folds)
+    answers = {
+        part: nested_ensemble(way, p, labels, folds, classes) if part == own else jury(p)
+        for part, p in probs.items()}
+    return Case(
+        members, way, jury, probs, answers,
+        {part: from_probs(said[part], a.combined) for part, a in answers.items()}, notes, folds)
 
 # %% ../nbs/05_ensemble.ipynb #9f1e51aa
 ONE = ', one view'
 
 def first_views(said: list[Predictions], names: list[str]) -> dict[str, Answer]:   # by name
     "What those who look through several views say through the first alone."
-    found = line_up([replace(p, logits=p.logits[:, :1], views=p.views[:1], weights=None) for p in said], names)
+    found = line_up(
+        [replace(p, logits=p.logits[:, :1], views=p.views[:1], weights=None) for p in said], names)
     return {name + ONE: answer_of(q) for name, p, q in zip(names, said, found) if len(p.views) > 1}
 
 # %% ../nbs/05_ensemble.ipynb #40b7ff09
 def sayings(answers: dict[str, Answer], p: Predictions) -> pd.DataFrame:   # ids down, voters across
     "The class names that voters gave to the photographs of `p`."
-    return pd.DataFrame({name: np.array(p.classes)[a.preds] for name, a in answers.items()}, index=p.ids)
+    return pd.DataFrame(
+        {name: np.array(p.classes)[a.preds] for name, a in answers.items()}, index=p.ids)
 
 # %% ../nbs/05_ensemble.ipynb #94ba738b
 def plot_agreement(table: pd.DataFrame,  # of `agreement`
@@ -308,8 +379,13 @@ def plot_agreement(table: pd.DataFrame,  # of `agreement`
     "The agreement of voters as a heat map."
     (labels, row), size = labels_of(table.index), 1.6 + .6*len(table)
     fig, [ax] = panels(size + .6 + row, size + row)
-    sns.heatmap(table, annot=True, fmt='.2f', cmap='Blues', vmin=0, vmax=1, square=True, cbar=False, ax=ax, annot_kws=dict(size=8), xticklabels=labels, yticklabels=labels)
-    ax.set(title='share of equal answers', xlabel='', ylabel=''); ax.tick_params(labelsize=8); ax.tick_params(axis='y', rotation=0); ax.tick_params(axis='x', rotation=90 if row > .4 else 40)
+    sns.heatmap(
+        table, annot=True, fmt='.2f', cmap='Blues', vmin=0, vmax=1, square=True, cbar=False, ax=ax,
+        annot_kws=dict(size=8), xticklabels=labels, yticklabels=labels)
+    ax.set(title='share of equal answers', xlabel='', ylabel='')
+    ax.tick_params(labelsize=8)
+    ax.tick_params(axis='y', rotation=0)
+    ax.tick_params(axis='x', rotation=90 if row > 0.4 else 40)
     return fig
 
 # %% ../nbs/05_ensemble.ipynb #b832c27d
@@ -319,12 +395,22 @@ def plot_per_class(table: pd.DataFrame,  # classes down, voters across, the ense
                    name: str = '',       # of `beside`
                   ) -> Figure:
     "A dot for each voter and class, the ensemble as a diamond."
-    (fig, [ax]), x, k = panels(max(9, .22*len(table)), 3), np.arange(len(table)), len(table.columns) - 1
+    (fig, [ax]), x, k = (
+        panels(max(9, 0.22 * len(table)), 3), np.arange(len(table)), len(table.columns) - 1)
     labels, _ = labels_of(table.columns)
-    if beside is not None: ax.bar(x, beside.reindex(table.index), width=.7, color='.88', label=name)
-    for i, c in enumerate(table.columns[:-1]): ax.plot(x + .4*((i + 1)/(k + 1) - .5), table[c], 'o', ms=5, alpha=.8, label=labels[i])
+    if beside is not None:
+        ax.bar(x, beside.reindex(table.index), width=0.7, color='.88', label=name)
+    for i, c in enumerate(table.columns[:-1]):
+        ax.plot(
+            x + 0.4 * ((i + 1) / (k + 1) - 0.5), table[c], 'o', ms=5, alpha=0.8, label=labels[i])
     ax.plot(x, table.iloc[:, -1], 'D', color='k', ms=6, label=labels[-1])
-    ax.set_xticks(x, short_names(table.index), fontsize=8, rotation=90 if len(table) > 20 else 20 if sum(map(len, table.index)) > 60 else 0); ax.set_xlim(-.7, len(table) - .3); ax.set_ylim(-.03*ax.get_ylim()[1], None); ax.set_title(title, fontsize=10); ax.grid(axis='y', alpha=.25)
+    ax.set_xticks(
+        x, short_names(table.index), fontsize=8,
+        rotation=90 if len(table) > 20 else 20 if sum(map(len, table.index)) > 60 else 0)
+    ax.set_xlim(-0.7, len(table) - 0.3)
+    ax.set_ylim(-0.03 * ax.get_ylim()[1], None)
+    ax.set_title(title, fontsize=10)
+    ax.grid(axis='y', alpha=0.25)
     ax.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     return fig
 
@@ -332,8 +418,13 @@ def plot_per_class(table: pd.DataFrame,  # classes down, voters across, the ense
 def record_of(members: list[Run], way: EnsembleConfig, out=None) -> dict:
     "What an ensemble was asked to be, for its recipe.json."
     first = core.read_json(members[0].recipe) if members[0].recipe.exists() else {}
-    asked = dict(combine=way.combine, decide=way.decide, precision=way.precision, prior=way.prior and list(way.prior)) | ({} if way.learns else dict(weights=list(way.weights)))
-    return dict(members=members_of(members, out), classes=first.get('classes'), data=first.get('data')) | asked
+    asked = dict(
+        combine=way.combine, decide=way.decide, precision=way.precision,
+        prior=way.prior and list(way.prior)
+    ) | ({} if way.learns else dict(weights=list(way.weights)))
+    return (
+        dict(members=members_of(members, out), classes=first.get('classes'), data=first.get('data'))
+        | asked)
 
 def as_asked(run: Run, record: dict) -> bool:
     "Whether a folder holds the complete ensemble of a record."
@@ -348,14 +439,25 @@ def scored(run: Run, data: Data) -> dict:   # `solution_f1`, where the answers a
     return {} if np.isnan(f1) else dict(solution_f1=f1)
 
 def copy_sources(run: Run, member: Run):
-    "Let an ensemble's folder say, as its member's does, which photographs there were and where; not what the member said of them."
+    """Let an ensemble's folder say, as its member's does, which photographs there were and where;
+    not what the member said of them."""
     for f in (member.split, member.path/'oof.csv', member.path/'tests.csv'):
-        if f.exists(): core.write_csv(run.path/f.name, pd.read_csv(f, dtype=str, keep_default_na=False).drop(columns=['predicted', 'probability'], errors='ignore'))
-    if member.environment.exists(): core.write_json(run.environment, core.environment() | dict(data=core.read_json(member.environment)['data']))
+        if f.exists():
+            core.write_csv(
+                run.path / f.name,
+                pd.read_csv(f, dtype=str, keep_default_na=False).drop(
+                    columns=['predicted', 'probability'], errors='ignore'))
+    if member.environment.exists():
+        core.write_json(
+            run.environment,
+            core.environment() | dict(data=core.read_json(member.environment)['data']))
 
 def clear(run: Run):
     "Take away what an ensemble that was here before has left, its scores first."
-    for f in (run.metrics, run.valid, run.path/'oof.npz', run.test, run.submission, decision_file(run), run.path/'decided.csv', run.path/'probabilities.csv', run.split, run.path/'oof.csv'): f.unlink(missing_ok=True)
+    for f in (
+        run.metrics, run.valid, run.path / 'oof.npz', run.test, run.submission, decision_file(run),
+        run.path / 'decided.csv', run.path / 'probabilities.csv', run.split, run.path / 'oof.csv'):
+        f.unlink(missing_ok=True)
 
 # %% ../nbs/05_ensemble.ipynb #26bb69ad
 def groups_of(case: Case, p: Predictions) -> list | None:   # of each photograph; None where there are none
@@ -369,30 +471,50 @@ def decided(case: Case) -> pd.DataFrame:   # part, id, label?, predicted, probab
     for part, a in case.answers.items():
         p = case.parts[part]
         label = {} if p.labels is None else dict(label=names[p.labels])
-        rows.append(pd.DataFrame(dict(part=part, id=p.ids, **label, predicted=names[a.preds], probability=a.probs[np.arange(len(p)), a.preds], decided=a.decided)))
+        rows.append(
+            pd.DataFrame(
+                dict(
+                    part=part, id=p.ids, **label, predicted=names[a.preds],
+                    probability=a.probs[np.arange(len(p)), a.preds], decided=a.decided)))
     return pd.concat(rows, ignore_index=True)
 
+# %% ../nbs/05_ensemble.ipynb #29728db2
 def scores_of(case: Case) -> dict:
-    "Scores of what was combined, and of what was decided, where the classes are known; the photographs of validation as `valid`, in folds or not."
+    """Scores of what was combined, and of what was decided, where the classes are known; the
+    photographs of validation as `valid`, in folds or not."""
     known = {part: p for part, p in case.parts.items() if p.labels is not None}
     called = {part: 'test' if part == 'test' else 'valid' for part in known}
     found = {called[part]: summary(p.labels, p.probs, p.classes) for part, p in known.items()}
     if not case.way.decides: return found
-    tables = {part: stages(p.labels, dict(decided=case.answers[part]), case.classes, groups_of(case, p)).loc['decided'] for part, p in known.items()}
-    return found | dict(decided={called[part]: {k: None if np.isnan(v) else float(v) for k, v in t.items()} for part, t in tables.items()})
+    tables = {
+        part: stages(
+            p.labels, dict(decided=case.answers[part]), case.classes, groups_of(case, p)
+        ).loc['decided']
+        for part, p in known.items()}
+    return found | dict(
+        decided={
+            called[part]: {k: None if np.isnan(v) else float(v) for k, v in t.items()}
+            for part, t in tables.items()})
 
 # %% ../nbs/05_ensemble.ipynb #74dd2caa
 def write_ensemble(run: Run, record: dict, case: Case):
-    "Write what a jury is and said; the scores come last, so that a folder without them is known to be unfinished."
-    data = data_to_submit(case.members) if 'test' in case.parts and case.parts['test'].labels is None else None
+    """Write what a jury is and said; the scores come last, so that a folder without them is known
+    to be unfinished."""
+    data = (
+        data_to_submit(case.members) if 'test' in case.parts and case.parts['test'].labels is None
+        else None)
     clear(run)
     core.write_json(run.recipe, record | plain(case.jury))
-    if case.way.decides: core.write_json(decision_file(run), case.jury.decision.to_dict()); core.write_csv(run.path/'decided.csv', decided(case))
+    if case.way.decides:
+        core.write_json(decision_file(run), case.jury.decision.to_dict())
+        core.write_csv(run.path / 'decided.csv', decided(case))
     copy_sources(run, case.members[0])
     for part, p in case.parts.items(): save_predictions(run.path/f'{part}.npz', p)
     metrics = scores_of(case)
     if data:
-        write_submission(run.submission, case.parts['test'].ids, np.array(case.classes)[case.answers['test'].preds], data)
+        write_submission(
+            run.submission, case.parts['test'].ids,
+            np.array(case.classes)[case.answers['test'].preds], data)
         metrics |= scored(run, data)
     known = [core.read_json(r.metrics) for r in case.members]
     metrics |= {k: sum(m.get(k, 0) for m in known) for k in ('seconds', 'parameters')}
@@ -410,14 +532,18 @@ def settle(case: Case, name: str = 'ensemble', out=None) -> Run:
 def text_hash(file: str) -> str:
     "What stands for the contents of a file in a record."
     raw = Path(file).read_bytes()
-    try: return core.short_hash(raw.decode('utf-8').replace('\r\n', '\n').replace('\r', '\n'))
-    except UnicodeDecodeError: return core.short_hash(raw)
+    try:
+        return core.short_hash(raw.decode('utf-8').replace('\r\n', '\n').replace('\r', '\n'))
+    except UnicodeDecodeError:
+        return core.short_hash(raw)
 
 def record_of_files(case: FileCase, out=None) -> dict:
     "What a vote of files was asked to be, for its recipe.json."
     v, theirs = case.vote, case.files[len(case.members):]
     known = [dict(name=Path(f).name, text=text_hash(f)) for f in theirs]
-    record = dict(members=members_of(case.members, out), files=known, weights=v.share.tolist(), classes=list(v.classes), combine='files')
+    record = dict(
+        members=members_of(case.members, out), files=known, weights=v.share.tolist(),
+        classes=list(v.classes), combine='files')
     kind = dict(kind='probabilities') if v.soft else {}
     return record | kind | (dict(ties=v.ties) if v.ties != 'training' else {})
 
@@ -430,8 +556,10 @@ def write_files(run: Run, case: FileCase, record: dict):
     about = dict(data=str(of.root)) if of is not None else {}
     core.write_json(run.environment, core.environment() | about)
     frame, tested = v.table(), case.known and of.test is not None
-    if tested: frame = write_submission(run.submission, frame.iloc[:, 0], v.vote, with_all_tests(of))
-    else: core.write_csv(run.submission, frame)
+    if tested:
+        frame = write_submission(run.submission, frame.iloc[:, 0], v.vote, with_all_tests(of))
+    else:
+        core.write_csv(run.submission, frame)
     if v.soft:
         table = pd.DataFrame(v.behind, v.answers.index, v.classes).rename_axis(v.columns[0])
         core.write_csv(run.path/'probabilities.csv', table.reset_index())
@@ -450,25 +578,30 @@ def settle_files(case: FileCase, name: str = 'ensemble', out=None) -> Run:
     return run
 
 # %% ../nbs/05_ensemble.ipynb #610420d7
-def ensemble(runs=None,               # names, folders or `Run`s; text with commas or a list (None: every trained run of the newest one's data)
-             weights=None,            # one number a run, then one a file (None: equal, or as `combine` finds them)
-             name: str = 'ensemble',  # of its folder
-             out=None,                # the folder of runs, and for the ensemble
-             combine: str = 'equal',  # one of `rock_nb.judge.combine.COMBINERS`
-             decide: str = 'none',    # one of `rock_nb.judge.jury.DECISIONS`
-             precision=None,          # of the photographs that are decided (None: decide all)
-             files=None,              # CSV files that vote, of classes or of probabilities; text with commas or a list
-             data=None,               # the data set that they must fit, where no run is named
-            ) -> Run:                 # the complete ensemble
+def ensemble(
+    runs=None,  # names, folders or `Run`s; text with commas or a list (None: every trained run of the newest one's data)
+    weights=None,  # one number a run, then one a file (None: equal, or as `combine` finds them)
+    name: str = 'ensemble',  # of its folder
+    out=None,  # the folder of runs, and for the ensemble
+    combine: str = 'equal',  # one of `rock_nb.evaluation.combiners.COMBINERS`
+    decide: str = 'none',  # one of `rock_nb.evaluation.ensembling.DECISIONS`
+    precision=None,  # of the photographs that are decided (None: decide all)
+    files=None,  # CSV files that vote, of classes or of probabilities; text with commas or a list
+    data=None,  # the data set that they must fit, where no run is named
+) -> Run:  # the complete ensemble
     "Let runs vote; a complete ensemble of the same members and the same way is left as it is."
     way = EnsembleConfig(combine, decide, precision)
     if files is not None:
         check_files_way(way)
         return settle_files(hear_files(files, runs, weights, data, out), name, out)
     members = find_members(runs, out)
-    way = find_way(members, core.read_json(members[0].recipe).get('classes') or (), combine, decide, precision, weights)
+    way = find_way(
+        members, core.read_json(members[0].recipe).get('classes') or (), combine, decide, precision,
+        weights)
     run = own_folder(name, out)
-    return run if as_asked(run, record_of(members, way, out)) else settle(hear(members, way), name, out)
+    return (
+        run if as_asked(run, record_of(members, way, out))
+        else settle(hear(members, way), name, out))
 
 # %% ../nbs/05_ensemble.ipynb #4732f328
 def class_shares(said: pd.DataFrame,  # of `sayings`
@@ -493,8 +626,11 @@ def scoreboard(runs: list[Run],       # members, and last the ensemble
                share,                 # of the members (None: a stacker has none)
                root: Path, classes) -> pd.DataFrame:   # indexed by name, in the order given
     "Weights of the members, and macro F1 of the submissions where the answers are known."
-    rows = dict(weight=[*(share or [np.nan]*(len(runs) - 1)), np.nan], submission_f1=[solution_f1(r, root, classes) for r in runs])
-    return pd.DataFrame(rows, index=pd.Index([r.name for r in runs], name='run')).dropna(axis=1, how='all')
+    rows = dict(
+        weight=[*(share or [np.nan] * (len(runs) - 1)), np.nan],
+        submission_f1=[solution_f1(r, root, classes) for r in runs])
+    return pd.DataFrame(rows, index=pd.Index([r.name for r in runs], name='run')).dropna(
+        axis=1, how='all')
 
 def file_scores(case: FileCase) -> pd.DataFrame:   # indexed by voter, the vote last
     "Weights of files, how often each agrees with the vote, and macro F1 where the answers are known."
@@ -510,20 +646,26 @@ def file_scores(case: FileCase) -> pd.DataFrame:   # indexed by voter, the vote 
 # %% ../nbs/05_ensemble.ipynb #7fd911f2
 def main(argv=None):
     "`python -m rock_nb.ensemble a.csv b.csv`; paths count from the working directory."
-    about = 'Let runs vote, or CSV files of anybody: a class for each id, or a column of probabilities for each class.'
+    about = (
+        'Let runs vote, or CSV files of anybody: a class for each id, or a column of probabilities '
+        'for each class.')
     p = core.Parser('python -m rock_nb.ensemble', description=about)
     p.add_argument('files', nargs='*', help='CSV files that vote (none: runs do)')
     helps = docments(ensemble)
     for name in PARAMETERS:
-        if name not in ('files', 'part'): p.add_argument(f'--{name}', metavar='', help=helps[name])
+        if name not in ('files', 'part'):
+            p.add_argument(f'--{name}', metavar='', help=helps[name])
     with core.program():
         given = {k: v for k, v in vars(p.parse_args(argv)).items() if v not in (None, [])}
         for k in ('data', 'out'):
             if k in given: given[k] = str(Path(given[k]).expanduser().absolute())
-        if 'files' in given: given['files'] = [str(Path(f).expanduser().absolute()) for f in given['files']]
-        if 'precision' in given: given['precision'] = core.as_type('precision', given['precision'])
+        if 'files' in given:
+            given['files'] = [str(Path(f).expanduser().absolute()) for f in given['files']]
+        if 'precision' in given:
+            given['precision'] = core.as_type('precision', given['precision'])
         print(summary_of(ensemble(**given)))
 
+# %% ../nbs/05_ensemble.ipynb #abd827b2
 def summary_of(run: Run) -> str:
     "What an ensemble is and is worth, in a few lines."
     m, about = core.read_json(run.metrics), core.read_json(run.recipe)
@@ -532,9 +674,12 @@ def summary_of(run: Run) -> str:
     lines += [f'- {r}' for r in m.get('remarks', [])]
     lines += [f"macro F1 {m[k]['f1']:.4f} on {k} photographs" for k in ('valid', 'test') if k in m]
     lines += notes_on(run)
-    if 'solution_f1' in m: lines.append(f"macro F1 {m['solution_f1']:.4f} by solution.csv")
-    if about.get('ties') == 'votes': lines.append('ties went to the class that all files together name '
-                                                  'least, for there is no training set')
+    if 'solution_f1' in m:
+        lines.append(f"macro F1 {m['solution_f1']:.4f} by solution.csv")
+    if about.get('ties') == 'votes':
+        lines.append(
+            'ties went to the class that all files together name '
+            'least, for there is no training set')
     return '\n'.join([*lines, f'{run.submission if run.submission.exists() else run.path}'])
 
 # %% ../nbs/05_ensemble.ipynb #6b19d027

@@ -19,18 +19,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .core import BadInput, Parser, Run, choose, lock, typed
-from .data.sample import find_data
+from .data.synthetic import find_data
 from .data.split import folds_of, split, split_data
 from .data.table import Data, read_data
-from .data.target import at_target, label_option
-from .judge.metric import per_class, short_names
-from .judge.predict import Predictions, load_predictions, save_predictions
-from .judge.selection import crossfit_score
-from .judge.submission import score_submission, solution_of, with_all_tests, write_submission
-from .judge.vote import hard_vote, soft_vote
-from .learn.best import best_epoch, recipe_of
-from .learn.liveplot import LivePlot, png
-from .learn.recipe import OVERRIDES
+from .data.attributes import at_target, label_option
+from .evaluation.metrics import per_class, short_names
+from .evaluation.predictions import Predictions, load_predictions, save_predictions
+from .evaluation.selection import crossfit_score
+from .evaluation.submission import (
+    score_submission, solution_of, with_all_tests, write_submission)
+from .evaluation.voting import hard_vote, soft_vote
+from .training.best_epoch import best_epoch, recipe_of
+from .training.live_plot import LivePlot, png
+from .training.recipe import OVERRIDES
 from .train import PARAMETERS as OF_TRAIN
 from .train import Plan, add_options, fit, given_options, look_up, notes_on, run_name, scores
 
@@ -42,14 +43,19 @@ def which_folds(where: Path,            # the data
                 folds=None,             # a number, a CSV file, or None
                 test_fold: int | None = None,
                 label=None, level: int | None = None,   # as in 03_train
-               ) -> tuple[int | str | None, list[int]]:   # `folds` for 03_train, and the numbers of those to train
+               ) -> tuple[int | str | None, list[int]]:  # `folds` for 03_train, and the numbers of those to train
     "The folds to train; where the data set has no folds of its own there are five."
     n, file = folds_of(folds)
     table = read_data(where, file, label_option(label), level).train
     if n is None and 'fold' not in table: n = 5
-    known = range(n) if n else sorted(k for k in map(int, table.fold.unique()) if k >= 0)      # -1: learned in each
+    # -1: learned in each
+    known = range(n) if n else sorted(k for k in map(int, table.fold.unique()) if k >= 0)
     numbers = [k for k in known if k != test_fold]
-    if len(numbers) < 2: raise BadInput(f'with the folds {list(known)} and test_fold {test_fold} there are not two to train; give more')
+    if len(numbers) < 2:
+        raise BadInput(
+            f'with the folds {list(known)} and test_fold {test_fold} there are not two to train; '
+            'give more'
+        )
     return n or folds, numbers
 
 def check_folds(parts: pd.DataFrame, numbers: list[int], test_fold: int | None, seed: int):
@@ -57,26 +63,40 @@ def check_folds(parts: pd.DataFrame, numbers: list[int], test_fold: int | None, 
     for k in numbers: split(parts, fold=k, test_fold=test_fold, seed=seed)
 
 # %% ../nbs/03_folds.ipynb #db5b324e
-def out_of_fold(runs: list[Run]) -> tuple[Predictions, pd.DataFrame]:   # in the order of paths; path, id?, group?, fold, label, predicted, probability
+def out_of_fold(runs: list[Run]) -> tuple[Predictions, pd.DataFrame]:  # in the order of paths; path, id?, group?, fold, label, predicted, probability
     "What was said of every photograph by the network that has not seen it."
-    parts = [pd.read_csv(r.split, dtype=dict(path=str, id=str, label=str), keep_default_na=False) for r in runs]
+    parts = [
+        pd.read_csv(r.split, dtype=dict(path=str, id=str, label=str), keep_default_na=False)
+        for r in runs]
     said = [load_predictions(r.valid) for r in runs]
     rows = pd.concat([p[p.part == 'valid'] for p in parts]).sort_values('path', ignore_index=True)
     always = parts[0].get('fold', pd.Series(0, parts[0].index)) < 0      # learned in each fold
     wanted, key = parts[0][(parts[0].part != 'test') & ~always], 'id' if 'id' in rows else 'path'
     for p, r in zip(said, runs):
-        if (p.classes, p.views) != (said[0].classes, said[0].views): raise BadInput(f'{r.name} was judged otherwise than {runs[0].name}: classes or views differ')
+        if (p.classes, p.views) != (said[0].classes, said[0].views):
+            raise BadInput(
+                f'{r.name} was judged otherwise than {runs[0].name}: classes or views differ')
     ids = np.concatenate([p.ids for p in said])
-    for what in (rows.path[rows.path.duplicated()], sorted(set(wanted.path) ^ set(rows.path)), sorted(set(ids) ^ set(rows[key]))):
-        if len(what): raise BadInput(f'{list(what)[0]} is not in exactly one fold; train all folds again under another name')
+    for what in (
+        rows.path[rows.path.duplicated()],
+        sorted(set(wanted.path) ^ set(rows.path)),
+        sorted(set(ids) ^ set(rows[key])),
+    ):
+        if len(what):
+            raise BadInput(
+                f'{list(what)[0]} is not in exactly one fold; train all folds again under another '
+                'name'
+            )
     order = pd.Index(ids).get_indexer(rows[key])
-    labels, logits = (np.concatenate([getattr(p, a) for p in said])[order] for a in ('labels', 'logits'))
+    labels, logits = (
+        np.concatenate([getattr(p, a) for p in said])[order] for a in ('labels', 'logits'))
     oof = Predictions(rows[key].values, logits, said[0].classes, labels, said[0].views)
     names = np.array(oof.classes)
-    return oof, rows[['path', *(c for c in ('id', 'group', 'fold') if c in rows)]].assign(label=names[labels], predicted=names[oof.preds], probability=oof.probs.max(1))
+    return oof, rows[['path', *(c for c in ('id', 'group', 'fold') if c in rows)]].assign(
+        label=names[labels], predicted=names[oof.preds], probability=oof.probs.max(1))
 
 # %% ../nbs/03_folds.ipynb #a23a9f07
-def vote_on_test(runs: list[Run], counts) -> dict[str, Predictions]:   # by file name; {} where there is no test set
+def vote_on_test(runs: list[Run], counts) -> dict[str, Predictions]:  # by file name; {} where there is no test set
     "The soft and the hard vote of the folds on the test photographs."
     if not all(r.test.exists() for r in runs): return {}
     said, names = [load_predictions(r.test) for r in runs], [r.name for r in runs]
@@ -84,21 +104,37 @@ def vote_on_test(runs: list[Run], counts) -> dict[str, Predictions]:   # by file
 
 def judge_vote(run: Run, name: str, p: Predictions, data: Data) -> dict:
     "The submission of a vote is written, and scored if the data set has a solution."
-    frame = write_submission(run.path/f"{name.replace('test', 'submission')}.csv", p.ids, np.array(p.classes)[p.preds], with_all_tests(data))
+    frame = write_submission(
+        run.path / f"{name.replace('test', 'submission')}.csv", p.ids, np.array(p.classes)[p.preds],
+        with_all_tests(data))
     solution = solution_of(data.root, p.classes)
-    return {name.replace('test', 'solution_f1'): score_submission(frame, solution, p.classes)} if solution else {}
+    return (
+        {name.replace('test', 'solution_f1'): score_submission(frame, solution, p.classes)}
+        if solution else {})
 
 # %% ../nbs/03_folds.ipynb #33cbd38a
 def members_of(runs: list[Run], out=None) -> list[dict]:
     "Names, folders and hashed scores of runs that something was made of."
-    return [dict(name=r.name, folder=os.path.relpath(r.path, core.outputs(out)), metrics=core.short_hash(r.metrics.read_text())) for r in runs]
+    return [
+        dict(
+            name=r.name, folder=os.path.relpath(r.path, core.outputs(out)),
+            metrics=core.short_hash(r.metrics.read_text()))
+        for r in runs]
 
 def fold_scores(runs: list[Run]) -> pd.DataFrame:   # indexed by run
     "Scores of each fold, from the run folders."
     known = {r.name: core.read_json(r.metrics) for r in runs}
-    return pd.DataFrame({n: dict(valid_f1=m['valid']['f1'], accuracy=m['valid']['accuracy'], log_loss=m['valid']['log_loss'], test_f1=m.get('test', {}).get('f1'),
-                                 best_epoch=m['best_epoch'], minutes=m['seconds']/60) for n, m in known.items()}).T.rename_axis('run').astype(float).dropna(axis=1, how='all')
+    return (
+        pd.DataFrame(
+            {
+                n: dict(
+                    valid_f1=m['valid']['f1'], accuracy=m['valid']['accuracy'],
+                    log_loss=m['valid']['log_loss'], test_f1=m.get('test', {}).get('f1'),
+                    best_epoch=m['best_epoch'], minutes=m['seconds'] / 60)
+                for n, m in known.items()})
+        .T.rename_axis('run') .astype(float) .dropna(axis=1, how='all'))
 
+# %% ../nbs/03_folds.ipynb #cbae6979
 def write_folds(run: Run, record: dict, runs: list[Run], plan: Plan):
     "Gather, vote and write; the scores come last."
     oof, table = out_of_fold(runs)
@@ -108,20 +144,29 @@ def write_folds(run: Run, record: dict, runs: list[Run], plan: Plan):
     core.write_json(run.recipe, record)
     core.write_json(run.environment, core.environment() | dict(data=str(plan.data.root)))
     core.write_csv(run.path/'oof.csv', table)
-    if plan.data.tests is not None: core.write_csv(run.path/'tests.csv', plan.data.tests)
-    for name, p in dict(oof=oof, **votes).items(): save_predictions(run.path/f'{name}.npz', p)
-    metrics = scores(plan, dict(valid=oof, **votes)) | dict(folds=each.valid_f1.to_dict(), folds_mean=each.valid_f1.mean(), folds_std=each.valid_f1.std(), seconds=60*each.minutes.sum())
-    metrics['valid'] |= crossfit_score(runs, [load_predictions(r.valid) for r in runs], metrics['valid']['f1'])
-    for name, p in votes.items() if 'test' not in metrics else (): metrics |= judge_vote(run, name, p, plan.data)
+    if plan.data.tests is not None:
+        core.write_csv(run.path / 'tests.csv', plan.data.tests)
+    for name, p in dict(oof=oof, **votes).items():
+        save_predictions(run.path / f'{name}.npz', p)
+    metrics = scores(plan, dict(valid=oof, **votes)) | dict(
+        folds=each.valid_f1.to_dict(), folds_mean=each.valid_f1.mean(),
+        folds_std=each.valid_f1.std(), seconds=60 * each.minutes.sum())
+    metrics['valid'] |= crossfit_score(
+        runs, [load_predictions(r.valid) for r in runs], metrics['valid']['f1'])
+    for name, p in votes.items() if 'test' not in metrics else ():
+        metrics |= judge_vote(run, name, p, plan.data)
     core.write_json(run.metrics, metrics)
 
 # %% ../nbs/03_folds.ipynb #9716db4a
 def plot_folds(runs: list[Run],
                oof: Predictions | None = None,   # once there are any
                title: str = '') -> Figure:
-    "Macro F1 of each fold over the epochs, and F1 of each class: of each fold's best epoch, and out of fold."
+    """Macro F1 of each fold over the epochs, and F1 of each class: of each fold's best epoch, and
+    out of fold."""
     k = 0 if oof is None else len(oof.classes)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(4 + max(6, .22*k), 3.2), dpi=80, layout='constrained', width_ratios=(4, max(6, .22*k)))
+    fig, (left, right) = plt.subplots(
+        1, 2, figsize=(4 + max(6, 0.22 * k), 3.2), dpi=80, layout='constrained',
+        width_ratios=(4, max(6, 0.22 * k)))
     plt.close(fig)
     per = pd.Series(dtype=float)
     for i, r in enumerate(runs):
@@ -132,48 +177,87 @@ def plot_folds(runs: list[Run],
         if best is None: continue     # no epoch at the final image size yet
         left.plot(best.epoch, best.valid_f1, 'o', mfc='none', mec=f'C{i}', ms=10)
         per = best.filter(like='f1_').rename(lambda c: c[3:])
-        right.plot(np.arange(len(per)) + .08*(i - len(runs)/2 + .5), per.astype(float), f'C{i}o', ms=5, alpha=.8)
-    if oof is not None: right.plot(np.arange(len(oof.classes)), per_class(oof.labels, oof.preds, oof.classes).f1, 'kD', ms=6, mfc='none', label='out of fold'); right.legend(frameon=False, fontsize=8)
-    right.set_xticks(range(len(per)), short_names(per.index), fontsize=8, rotation=20 if len(per) <= 12 else 90); right.set(ylim=(-.03, 1.03), title='F1 of each class')
-    left.set(ylim=(0, 1), xlabel='epoch', title='macro F1, validation'); left.xaxis.set_major_locator(MaxNLocator(integer=True)); left.legend(frameon=False, fontsize=8)
-    for ax in (left, right): ax.grid(alpha=.25); ax.spines[['top', 'right']].set_visible(False)
+        right.plot(
+            np.arange(len(per)) + 0.08 * (i - len(runs) / 2 + 0.5), per.astype(float), f'C{i}o',
+            ms=5, alpha=0.8)
+    if oof is not None:
+        right.plot(
+            np.arange(len(oof.classes)), per_class(oof.labels, oof.preds, oof.classes).f1, 'kD',
+            ms=6, mfc='none', label='out of fold')
+        right.legend(frameon=False, fontsize=8)
+    right.set_xticks(
+        range(len(per)), short_names(per.index), fontsize=8, rotation=20 if len(per) <= 12 else 90)
+    right.set(ylim=(-0.03, 1.03), title='F1 of each class')
+    left.set(ylim=(0, 1), xlabel='epoch', title='macro F1, validation')
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.legend(frameon=False, fontsize=8)
+    for ax in (left, right):
+        ax.grid(alpha=0.25)
+        ax.spines[['top', 'right']].set_visible(False)
     fig.suptitle(title)
     return fig
 
 # %% ../nbs/03_folds.ipynb #eb8d54bf
 class FoldPlot(LivePlot):
     "The figure of all folds, where one fold would have its own."
-    def __init__(self, runs: list[Run], title: str = ''): super().__init__(0, title); self.runs = runs
-    def __call__(self, history, classes): self.show('curves', png(plot_folds(self.runs, title=self.title)))
+    def __init__(self, runs: list[Run], title: str = ''):
+        super().__init__(0, title)
+        self.runs = runs
+    def __call__(self, history, classes):
+        self.show('curves', png(plot_folds(self.runs, title=self.title)))
 
 # %% ../nbs/03_folds.ipynb #2df65819
-def survey_folds(version, folds, data, out, run, scale, test_fold, on_error, label, level, shift, given) -> tuple[Plan, int | str, list[int]]:   # what to do, `folds` for 03_train, the folds to train
+def survey_folds(
+    version, folds, data, out, run, scale, test_fold, on_error, label, level, shift, given
+) -> tuple[Plan, int | str, list[int]]:  # what to do, `folds` for 03_train, the folds to train
     "Check everything that was given, for all folds; parameters as in `fit_folds`."
     for k in given: choose(k, PARAMETERS, 'parameter')
     fields = {k: v for k, v in given.items() if k in OVERRIDES}
     where, scale, recipe = look_up(version, data, scale, fields)
     folds, numbers = which_folds(where, folds, test_fold, label, level)
-    found, parts, skipped = split_data(where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error, label_option(label), level, out, recipe.reader)
+    found, parts, skipped = split_data(
+        where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error,
+        label_option(label), level, out, recipe.reader)
     check_folds(parts, numbers, test_fold, recipe.seed)
     found, parts, _ = at_target(found, parts, recipe.target)
-    name = core.folder_name(str(run or run_name(version, fields | dict(test_fold=test_fold, shift=shift))))
-    return Plan(Run(core.outputs(out)/core.folder_name(f'{name}-folds')), recipe, found, parts, skipped, None), folds, numbers
+    name = core.folder_name(
+        str(run or run_name(version, fields | dict(test_fold=test_fold, shift=shift))))
+    return (
+        Plan(
+            Run(core.outputs(out) / core.folder_name(f'{name}-folds')), recipe, found, parts,
+            skipped, None),
+        folds, numbers)
 
 # %% ../nbs/03_folds.ipynb #908832c7
 @typed
-def fit_folds(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
-              folds=None,                 # a number, or a CSV file with path, fold and perhaps group (None: those of the data set, else 5)
-              data=None, out=None, run=None, scale=None, test_fold=None, on_error='raise', label=None, level=None, shift=None,   # as in 03_train; `run` begins the names of the folders
-              show=None,                  # called after each epoch (None: one live plot for all folds, or a line)
-              **given) -> Run:            # the folder of the folds, complete
-    "Train every fold, from wherever it stands; gather what was said out of fold; let them vote on the test set."
-    plan, folds, numbers = survey_folds(version, folds, data, out, run, scale, test_fold, on_error, label, level, shift, given)
+def fit_folds(
+    version: str = 'baseline',  # a name of `rock_nb.training.recipes`
+    folds=None,  # a number, or a CSV file with path, fold and perhaps group (None: those of the data set, else 5)
+    data=None,
+    out=None,
+    run=None,
+    scale=None,
+    test_fold=None,
+    on_error='raise',
+    label=None,
+    level=None,
+    shift=None,  # as in 03_train; `run` begins the names of the folders
+    show=None,  # called after each epoch (None: one live plot for all folds, or a line)
+    **given,
+) -> Run:  # the folder of the folds, complete
+    """Train every fold, from wherever it stands; gather what was said out of fold; let them vote
+    on the test set."""
+    plan, folds, numbers = survey_folds(
+        version, folds, data, out, run, scale, test_fold, on_error, label, level, shift, given)
     name = plan.run.name.removesuffix('-folds')
     runs = [Run(plan.run.path.with_name(f'{name}-fold{k}')) for k in numbers]
     show = show or (FoldPlot(runs, name) if core.in_notebook() else None)
     for n, (k, r) in enumerate(zip(numbers, runs), 1):
         print(f"[{n}/{len(runs)}] {r.name} {'complete' if r.done else '…'}", flush=True)
-        fit(version, show, data=str(find_data(data)), out=out, run=r.name, scale=scale, folds=folds, fold=k, test_fold=test_fold, on_error=on_error, label=label, level=level, shift=shift, **given)
+        fit(
+            version, show, data=str(find_data(data)), out=out, run=r.name, scale=scale, folds=folds,
+            fold=k, test_fold=test_fold, on_error=on_error, label=label, level=level, shift=shift,
+            **given)
     return gather(plan, runs, out)
 
 # %% ../nbs/03_folds.ipynb #679e7a34
@@ -182,18 +266,29 @@ def gather(plan: Plan, runs: list[Run], out=None) -> Run:
     run, about = plan.run, core.read_json(runs[0].recipe)
     record = dict(members=members_of(runs, out), classes=about['classes'], data=about['data'])
     with lock(run.path, 'folder of folds'):
-        if run.recipe.exists() and 'members' not in core.read_json(run.recipe): raise BadInput(f'{run.path} holds something else than folds; give another name with `run`')
-        if not (run.done and core.read_json(run.recipe) == record): write_folds(run, record, runs, plan)
+        if run.recipe.exists() and 'members' not in core.read_json(run.recipe):
+            raise BadInput(
+                f'{run.path} holds something else than folds; give another name with `run`')
+        if not (run.done and core.read_json(run.recipe) == record):
+            write_folds(run, record, runs, plan)
     return run
 
 # %% ../nbs/03_folds.ipynb #cb701531
 def main(argv=None):
     "`python -m rock_nb.folds`: the parameters of this notebook as options."
-    about = 'Train every fold of a recipe, gather the out-of-fold predictions, vote on the test set. What is complete is skipped.'
+    about = (
+        'Train every fold of a recipe, gather the out-of-fold predictions, vote on the test set. '
+        'What is complete is skipped.')
     with core.program():
-        run = fit_folds(**given_options(add_options(Parser('python -m rock_nb.folds', description=about), PARAMETERS), argv))
+        run = fit_folds(
+            **given_options(
+                add_options(Parser('python -m rock_nb.folds', description=about), PARAMETERS), argv)
+        )
         m = core.read_json(run.metrics)
-        print(f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± {m['folds_std']:.4f} over {len(m['folds'])} folds", *notes_on(run), sep='\n')
+        print(
+            f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± "
+            f"{m['folds_std']:.4f} over {len(m['folds'])} folds",
+            *notes_on(run), sep='\n')
 
 # %% ../nbs/03_folds.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -16,29 +16,34 @@ import pandas as pd
 from . import core
 from .core import BadInput, Parser, Run, choose, typed
 from .data.loader import count_workers
-from .data.sample import find_data, is_sample
+from .data.synthetic import find_data, is_sample
 from .data.split import folds_of, split_data
 from .data.table import Data, fingerprint, read_data
-from .data.target import at_target, label_option
-from .registry import from_anywhere
+from .data.attributes import at_target, label_option
+from .core.registry import from_anywhere
 from .ensemble import own_folder
-from .judge.submission import check_sample, f1_on_test, with_all_tests
-from .learn.job import network
-from .learn.ladder import LADDER, get_recipe
-from .learn.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
-from .learn.step import Step, StepFailed, command, complete, do
-from .model.build import Weights, find_weights, settle_weights
+from .evaluation.submission import check_sample, f1_on_test, with_all_tests
+from .training.build import network
+from .training.recipes import LADDER, get_recipe
+from .training.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
+from .jobs.notebook_step import Step, StepFailed, command, complete, do
+from .model.create import Weights, find_weights, settle_weights
 from .train import add_options, given_options, notes_on, pick_device
 
 # %% ../nbs/06_pipeline.ipynb #00f21976
-PARAMETERS = ('versions', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'valid', 'arch', 'pretrained', 'epochs',
-              'img_size', 'batch_size', 'lr', 'workers', 'device', 'on_error', 'label', 'level', 'seed')
+PARAMETERS = (
+    'versions', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'valid', 'arch', 'pretrained',
+    'epochs', 'img_size', 'batch_size', 'lr', 'workers', 'device', 'on_error', 'label', 'level',
+    'seed')
 
 # %% ../nbs/06_pipeline.ipynb #73f70db1
 def names_of(versions) -> list[str]:   # None: the whole ladder
     "Recipes by name, each there once; anything else is a `BadInput`."
-    names = versions.replace(',', ' ').split() if isinstance(versions, str) else list(versions or LADDER)
-    if not names: raise BadInput('there is no recipe in `versions`; name some, or leave it out for all')
+    names = (
+        versions.replace(',', ' ').split() if isinstance(versions, str)
+        else list(versions or LADDER))
+    if not names:
+        raise BadInput('there is no recipe in `versions`; name some, or leave it out for all')
     for v in names: get_recipe(v)
     if twice := [v for v in names if names.count(v) > 1]:
         raise BadInput(f'the recipe {twice[0]} is named twice in `versions`; name each once')
@@ -63,23 +68,28 @@ def has_folds(where: Path,   # a data folder, or a CSV file
     "Whether a data set, or a CSV file of folds, says itself which photographs are held out."
     number, file = folds_of(given.get('folds'))
     if file or number: return bool(file)
-    return 'fold' in read_data(where, None, label_option(given.get('label')), given.get('level')).train
+    return (
+        'fold' in read_data(where, None, label_option(given.get('label')), given.get('level')).train
+    )
 
 def shared_split(recipes: dict[str, Recipe],
                  where: Path,                  # a data folder, or a CSV file
                  given: dict,                  # parameters that are given to all runs
                 ) -> dict:                     # `valid` and `seed`, as far as they must be given
-    "What all runs must be given to hold out the same images: the first recipe's, where another has its own."
+    """What all runs must be given to hold out the same images: the first recipe's, where another
+    has its own."""
     first, *others = recipes.values()
     fields = ('seed',) if given.get('folds') is not None else ('valid', 'seed')
-    free = [f for f in fields if f not in given and any(getattr(r, f) != getattr(first, f) for r in others)]
+    free = [
+        f for f in fields
+        if f not in given and any(getattr(r, f) != getattr(first, f) for r in others)]
     return {f: getattr(first, f) for f in free} if free and not has_folds(where, given) else {}
 
 # %% ../nbs/06_pipeline.ipynb #51f6bded
 def check_networks(recipes: dict[str, Recipe],
                    weights: dict[str, Weights],   # by recipe
                    n_classes: int,
-                   codes: pd.DataFrame | None = None,   # attributes of the classes, where each has a head of its own
+                   codes: pd.DataFrame | None = None,  # attributes of the classes, where each has a head of its own
                   ) -> int:                       # parameters of all networks
     "A `BadInput` unless every network can be built, takes its weights and the sizes of its recipe."
     total = 0
@@ -92,7 +102,8 @@ def check_networks(recipes: dict[str, Recipe],
 # %% ../nbs/06_pipeline.ipynb #5277efe4
 def check_room(folder: Path,      # of the runs
                parameters: int):  # of the networks that are still to be trained
-    "A `BadInput` unless there is room for their weights: the best ones and two checkpoints, 4 bytes each."
+    """A `BadInput` unless there is room for their weights: the best ones and two checkpoints, 4
+    bytes each."""
     need, free = 12*parameters, shutil.disk_usage(folder).free
     if need <= free: return
     have = f'{folder} has {free/1e9:.1f} GB free, and the weights of these runs need {need/1e9:.1f}'
@@ -105,8 +116,9 @@ def check_run(run: Run, record: dict):
     old, new = before | before.get('recipe', {}), record | record['recipe']
     both = [k for k in new if k in old and k != 'recipe']
     if differ := differences({k: old[k] for k in both}, {k: new[k] for k in both}):
-        raise BadInput(f"{run.path} holds another run ({'; '.join(differ)}); give another `out`, or "
-                       f"delete that folder")
+        raise BadInput(
+            f"{run.path} holds another run ({'; '.join(differ)}); give another `out`, or "
+            f"delete that folder")
 
 # %% ../nbs/06_pipeline.ipynb #e17a9692
 def one_target(recipes: dict[str, Recipe]) -> str:
@@ -114,17 +126,22 @@ def one_target(recipes: dict[str, Recipe]) -> str:
     first, *others = recipes
     for name in others:
         if recipes[name].target != recipes[first].target:
-            learned = f'{name} learns {recipes[name].target!r} and {first} {recipes[first].target!r}'
+            learned = (
+                f'{name} learns {recipes[name].target!r} and {first} {recipes[first].target!r}')
             raise BadInput(f'{learned}, so they cannot vote together; give recipes of one `target`')
     return recipes[first].target
 
 def split_for_all(recipe: Recipe, where: Path, out: Path, given: dict) -> tuple[Data, pd.DataFrame]:
     "The data set and its split, as every run will see them; parameters as in `pipeline`."
-    label, some = label_option(given.get('label')), [given.get(k) for k in ('folds', 'fold', 'test_fold')]
-    found, parts, _ = split_data(where, *some, recipe.valid, recipe.seed, given.get('on_error', 'raise'),
-                                 label, given.get('level'), out, recipe.reader)
-    unknown = found.test is not None and 'label' not in found.test and given.get('test_fold') is None
-    if found.sample and unknown: check_sample(found.sample, with_all_tests(found).test.id)
+    label = label_option(given.get('label'))
+    some = [given.get(k) for k in ('folds', 'fold', 'test_fold')]
+    found, parts, _ = split_data(
+        where, *some, recipe.valid, recipe.seed, given.get('on_error', 'raise'), label,
+        given.get('level'), out, recipe.reader)
+    unknown = (
+        found.test is not None and 'label' not in found.test and given.get('test_fold') is None)
+    if found.sample and unknown:
+        check_sample(found.sample, with_all_tests(found).test.id)
     return found, parts
 
 # %% ../nbs/06_pipeline.ipynb #ce1485b2
@@ -135,12 +152,15 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
                given: dict):    # parameters of the pipeline
     "A `BadInput` for whatever would stop one of the steps, before the first is done."
     drawn, target = is_sample(where), one_target(recipes)
-    pick_device(given.get('device')); count_workers(given.get('workers'))
+    pick_device(given.get('device'))
+    count_workers(given.get('workers'))
     own_folder('ensemble', out)
     weights = {}
     for name, r in recipes.items():
-        try: weights[name] = settle_weights(find_weights(r.arch, r.pretrained), r.arch, drawn)
-        except BadInput as e: raise BadInput(f'recipe {name}: {e}') from None
+        try:
+            weights[name] = settle_weights(find_weights(r.arch, r.pretrained), r.arch, drawn)
+        except BadInput as e:
+            raise BadInput(f'recipe {name}: {e}') from None
     data, parts = split_for_all(next(iter(recipes.values())), where, out, given)
     data, parts, codes = at_target(data, parts, target)
     same = dict(scale=scale, classes=list(data.classes), data=fingerprint(data))
@@ -151,29 +171,50 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
     check_room(out, check_networks(recipes, weights, len(data.classes), codes))
 
 # %% ../nbs/06_pipeline.ipynb #a1f6d3dc
-SPLIT = ('data', 'folds', 'fold', 'test_fold', 'valid', 'label', 'level', 'seed')   # which images are learned from
+# which images are learned from
+SPLIT = ('data', 'folds', 'fold', 'test_fold', 'valid', 'label', 'level', 'seed')
 
 def folders(data: str | None) -> tuple[Path, ...]:
     "What changes when photographs come or go: the folders of a data set, or its table."
-    return () if data is None else tuple(map(Path, [d for d, _, _ in os.walk(data, followlinks=True)] or [data]))
+    return (
+        () if data is None
+        else tuple(map(Path, [d for d, _, _ in os.walk(data, followlinks=True)] or [data])))
 
+# %% ../nbs/06_pipeline.ipynb #659f7fee
 def steps(versions: list[str],     # recipes, in the order in which they are trained
           out: Path,               # folder of runs
           given: dict,             # parameters of the pipeline
          ) -> list[Step]:
     "The steps from photographs to submission."
-    some = lambda *names, **more: {k: given[k] for k in names if k in given} | dict(out=str(out)) | more
+    some = lambda *names, **more: (
+        {k: given[k] for k in names if k in given} | dict(out=str(out)) | more)
     every, looks = ','.join(versions), {}
     for v in versions: looks.setdefault(get_recipe(v).augment, v)    # one look at each augmentation set
     photos = folders(given.get('data'))
     walk = [Step('01_eda', out/'eda'/'eda.ipynb', some(*SPLIT, version=versions[0]), photos)]
     for v in versions:
-        if v in looks.values(): walk.append(Step('02_augment', out/v/'augment.ipynb', some(*SPLIT, 'scale', 'img_size', version=v), photos))
-        walk += [Step('03_train', out/v/'train.ipynb', some(*(p for p in PARAMETERS if p != 'versions'), version=v, run=v), photos, (Run(out/v).metrics,)),
-                 Step('04_confusion', out/v/'confusion.ipynb', some(run=v, compare=v), (Run(out/v).metrics,))]
+        if v in looks.values():
+            walk.append(
+                Step(
+                    '02_augment', out / v / 'augment.ipynb',
+                    some(*SPLIT, 'scale', 'img_size', version=v), photos))
+        walk += [
+            Step(
+                '03_train', out / v / 'train.ipynb',
+                some(*(p for p in PARAMETERS if p != 'versions'), version=v, run=v), photos,
+                (Run(out / v).metrics,)),
+            Step(
+                '04_confusion', out / v / 'confusion.ipynb', some(run=v, compare=v),
+                (Run(out / v).metrics,))]
     metrics = tuple(Run(out/v).metrics for v in versions)
-    return [*walk, Step('05_ensemble', out/'ensemble'/'ensemble.ipynb', some(runs=every), metrics, (Run(out/'ensemble').metrics,)),
-            Step('04_confusion', out/'ensemble'/'comparison.ipynb', some(run='ensemble', compare=every), (*metrics, Run(out/'ensemble').metrics))]
+    return [
+        *walk,
+        Step(
+            '05_ensemble', out / 'ensemble' / 'ensemble.ipynb', some(runs=every), metrics,
+            (Run(out / 'ensemble').metrics,)),
+        Step(
+            '04_confusion', out / 'ensemble' / 'comparison.ipynb',
+            some(run='ensemble', compare=every), (*metrics, Run(out / 'ensemble').metrics))]
 
 # %% ../nbs/06_pipeline.ipynb #7db704f9
 def results(versions: list[str], out: Path) -> pd.DataFrame:   # indexed by run; the ensemble last
@@ -182,8 +223,11 @@ def results(versions: list[str], out: Path) -> pd.DataFrame:   # indexed by run;
     for name in [*versions, 'ensemble']:
         m, about = core.read_json(Run(out/name).metrics), core.read_json(Run(out/name).recipe)
         made = about.get('recipe', {})
-        rows[name] = dict(arch=made.get('arch', f'{len(versions)} runs'), start=about.get('start', ''), epochs=m.get('epochs', ''), valid_f1=m['valid']['f1'] if 'valid' in m else None,
-                          test_f1=f1_on_test(Run(out/name)), minutes=m['seconds']/60 if 'seconds' in m else None)
+        rows[name] = dict(
+            arch=made.get('arch', f'{len(versions)} runs'), start=about.get('start', ''),
+            epochs=m.get('epochs', ''), valid_f1=m['valid']['f1'] if 'valid' in m else None,
+            test_f1=f1_on_test(Run(out / name)),
+            minutes=m['seconds'] / 60 if 'seconds' in m else None)
     return pd.DataFrame(rows).T.rename_axis('run')
 
 def notes_of(table: pd.DataFrame,  # of `results`
@@ -222,22 +266,34 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     given, walk = given | shared, steps(names, folder, given | shared)
     open_steps = [s for s in walk if s.notebook == '03_train' and not complete(s)]
     to_train = [s.record.parent.name for s in open_steps]
-    if shared: print(f"all runs get {', '.join(f'{k} {v}' for k, v in shared.items())}, as {names[0]} "
-                     f"has it: they vote on the same photographs", flush=True)
-    if to_train: look_ahead(recipes_of(to_train, scale, given), where, scale, folder, given)
-    for i, step in enumerate(walk, 1): do(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
+    if shared:
+        print(
+            f"all runs get {', '.join(f'{k} {v}' for k, v in shared.items())}, as {names[0]} "
+            f"has it: they vote on the same photographs", flush=True)
+    if to_train:
+        look_ahead(recipes_of(to_train, scale, given), where, scale, folder, given)
+    for i, step in enumerate(walk, 1):
+        do(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
     return results(names, folder)
 
 # %% ../nbs/06_pipeline.ipynb #bb6e7963
 def main(argv=None):
     "`python -m rock_nb.pipeline`; paths count from the working directory."
-    p = Parser('python -m rock_nb.pipeline', description='From photographs to submission, through the notebooks. What is complete is skipped.')
+    p = Parser(
+        'python -m rock_nb.pipeline',
+        description='From photographs to submission, through the notebooks. What is complete is '
+                    'skipped.'
+    )
     p.add_argument('--versions', metavar='', help='recipes, with spaces between (None: all)')
     with core.program():
         given = given_options(add_options(p, [n for n in PARAMETERS if n != 'versions']), argv)
         try: table = pipeline(**given)
         except StepFailed as e: sys.exit(f'StepFailed: {e}')
-        if 'random' in set(table.start): print('\nStarted from random weights, not from ImageNet: the scores show that all works, not what the recipes are worth.')
+        if 'random' in set(table.start):
+            print(
+                '\nStarted from random weights, not from ImageNet: the scores show that all works, '
+                'not what the recipes are worth.'
+            )
         print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'))
         folder = core.outputs(given.get('out'))
         for sentence in notes_of(table, folder): print(sentence)

@@ -26,27 +26,29 @@ from PIL import Image
 from scipy.linalg import block_diag
 from torch import nn
 
-from .core import BadInput, Parser, Run, choose, find_run, is_ensemble, is_run, listed, typed, whole
-from .data.background import remove_background
+from .core import (
+    BadInput, Parser, Run, choose, find_run, is_ensemble, is_run, listed, typed, whole)
+from .speed.background_cache import remove_background
 from .data.image import ImageReader, is_image_array, read_image
 from .data.loader import SampleKey, Normalise, Photos, make_loader
-from .data.steps import augment
+from .speed.fast_transforms import augment
 from .data.files import list_images, locate
 from .data.tabular import COLUMNS, read_text, rename_columns
-from .data.target import codebook
-from .data.transform import evaluation
-from .judge.combine import line_up
-from .judge.decide import Decision
-from .judge.evidence import find_files
-from .judge.jury import Ensemble, load_ensemble
-from .judge.predict import FITS, TTA, VIEWS, Predictions, fit_views, load_predictions, predict, save_predictions
-from .judge.vote import as_logits, votes
-from .learn.checkpoint import load_weights
-from .learn.job import network
-from .learn.precision import candidates, fastest
-from .learn.recipe import Recipe, from_dict
-from .model.build import Weights, statistics
-from .model.inference import AMP, autocast, inference, trial_images
+from .data.attributes import codebook
+from .data.resize import evaluation
+from .evaluation.combiners import line_up
+from .evaluation.decision import Decision
+from .evaluation.run_data import find_files
+from .evaluation.ensembling import Ensemble, load_ensemble
+from .evaluation.predictions import (
+    FITS, TTA, VIEWS, Predictions, fit_views, load_predictions, predict, save_predictions)
+from .evaluation.voting import as_logits, votes
+from .training.checkpoint import load_weights
+from .training.build import network
+from .speed.precision import candidates, fastest
+from .training.recipe import Recipe, from_dict
+from .model.create import Weights, statistics
+from .speed.folded_inference import AMP, autocast, inference, trial_images
 from .train import given_options, pick_device
 
 # %% ../nbs/04_predict.ipynb #52039664
@@ -58,13 +60,18 @@ def about(run: Run) -> dict:
     "What a complete run says of itself; what is lacking is a `BadInput`."
     needed = (run.recipe,) if is_ensemble(run) else (run.recipe, run.best)
     for f in needed:
-        if not f.exists(): raise BadInput(f'the run {run.path} has no {f.name}; copy the whole folder of the run')
+        if not f.exists():
+            raise BadInput(f'the run {run.path} has no {f.name}; copy the whole folder of the run')
     return core.read_json(run.recipe)
 
 def codes_of(run: Run, recipe: Recipe) -> pd.DataFrame | None:   # a row a class, a column an attribute
     "The attributes of a run's classes, where each has a head of its own."
     if recipe.target != 'heads': return None
-    if not run.split.exists(): raise BadInput(f'the run {run.path} has no {run.split.name}, which says what attributes its classes have; copy the whole folder of the run')
+    if not run.split.exists():
+        raise BadInput(
+            f'the run {run.path} has no {run.split.name}, which says what attributes its classes '
+            'have; copy the whole folder of the run'
+        )
     table = pd.read_csv(run.split, dtype=str, keep_default_na=False)
     return codebook(table.assign(label=table.was) if 'was' in table else table)
 
@@ -92,15 +99,22 @@ class Network:
 # %% ../nbs/04_predict.ipynb #97b82264
 def judged_with(run: Run, device: torch.device) -> str:
     "The precision that a run was judged with, if this device is made for it; else 'none'."
-    amp = core.read_json(run.environment).get('precision', 'none') if run.environment.exists() else 'none'
+    amp = (
+        core.read_json(run.environment).get('precision', 'none') if run.environment.exists()
+        else 'none')
     return amp if amp in candidates(device) else 'none'
 
 def fill(model: nn.Module, run: Run) -> nn.Module:
     "The network with a run's best weights, ready to judge; weights that don't fit are a `BadInput`."
-    try: load_weights(run.best, model)
-    except Exception as e: raise BadInput(f'the weights {run.best} do not fit the recipe beside them: {str(e).splitlines()[0]}') from None
+    try:
+        load_weights(run.best, model)
+    except Exception as e:
+        raise BadInput(
+            f'the weights {run.best} do not fit the recipe beside them: {str(e).splitlines()[0]}'
+        ) from None
     return model.eval().requires_grad_(False)
 
+# %% ../nbs/04_predict.ipynb #6e361f0a
 def load_run(run=None,      # a trained run's name or folder (None: the newest complete run)
              out=None,      # the folder of runs
              device=None,   # cpu, cuda … (None: the GPU if there is one)
@@ -108,18 +122,31 @@ def load_run(run=None,      # a trained run's name or folder (None: the newest c
     "The network of a complete run, from its folder alone."
     run, device = find_run(run.path if isinstance(run, Run) else run, out), pick_device(device)
     known = about(run)
-    if 'members' in known: raise BadInput(f"{run.name} was made of several runs and has no network of its own; its members are {', '.join(m['name'] for m in known['members'])}")
+    if 'members' in known:
+        raise BadInput(
+            f"{run.name} was made of several runs and has no network of its own; its members are "
+            f"{', '.join(m['name'] for m in known['members'])}"
+        )
     recipe, classes = from_dict(known['recipe']), tuple(known['classes'])
-    model = network(replace(recipe, sync_bn=False), len(classes), Weights('random', 'filled from the run'), codes_of(run, recipe))
+    model = network(
+        replace(recipe, sync_bn=False), len(classes), Weights('random', 'filled from the run'),
+        codes_of(run, recipe))
     model = fill(model, run).to(device)
     normalise = Normalise(*statistics(recipe.stats, model)).to(device)
-    return Network(run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]), judged_with(run, device))
+    return Network(
+        run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]),
+        judged_with(run, device))
 
 # %% ../nbs/04_predict.ipynb #5a974941
 def member(run: Run, m: dict) -> Run:
-    "The folder of an ensemble's member, which lies where it lay when the ensemble was made, as seen from there."
+    """The folder of an ensemble's member, which lies where it lay when the ensemble was made, as
+    seen from there."""
     found = Run(run.path.parent/m['folder'])
-    if not found.done: raise BadInput(f"{m['name']}, a member of {run.name}, is not in {found.path.resolve()}; put its folder there")
+    if not found.done:
+        raise BadInput(
+            f"{m['name']}, a member of {run.name}, is not in {found.path.resolve()}; put its "
+            "folder there"
+        )
     return found
 
 # %% ../nbs/04_predict.ipynb #d00f3aff
@@ -128,42 +155,63 @@ class Answers(Predictions):
     "What was said together, decided as an ensemble has learned to."
     decision: Decision | None = None   # on the classes in this order (None: the likeliest class)
     @property
-    def probs(self) -> np.ndarray: return super().probs if self.decision is None else self.decision.probs(self.logits)
+    def probs(self) -> np.ndarray:
+        return super().probs if self.decision is None else self.decision.probs(self.logits)
     @property
-    def preds(self) -> np.ndarray: return super().preds if self.decision is None else self.decision.rule(self.probs)
+    def preds(self) -> np.ndarray:
+        return super().preds if self.decision is None else self.decision.rule(self.probs)
     @property
-    def decided(self) -> np.ndarray: return self.probs[np.arange(len(self)), self.preds] >= (self.decision.threshold if self.decision else 0)
+    def decided(self) -> np.ndarray:
+        return self.probs[np.arange(len(self)), self.preds] >= (
+            self.decision.threshold if self.decision else 0)
 
 # %% ../nbs/04_predict.ipynb #946ffffc
 @dataclass
 class Members:
     "Networks, and how their answers become one."
     networks: list[Network]
-    mix: np.ndarray          # (members, networks) the part of each network in each member's probabilities; rows sum to 1
+    mix: (
+        np.ndarray
+    )  # (members, networks) the part of each network in each member's probabilities; rows sum to 1
     jury: Ensemble = Ensemble()      # of the members
     @property
-    def linear(self) -> bool: return self.jury.decision is None and self.jury.combine not in ('equal_logits', 'logits', 'stack')
+    def linear(self) -> bool:
+        return self.jury.decision is None and self.jury.combine not in (
+            'equal_logits', 'logits', 'stack')
     @property
     def share(self) -> np.ndarray:   # (networks,), sum 1
-        if not self.linear: raise BadInput(f"an ensemble that combines by {self.jury.combine}{' and decides by a rule' if self.jury.decision else ''} is no mean of probabilities; name it alone, and not for ONNX")
+        if not self.linear:
+            raise BadInput(
+                "an ensemble that combines by "
+                f"{self.jury.combine}{' and decides by a rule' if self.jury.decision else ''} is "
+                "no mean of probabilities; name it alone, and not for ONNX"
+            )
         return votes(self.jury.found, ['']*len(self.mix)) @ self.mix
     def __call__(self, said: list[Predictions]) -> Predictions:   # of each network, of the same photographs
         if len(said) == 1 and self.linear or not len(said[0]): return said[0]
-        classes = self.networks[0].classes if self.jury.decision is None else self.jury.decision.classes
-        probs = line_up(said, [n.name for n in self.networks])[..., [said[0].classes.index(c) for c in classes]]
+        classes = (
+            self.networks[0].classes if self.jury.decision is None else self.jury.decision.classes)
+        probs = line_up(said, [n.name for n in self.networks])[
+            ..., [said[0].classes.index(c) for c in classes]]
         q = self.jury(np.tensordot(self.mix, probs, 1)).combined
         return Answers(said[0].ids, as_logits(q), classes, decision=self.jury.decision)
 
 # %% ../nbs/04_predict.ipynb #8349be86
 def side_by_side(parts: list[Members], jury: Ensemble = Ensemble()) -> Members:
     "Members that are means of networks, before a jury."
-    return Members([n for v in parts for n in v.networks], block_diag(*[v.share[None] for v in parts]), jury)
+    return Members(
+        [n for v in parts for n in v.networks], block_diag(*[v.share[None] for v in parts]), jury)
 
 def members_of_run(run: Run, device=None) -> Members:
     "The networks of a run, of a folder of folds or of an ensemble; members without weight are left out."
     known = about(run)
-    if 'files' in known: raise BadInput(f'{run.name} was voted from submission files, for which no network can answer; name runs, or an ensemble of runs')
-    if 'members' not in known: return side_by_side([Members([load_run(run, device=device)], np.ones((1, 1)))])
+    if 'files' in known:
+        raise BadInput(
+            f'{run.name} was voted from submission files, for which no network can answer; name '
+            'runs, or an ensemble of runs'
+        )
+    if 'members' not in known:
+        return side_by_side([Members([load_run(run, device=device)], np.ones((1, 1)))])
     jury, members = load_ensemble(run), [member(run, m) for m in known['members']]
     if isinstance(jury.found, list):
         members = [r for r, w in zip(members, jury.found) if w]
@@ -171,14 +219,17 @@ def members_of_run(run: Run, device=None) -> Members:
     return side_by_side([members_of_run(r, device) for r in members], jury)
 
 # %% ../nbs/04_predict.ipynb #2ee55c45
-def load_members(run=None,      # a run, an ensemble, or several of them: names, folders, text with commas (None: the newest complete run); or `Network`s
+def load_members(run=None,  # a run, an ensemble, or several of them: names, folders, text with commas (None: the newest complete run); or `Network`s
                 out=None,      # the folder of runs
                 device=None,   # cpu, cuda … (None: the GPU if there is one)
                ) -> Members:
     "The networks that answer for a run, an ensemble, or several runs."
     given = [run] if isinstance(run, Network) else run
-    if isinstance(given, (list, tuple)) and given and all(isinstance(n, Network) for n in given): return Members(list(given), np.eye(len(given)))
-    alone = run is None or isinstance(run, (Run, Path)) or isinstance(run, str) and ',' in run and is_run(run, out)
+    if isinstance(given, (list, tuple)) and given and all(isinstance(n, Network) for n in given):
+        return Members(list(given), np.eye(len(given)))
+    alone = (
+        run is None or isinstance(run, (Run, Path)) or isinstance(run, str) and ',' in run
+        and is_run(run, out))
     names = [run] if alone else listed(run)
     several = [members_of_run(n if isinstance(n, Run) else find_run(n, out), device) for n in names]
     return several[0] if len(several) == 1 else side_by_side(several)
@@ -186,11 +237,13 @@ def load_members(run=None,      # a run, an ensemble, or several of them: names,
 # %% ../nbs/04_predict.ipynb #12cfd7ff
 class NamedFile(os.PathLike):
     "A file and how it was called: it is opened as the one and spoken of as the other."
-    def __init__(self, name: str, file: str | Path): self.name, self.file = str(name), str(file)
+    def __init__(self, name: str, file: str | Path):
+        self.name, self.file = str(name), str(file)
     def __str__(self): return self.name
     def __fspath__(self): return self.file
     def __repr__(self): return f'NamedFile({self.name!r})'
-    def __eq__(self, other): return isinstance(other, NamedFile) and vars(self) == vars(other)
+    def __eq__(self, other):
+        return isinstance(other, NamedFile) and vars(self) == vars(other)
     def __hash__(self): return hash((self.name, self.file))
 
 def named(place) -> NamedFile:   # a path, relative ones as `core.resolve` has them
@@ -203,113 +256,168 @@ LISTS = ('.csv', '.tsv', '.txt', '.xlsx', '.jsonl', '.parquet')
 def listed_paths(file: Path) -> list[str]:   # as they are written
     "The paths that a list has."
     if file.suffix.lower() == '.txt':
-        try: lines = file.read_text(encoding='utf-8-sig', errors='surrogateescape').splitlines()
-        except OSError as e: raise BadInput(f'the list {file} cannot be read: {e.strerror}') from None
+        try:
+            lines = file.read_text(encoding='utf-8-sig', errors='surrogateescape').splitlines()
+        except OSError as e:
+            raise BadInput(f'the list {file} cannot be read: {e.strerror}') from None
         lines = [line.strip() for line in lines if line.strip()]
         heading = lines[0].lower() if lines else ''
-        if not {*map(str.strip, re.split('[,;\t]', heading))} & {*COLUMNS['path']}: return lines
+        if not {*map(str.strip, re.split('[,;\t]', heading))} & {*COLUMNS['path']}:
+            return lines
     frame = read_text(file)
     table = rename_columns(frame)
     if 'path' in table: return list(table.path)
     if len(frame.columns) > 1:
-        raise BadInput(f"{file} has no column of paths; name it one of: {', '.join(COLUMNS['path'])}")
+        raise BadInput(
+            f"{file} has no column of paths; name it one of: {', '.join(COLUMNS['path'])}")
     return [*(c for c in frame.columns if '.' in c), *frame.iloc[:, 0]]      # a list without a heading
 
 # %% ../nbs/04_predict.ipynb #feab979d
 def read_list(place: NamedFile) -> list[NamedFile]:
-    "The photographs that a list names, in its order, each as it stands there; one that is not there is a `BadInput`."
+    """The photographs that a list names, in its order, each as it stands there; one that is not
+    there is a `BadInput`."""
     file, found = Path(place), []
     for n, path in enumerate(listed_paths(file), 1):
         forms = path, path.replace('\\', '/'), unicodedata.normalize('NFD', path)      # of Windows, of a Mac
         inside = next(filter(None, (locate(p, file.parent) for p in forms)), None)
         at = file.parent/inside if inside else Path(path).absolute()
         if not at.is_file():
-            raise BadInput(f'the list {place} names {path} ({n}. of its paths), which is not there; add the file or remove the line')
+            raise BadInput(
+                f'the list {place} names {path} ({n}. of its paths), which is not there; add the '
+                'file or remove the line'
+            )
         found.append(NamedFile(path, at))
-    if not found: raise BadInput(f'the list {place} names no photograph; give one a line')
+    if not found:
+        raise BadInput(f'the list {place} names no photograph; give one a line')
     return found
 
 # %% ../nbs/04_predict.ipynb #5f9f5641
 def find_images(places,   # files, folders and lists of files: one, several, or text with commas
                ) -> list[NamedFile]:   # in the order in which they were given, as they were given
-    "The photographs meant; a place that is not there, and a folder without photographs, are a `BadInput`."
-    one = isinstance(places, os.PathLike) or isinstance(places, str) and core.resolve(places).exists()
+    """The photographs meant; a place that is not there, and a folder without photographs, are a
+    `BadInput`."""
+    one = (
+        isinstance(places, os.PathLike) or isinstance(places, str) and core.resolve(places).exists()
+    )
     found = []
     for place in map(named, [places] if one else listed(places, 'images')):
         here = Path(place)
-        if not here.exists(): raise BadInput(f'there is no file or folder {place}; name photographs or folders of them')
-        if here.suffix.lower() in LISTS and here.is_file(): found += read_list(place)
-        elif here.is_dir(): found += inside_of(place)
-        else: found.append(place)
+        if not here.exists():
+            raise BadInput(
+                f'there is no file or folder {place}; name photographs or folders of them')
+        if here.suffix.lower() in LISTS and here.is_file():
+            found += read_list(place)
+        elif here.is_dir():
+            found += inside_of(place)
+        else:
+            found.append(place)
     return found
 
 def inside_of(place: NamedFile) -> list[NamedFile]:
     "The photographs in a folder and below it; none is a `BadInput`."
-    found = [NamedFile(os.path.join(str(place), f), os.path.join(place, f)) for f in list_images(place.file)]
-    if not found: raise BadInput(f'there is no photograph in the folder {place}; name one that holds some')
+    found = [
+        NamedFile(os.path.join(str(place), f), os.path.join(place, f))
+        for f in list_images(place.file)]
+    if not found:
+        raise BadInput(f'there is no photograph in the folder {place}; name one that holds some')
     return found
 
 # %% ../nbs/04_predict.ipynb #e9d2e683
 UNREADABLE = -2   # a label
 
 def without_background(image: np.ndarray) -> np.ndarray:
-    "What `rock_nb.data.background.background_free` keeps of a photograph, without keeping it."
+    "What `rock_nb.speed.background_cache.background_free` keeps of a photograph, without keeping it."
     cut, file = remove_background(image), io.BytesIO()
     if cut is image: return image
     Image.fromarray(cut).save(file, format='JPEG', quality=95, subsampling=0)
     return read_image(file)
 
+# %% ../nbs/04_predict.ipynb #ccfbea38
 class InferenceDataset(Photos):
-    "Photographs as files, arrays or Pillow images; one that can't be read is black, with the label `UNREADABLE`."
-    def __init__(self, images, square: str, size: tuple[int, int], bare: bool = False, reader: ImageReader = ImageReader()):
+    """Photographs as files, arrays or Pillow images; one that can't be read is black, with the
+    label `UNREADABLE`."""
+    def __init__(
+        self,
+        images,
+        square: str,
+        size: tuple[int, int],
+        bare: bool = False,
+        reader: ImageReader = ImageReader(),
+    ):
         super().__init__(images, transform=evaluation(square, size), read=reader)
         self.size, self.bare = size, bare
     def image(self, index, *address):
         image = self.read(self.files[index])
-        return augment(self.transform, without_background(image) if self.bare else image, self.seed, *address)
+        return augment(
+            self.transform, without_background(image) if self.bare else image, self.seed, *address)
     def __getitem__(self, at):
         at = at if isinstance(at, SampleKey) else SampleKey(at)
-        try: return super().__getitem__(at)
-        except Exception: return torch.zeros(*self.size, 3, dtype=torch.uint8), UNREADABLE, at.index
+        try:
+            return super().__getitem__(at)
+        except Exception:
+            return torch.zeros(*self.size, 3, dtype=torch.uint8), UNREADABLE, at.index
     def reason(self, index: int) -> str:
         "Why a photograph can't be read, in a line."
-        try: self.image(index, 0, index, 0)
-        except Exception as e: return ' '.join(str(e).partition('; replace it')[0].split()) or type(e).__name__
+        try:
+            self.image(index, 0, index, 0)
+        except Exception as e:
+            return ' '.join(str(e).partition('; replace it')[0].split()) or type(e).__name__
         return f'the photograph {self.files[index]} could not be read at the first try; ask again'
 
 # %% ../nbs/04_predict.ipynb #ed3a3e00
 def check_images(images) -> tuple[list, np.ndarray]:   # the images, what to call each
     "Files and folders become files, images stay; an array that is no photograph is a `BadInput`."
     if isinstance(images, (str, os.PathLike)): images = find_images(images)
-    images = [images] if isinstance(images, Image.Image) or isinstance(images, np.ndarray) and images.ndim < 4 else list(images)
+    images = (
+        [images]
+        if isinstance(images, Image.Image) or isinstance(images, np.ndarray) and images.ndim < 4
+        else list(images))
     if not images: raise BadInput('no photograph was given; name files or folders')
-    if all(isinstance(i, (str, os.PathLike)) for i in images): images = find_images(images)
+    if all(isinstance(i, (str, os.PathLike)) for i in images):
+        images = find_images(images)
     for n, a in enumerate(images):
         fine = isinstance(a, (str, os.PathLike, Image.Image)) or is_image_array(a)
-        if not fine: raise BadInput(f"image {n} is {f'an array {a.shape} of {a.dtype}' if isinstance(a, np.ndarray) else repr(a)}; give files, Pillow images, or arrays (height, width, 3)")
-    return images, np.array([str(a) if isinstance(a, (str, os.PathLike)) else f'image {n}' for n, a in enumerate(images)])
+        if not fine:
+            raise BadInput(
+                f"image {n} is "
+                f"{f'an array {a.shape} of {a.dtype}' if isinstance(a, np.ndarray) else repr(a)}; "
+                "give files, Pillow images, or arrays (height, width, 3)"
+            )
+    return images, np.array(
+        [
+            str(a) if isinstance(a, (str, os.PathLike)) else f'image {n}'
+            for n, a in enumerate(images)])
 
 # %% ../nbs/04_predict.ipynb #815d90ad
 def pick_views(tta=None,   # a name in `TTA`, names in `VIEWS`: text with commas or several (None: `known`)
                known: tuple[str, ...] = ('r0',)) -> tuple[str, ...]:
     "The views meant; a wrong name is a `BadInput`."
     if tta is None: return known
-    if isinstance(tta, str) and tta not in VIEWS and ',' not in tta: return choose(tta, TTA, 'set of views')
+    if isinstance(tta, str) and tta not in VIEWS and ',' not in tta:
+        return choose(tta, TTA, 'set of views')
     return tuple(choose(v, tuple(VIEWS), 'view') for v in listed(tta, 'tta'))
 
 def check_turns(n: Network, views: tuple[str, ...]):
-    "A `BadInput` if a network can't take the views, for they are turned and it is made for one oblong shape."
+    """A `BadInput` if a network can't take the views, for they are turned and it is made for one
+    oblong shape."""
     h, w = n.size
     if h == w or not any(int(v[1]) % 2 for v in views): return
     try:
-        with torch.inference_mode(): n.model(n.normalise(torch.zeros(1, 3, w, h, dtype=torch.uint8, device=n.device)))
-    except (AssertionError, RuntimeError, ValueError): raise BadInput(f'{n.name} takes images of {h}×{w} pixels only, which quarter turns are not; give views out of r0, r2, r0f, r2f') from None
+        with torch.inference_mode():
+            n.model(n.normalise(torch.zeros(1, 3, w, h, dtype=torch.uint8, device=n.device)))
+    except (AssertionError, RuntimeError, ValueError):
+        raise BadInput(
+            f'{n.name} takes images of {h}×{w} pixels only, which quarter turns are not; give '
+            'views out of r0, r2, r0f, r2f'
+        ) from None
 
 # %% ../nbs/04_predict.ipynb #2ee09841
 @torch.inference_mode()
-def inference_speeds(n: Network, batch_size: int, rounds: int = 3) -> dict[str, float]:   # precision -> photographs a second
+def inference_speeds(n: Network, batch_size: int, rounds: int = 3) -> dict[str, float]:  # precision -> photographs a second
     "How fast a network judges at each precision that its device is made for."
-    x = torch.zeros(batch_size if n.device.type == 'cuda' else min(batch_size, 8), 3, *n.size, dtype=torch.uint8, device=n.device).contiguous(memory_format=torch.channels_last)
+    x = torch.zeros(
+        batch_size if n.device.type == 'cuda' else min(batch_size, 8), 3, *n.size,
+        dtype=torch.uint8, device=n.device).contiguous(memory_format=torch.channels_last)
     found = {}
     for amp in candidates(n.device):
         times = []
@@ -332,8 +440,17 @@ def compiled(n: Network, batch_size: int) -> Network:
     "The network through torch.compile; where that can't be, a `BadInput`."
     model = torch.compile(n.model)
     try:
-        with torch.inference_mode(), autocast(n.device, n.amp): model(n.normalise(torch.zeros(batch_size, 3, *n.size, dtype=torch.uint8, device=n.device).contiguous(memory_format=torch.channels_last)))
-    except Exception as e: raise BadInput(f'torch.compile cannot be used here ({type(e).__name__}: {str(e).strip().splitlines()[0]}); leave `compile` out') from None
+        with torch.inference_mode(), autocast(n.device, n.amp):
+            model(
+                n.normalise(
+                    torch.zeros(
+                        batch_size, 3, *n.size, dtype=torch.uint8, device=n.device
+                    ).contiguous(memory_format=torch.channels_last)))
+    except Exception as e:
+        raise BadInput(
+            f'torch.compile cannot be used here ({type(e).__name__}: '
+            f'{str(e).strip().splitlines()[0]}); leave `compile` out'
+        ) from None
     return replace(n, model=model)
 
 class SideBySide(nn.Module):
@@ -348,33 +465,58 @@ class SideBySide(nn.Module):
 # %% ../nbs/04_predict.ipynb #5e7431ac
 def input_specs(networks: list[Network], tta, batch_size: int | None) -> list[tuple]:
     "What each network wants to be shown: square, size, background, views, batch, reader."
-    return [(n.recipe.square, n.size, n.bare, pick_views(tta, n.views), batch_size or n.recipe.batch_size, n.reader) for n in networks]
+    return [
+        (
+            n.recipe.square, n.size, n.bare, pick_views(tta, n.views),
+            batch_size or n.recipe.batch_size, n.reader)
+        for n in networks]
 
-def show(networks: list[Network], sight: tuple, images: list, workers=None, together=None) -> tuple[list[np.ndarray], dict[int, str]]:
-    "Logits (n, views, classes) of networks that want to be shown the same, and why some of the images can't be read."
+def show(
+    networks: list[Network], sight: tuple, images: list, workers=None, together=None
+) -> tuple[list[np.ndarray], dict[int, str]]:
+    """Logits (n, views, classes) of networks that want to be shown the same, and why some of the
+    images can't be read."""
     (square, size, bare, views, batch_size, reader), device = sight, networks[0].device
     photos = InferenceDataset(images, square, size, bare, reader)
     together = together or (len(views) if device.type == 'cuda' else 1)
     try:
         with core.progress(label='predicting', total=len(images), delay=1) as bar:
-            logits, labels, _ = predict(SideBySide(networks), make_loader(photos, batch_size, workers), nn.Identity(), views, device, bar=bar, together=together)
-    except (MemoryError, torch.OutOfMemoryError): raise BadInput(f'out of memory with batch_size {batch_size} at {size[0]}×{size[1]} pixels; give a smaller batch_size') from None
+            logits, labels, _ = predict(
+                SideBySide(networks), make_loader(photos, batch_size, workers), nn.Identity(),
+                views, device, bar=bar, together=together)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise BadInput(
+            f'out of memory with batch_size {batch_size} at {size[0]}×{size[1]} pixels; give a '
+            'smaller batch_size'
+        ) from None
     ends = np.cumsum([len(n.classes) for n in networks])[:-1]
-    return np.split(logits, ends, axis=2), {int(i): photos.reason(i) for i in np.flatnonzero(labels == UNREADABLE)}
+    return np.split(logits, ends, axis=2), {
+        int(i): photos.reason(i) for i in np.flatnonzero(labels == UNREADABLE)}
 
 # %% ../nbs/04_predict.ipynb #f1974a39
 def fast(n: Network) -> Network:
     "The network in its fastest form for judging, as its run was judged."
     return replace(n, model=inference(n.model, trial_images(n.size, n.device), n.amp))
 
-def prepared(networks: list[Network], tta=None, batch_size=None, amp=None, compile: bool = False) -> list[Network]:
+def prepared(
+    networks: list[Network], tta=None, batch_size=None, amp=None, compile: bool = False
+) -> list[Network]:
     "The networks at a precision, compiled if asked for, once all that was given is known to make sense."
     if batch_size is not None: whole(batch_size, 'batch_size', 1)
     for n in networks: check_turns(n, pick_views(tta, n.views))
     ready = [fast(at_precision(n, amp, batch_size or n.recipe.batch_size)) for n in networks]
     return [compiled(n, batch_size or n.recipe.batch_size) for n in ready] if compile else ready
 
-def predict_logits(networks: list[Network], images: list, ids, tta=None, batch_size=None, workers=None, together=None) -> tuple[list[Predictions], dict[str, str]]:
+# %% ../nbs/04_predict.ipynb #02191657
+def predict_logits(
+    networks: list[Network],
+    images: list,
+    ids,
+    tta=None,
+    batch_size=None,
+    workers=None,
+    together=None,
+) -> tuple[list[Predictions], dict[str, str]]:
     "What each of some networks says of images, and why some of the images can't be read, by id."
     wanted, found, bad = input_specs(networks, tta, batch_size), {}, {}
     for sight in dict.fromkeys(wanted):
@@ -383,41 +525,67 @@ def predict_logits(networks: list[Network], images: list, ids, tta=None, batch_s
         bad |= wrong
         found |= dict(zip(same, logits))
     good = np.array([i for i in range(len(images)) if i not in bad], dtype=int)
-    said = [Predictions(ids[good], found[k][good], n.classes, views=wanted[k][3]) for k, n in enumerate(networks)]
+    said = [
+        Predictions(ids[good], found[k][good], n.classes, views=wanted[k][3])
+        for k, n in enumerate(networks)]
     for n, p in zip(networks, said):
-        if not np.isfinite(p.logits).all(): raise BadInput(f'{n.name} answers with something that is not a number at precision {n.amp}; give amp none')
+        if not np.isfinite(p.logits).all():
+            raise BadInput(
+                f'{n.name} answers with something that is not a number at precision {n.amp}; give '
+                'amp none'
+            )
     return said, {str(ids[i]): why for i, why in sorted(bad.items())}
 
 # %% ../nbs/04_predict.ipynb #c123cee3
 def validation(n: Network, views: tuple[str, ...], workers=None) -> Predictions:
     "A run's validation logits through some views, with labels."
-    if not n.run.valid.exists(): raise BadInput(f'the run {n.name} has no valid.npz to learn the weights of views from; leave them equal')
+    if not n.run.valid.exists():
+        raise BadInput(
+            f'the run {n.name} has no valid.npz to learn the weights of views from; leave them '
+            'equal'
+        )
     kept = load_predictions(n.run.valid)
-    if set(views) <= set(kept.views): return replace(kept, logits=kept.logits[:, [kept.views.index(v) for v in views]], views=views)
+    if set(views) <= set(kept.views):
+        return replace(
+            kept, logits=kept.logits[:, [kept.views.index(v) for v in views]], views=views)
     files, lacking = find_files(n.run, 'valid', kept.ids)
-    if lacking: raise BadInput(f"{n.name} was judged through the views {','.join(kept.views)} only, so the weights of others would be learned from its validation photographs, which are not there; give `tta` some of these views")
-    return replace(predict_logits([fast(n)], [str(files[i]) for i in kept.ids], kept.ids, views, workers=workers)[0][0], labels=kept.labels)
+    if lacking:
+        raise BadInput(
+            f"{n.name} was judged through the views {','.join(kept.views)} only, so the weights of "
+            "others would be learned from its validation photographs, which are not there; give "
+            "`tta` some of these views"
+        )
+    return replace(
+        predict_logits(
+            [fast(n)], [str(files[i]) for i in kept.ids], kept.ids, views, workers=workers)[0][0],
+        labels=kept.labels)
 
-def weigh(n: Network, view_weights, views: tuple[str, ...], workers=None) -> np.ndarray | None:   # (views,); None: equal
+# %% ../nbs/04_predict.ipynb #85afa372
+def weigh(n: Network, view_weights, views: tuple[str, ...], workers=None) -> np.ndarray | None:  # (views,); None: equal
     "The weights of views: given as numbers, or learned by a score."
-    if view_weights is None or isinstance(view_weights, str) and view_weights in FITS: return None if view_weights is None else fit_views(validation(n, views, workers), view_weights)[0]
-    if isinstance(view_weights, str) and ',' not in view_weights: choose(view_weights, FITS, 'score to learn the weights of views by')
+    if view_weights is None or isinstance(view_weights, str) and view_weights in FITS:
+        return (
+            None if view_weights is None
+            else fit_views(validation(n, views, workers), view_weights)[0])
+    if isinstance(view_weights, str) and ',' not in view_weights:
+        choose(view_weights, FITS, 'score to learn the weights of views by')
     return votes(view_weights, list(views))
 
 # %% ../nbs/04_predict.ipynb #c19553b6
 @typed
-def try_images(run,                 # a run, an ensemble or several of them by name or folder, a `Network`, or a list of those (None: the newest complete run)
-               images,              # files and folders, Pillow images, or arrays (height, width, 3)
-               tta=None,            # none, hflip, d7, d4, or names of views (None: as in the recipe)
-               view_weights=None,   # 'log_loss' or 'macro_f1': learned from validation photographs; or a number a view (None: equal)
-               batch_size=None,     # photographs at once (None: as in the recipe)
-               amp=None,            # none, bf16, fp16, auto: the fastest measured here (None: as the run was judged)
-               compile=False,       # let torch.compile make the network faster
-               workers=None,        # loader processes (None: one a core)
-               device=None,         # cpu, cuda … (None: the GPU if there is one)
-               out=None,            # the folder of runs
-               together=None,       # views that pass at once, if memory allows (None: all on a GPU, else one)
-              ) -> tuple[Predictions, dict[str, str]]:   # of those that can be read; id -> why the others can't
+def try_images(
+    run,  # a run, an ensemble or several of them by name or folder, a `Network`, or a list of those (None: the newest complete run)
+    images,  # files and folders, Pillow images, or arrays (height, width, 3)
+    tta=None,  # none, hflip, d7, d4, or names of views (None: as in the recipe)
+    view_weights=None,  # 'log_loss' or 'macro_f1': learned from validation photographs; or a number a view (None: equal)
+    batch_size=None,  # photographs at once (None: as in the recipe)
+    amp=None,  # none, bf16, fp16, auto: the fastest measured here (None: as the run was judged)
+    compile=False,  # let torch.compile make the network faster
+    workers=None,  # loader processes (None: one a core)
+    device=None,  # cpu, cuda … (None: the GPU if there is one)
+    out=None,  # the folder of runs
+    together=None,  # views that pass at once, if memory allows (None: all on a GPU, else one)
+) -> tuple[Predictions, dict[str, str]]:  # of those that can be read; id -> why the others can't
     "What a run, or the vote of several, says of photographs."
     images, names = check_images(images)
     if tta is not None: pick_views(tta)
@@ -425,9 +593,12 @@ def try_images(run,                 # a run, an ensemble or several of them by n
     networks = voters.networks
     weights = [weigh(n, view_weights, pick_views(tta, n.views), workers) for n in networks]
     places = np.arange(len(images)).astype(str)      # one may be there twice
-    said, bad = predict_logits(prepared(networks, tta, batch_size, amp, compile), images, places, tta, batch_size, workers, together)
+    said, bad = predict_logits(
+        prepared(networks, tta, batch_size, amp, compile), images, places, tta, batch_size, workers,
+        together)
     said = voters([replace(p, weights=w) for p, w in zip(said, weights)])
-    return replace(said, ids=names[said.ids.astype(int)]), {str(names[int(i)]): why for i, why in bad.items()}
+    return replace(said, ids=names[said.ids.astype(int)]), {
+        str(names[int(i)]): why for i, why in bad.items()}
 
 # %% ../nbs/04_predict.ipynb #b5320e42
 def predict_images(run, images, on_error: str = 'raise',   # or 'skip': leave out what can't be read
@@ -435,75 +606,138 @@ def predict_images(run, images, on_error: str = 'raise',   # or 'skip': leave ou
     "What a run, or the vote of several, says of photographs."
     choose(on_error, ('raise', 'skip'), 'on_error')
     said, bad = try_images(run, images, **how)
-    if bad and on_error == 'raise': raise BadInput(f"{next(iter(bad.values()))}; {len(bad)} in all: leave them out with on_error='skip'")
+    if bad and on_error == 'raise':
+        raise BadInput(
+            f"{next(iter(bad.values()))}; {len(bad)} in all: leave them out with on_error='skip'")
     return said
 
 # %% ../nbs/04_predict.ipynb #7215c0df
 def answers_of(p: Predictions,
                each: bool = False,   # a column for the probability of each class as well
-              ) -> pd.DataFrame:     # file, class, probability, next, next_probability; decided, where not all are
+              ) -> pd.DataFrame:  # file, class, probability, next, next_probability; decided, where not all are
     "What was said of each photograph, and the likeliest class beside that."
     probs, best, rows, names = p.probs, p.preds, np.arange(len(p)), np.array(p.classes)
     second = np.where(np.arange(len(names)) == best[:, None], -1, probs).argmax(1)
-    files = pd.Series(np.asarray(p.ids).tolist(), dtype=object)      # pandas' own text has no names but those in UTF-8
-    frame = pd.DataFrame(dict(file=files, probability=probs[rows, best], next=names[second], next_probability=probs[rows, second]))
+    # pandas' own text has no names but those in UTF-8
+    files = pd.Series(np.asarray(p.ids).tolist(), dtype=object)
+    frame = pd.DataFrame(
+        dict(
+            file=files, probability=probs[rows, best], next=names[second],
+            next_probability=probs[rows, second]))
     frame.insert(1, 'class', names[best])
-    if getattr(p, 'decision', None) and p.decision.threshold: frame['decided'] = p.decided
-    return frame.assign(**{f'p_{c}': probs[:, k] for k, c in enumerate(p.classes)}) if each else frame
+    if getattr(p, 'decision', None) and p.decision.threshold:
+        frame['decided'] = p.decided
+    return (
+        frame.assign(**{f'p_{c}': probs[:, k] for k, c in enumerate(p.classes)}) if each else frame)
 
 # %% ../nbs/04_predict.ipynb #d3a05bab
-TAKES = dict(uint8='uint8 (n, 3, height, width), RGB', uint8_nhwc='uint8 (n, height, width, 3), RGB', float='float32 (n, 3, height, width), normalised')
+TAKES = dict(
+    uint8='uint8 (n, 3, height, width), RGB', uint8_nhwc='uint8 (n, height, width, 3), RGB',
+    float='float32 (n, 3, height, width), normalised')
 GIVES = ('probabilities', 'logits')
 
 class Graph(nn.Module):
     "Networks of one size as one: images to the weighted mean of probabilities, or logits."
-    def __init__(self, networks: list[Network], share, views: tuple[str, ...] = ('r0',), takes: str = 'uint8', gives: str = 'probabilities'):
+    def __init__(
+        self,
+        networks: list[Network],
+        share,
+        views: tuple[str, ...] = ('r0',),
+        takes: str = 'uint8',
+        gives: str = 'probabilities',
+    ):
         super().__init__()
-        self.models, self.normals = nn.ModuleList(n.model for n in networks), nn.ModuleList(n.normalise for n in networks)
-        self.share, self.views, self.takes, self.gives = [float(s) for s in share], views, takes, gives
+        self.models = nn.ModuleList(n.model for n in networks)
+        self.normals = nn.ModuleList(n.normalise for n in networks)
+        self.share = [float(s) for s in share]
+        self.views = views
+        self.takes = takes
+        self.gives = gives
     def forward(self, image):
         x = image.permute(0, 3, 1, 2) if self.takes == 'uint8_nhwc' else image
-        said = [model(VIEWS[v](x if self.takes == 'float' else normalise(x))) for model, normalise in zip(self.models, self.normals) for v in self.views]
+        said = [
+            model(VIEWS[v](x if self.takes == 'float' else normalise(x)))
+            for model, normalise in zip(self.models, self.normals) for v in self.views]
         if self.gives == 'logits': return said[0]
-        return sum(s/len(self.views)*z.softmax(-1) for s, z in zip(np.repeat(self.share, len(self.views)).tolist(), said))
+        return sum(
+            s / len(self.views) * z.softmax(-1)
+            for s, z in zip(np.repeat(self.share, len(self.views)).tolist(), said))
 
 # %% ../nbs/04_predict.ipynb #f2efb30d
 def check_graph(networks: list[Network], views, takes: str, gives: str):
     "A `BadInput` unless these networks can be one graph."
-    choose(takes, TAKES, 'input'); choose(gives, GIVES, 'output')
+    choose(takes, TAKES, 'input')
+    choose(gives, GIVES, 'output')
     sees = lambda n: (n.size, n.classes, n.recipe.square, n.bare, n.reader)
     for n in networks[1:]:
-        if sees(n) != sees(networks[0]): raise BadInput(f'{n.name} and {networks[0].name} want to see different things, so they cannot be one graph; export them one by one')
-    if gives == 'logits' and len(networks)*len(views) > 1: raise BadInput('a mean of probabilities has no logits; give `gives` probabilities, or one run and one view')
-    stats = [tuple(n.normalise.scale.flatten().tolist() + n.normalise.shift.flatten().tolist()) for n in networks]
-    if takes == 'float' and len(set(stats)) > 1: raise BadInput('these runs normalise differently, so they cannot share normalised input; give `takes` uint8')
+        if sees(n) != sees(networks[0]):
+            raise BadInput(
+                f'{n.name} and {networks[0].name} want to see different things, so they cannot be '
+                'one graph; export them one by one'
+            )
+    if gives == 'logits' and len(networks) * len(views) > 1:
+        raise BadInput(
+            'a mean of probabilities has no logits; give `gives` probabilities, or one run and one '
+            'view'
+        )
+    stats = [
+        tuple(n.normalise.scale.flatten().tolist() + n.normalise.shift.flatten().tolist())
+        for n in networks]
+    if takes == 'float' and len(set(stats)) > 1:
+        raise BadInput(
+            'these runs normalise differently, so they cannot share normalised input; give `takes` '
+            'uint8'
+        )
 
+# %% ../nbs/04_predict.ipynb #cebf918f
 def facts_of(networks: list[Network], views, takes: str, gives: str) -> dict[str, str]:
     "What a user of the file must know, as text."
     n = networks[0]
-    deep = {'max_value': f'{n.reader.max_value:g}'} if n.reader.max_value else {}     # white, of images with more than 8 bits
-    return deep | dict(classes=json.dumps(list(n.classes), ensure_ascii=False), runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives, views=','.join(views), height=str(n.size[0]), width=str(n.size[1]),
-                square=n.recipe.square, background=n.recipe.background, scale=json.dumps(n.normalise.scale.flatten().tolist()), shift=json.dumps(n.normalise.shift.flatten().tolist()))
+    # white, of images with more than 8 bits
+    deep = {'max_value': f'{n.reader.max_value:g}'} if n.reader.max_value else {}
+    return deep | dict(
+        classes=json.dumps(list(n.classes), ensure_ascii=False),
+        runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives,
+        views=','.join(views), height=str(n.size[0]), width=str(n.size[1]), square=n.recipe.square,
+        background=n.recipe.background, scale=json.dumps(n.normalise.scale.flatten().tolist()),
+        shift=json.dumps(n.normalise.shift.flatten().tolist()))
 
 # %% ../nbs/04_predict.ipynb #5a91f088
 def samples(networks: list[Network], takes: str, n: int) -> torch.Tensor:
     "Made-up images as a graph wants them."
-    x = torch.from_numpy(core.rng(41, n).integers(0, 256, (n, 3, *networks[0].size), dtype=np.uint8))
-    return networks[0].normalise(x) if takes == 'float' else x.permute(0, 2, 3, 1).contiguous() if takes == 'uint8_nhwc' else x
+    x = torch.from_numpy(
+        core.rng(41, n).integers(0, 256, (n, 3, *networks[0].size), dtype=np.uint8))
+    return (
+        networks[0].normalise(x) if takes == 'float' else x.permute(0, 2, 3, 1).contiguous()
+        if takes == 'uint8_nhwc' else x)
 
 def onnx_difference(path, graph: Graph, batches: list[torch.Tensor]) -> float:
     "The greatest difference between what onnxruntime and torch make of some images."
     import onnxruntime
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
-    with torch.inference_mode(): return max(float(np.abs(session.run(None, {'image': x.numpy()})[0] - graph(x).numpy()).max()) for x in batches)
+    with torch.inference_mode():
+        return max(
+            float(np.abs(session.run(None, {'image': x.numpy()})[0] - graph(x).numpy()).max())
+            for x in batches)
 
+# %% ../nbs/04_predict.ipynb #d76729e1
 def write_onnx(graph: nn.Module, x: torch.Tensor, path, facts: dict[str, str], dynamic: bool = True):
     "Export a module; where that can't be, a `BadInput`."
-    try: import onnx, onnxscript, onnxruntime
-    except ImportError as e: raise BadInput(f'{e.name} is needed for ONNX files; pip install onnx onnxscript onnxruntime') from None
+    try:
+        import onnx, onnxscript, onnxruntime
+    except ImportError as e:
+        raise BadInput(
+            f'{e.name} is needed for ONNX files; pip install onnx onnxscript onnxruntime') from None
     shapes = ({0: torch.export.Dim('n')},) if dynamic else None
-    try: program = torch.onnx.export(graph, (x,), input_names=['image'], output_names=[graph.gives], dynamic_shapes=shapes, dynamo=True, verbose=False)
-    except Exception as e: raise BadInput(f'torch cannot write this network as ONNX ({type(e).__name__}: {str(e).strip().splitlines()[0]}){"; a fixed number of images at once, `batch`, may help" if dynamic else ""}') from None
+    try:
+        program = torch.onnx.export(
+            graph, (x,), input_names=['image'], output_names=[graph.gives], dynamic_shapes=shapes,
+            dynamo=True, verbose=False)
+    except Exception as e:
+        raise BadInput(
+            f'torch cannot write this network as ONNX ({type(e).__name__}: '
+            f'{str(e).strip().splitlines()[0]}){"; a fixed number of images at once, `batch`, may help" if dynamic else ""}'
+        ) from None
     program.model.metadata_props.update(facts)
     program.save(str(path), external_data=False)
 
@@ -525,16 +759,27 @@ def export_onnx(run,                  # as in `try_images`
     for n in networks: check_turns(n, views)
     graph = Graph(networks, share, views, takes, gives).eval()
     with core.atomic(path) as tmp:
-        write_onnx(graph, samples(networks, takes, batch or 2), tmp, facts_of(networks, views, takes, gives), batch is None)
-        found = onnx_difference(tmp, graph, [samples(networks, takes, n) for n in ([batch] if batch else [1, 3])]) if check else None
-        if check and not found <= tolerance: raise BadInput(f'onnxruntime and torch differ by {found:.2g}, more than {tolerance:g}, so {path} was not written; try another architecture, or a greater tolerance')
+        write_onnx(
+            graph, samples(networks, takes, batch or 2), tmp,
+            facts_of(networks, views, takes, gives), batch is None)
+        found = (
+            onnx_difference(
+                tmp, graph, [samples(networks, takes, n) for n in ([batch] if batch else [1, 3])])
+            if check else None)
+        if check and not found <= tolerance:
+            raise BadInput(
+                f'onnxruntime and torch differ by {found:.2g}, more than {tolerance:g}, so {path} '
+                'was not written; try another architecture, or a greater tolerance'
+            )
     return found
 
 # %% ../nbs/04_predict.ipynb #985e0f85
 def json_lines(p: Predictions) -> str:
     "A line for each photograph, with the probabilities of all classes."
     rows = answers_of(p).to_dict('records')
-    return ''.join(json_line(r | dict(probabilities=dict(zip(p.classes, q)))) + '\n' for r, q in zip(rows, p.probs.tolist()))
+    return ''.join(
+        json_line(r | dict(probabilities=dict(zip(p.classes, q)))) + '\n'
+        for r, q in zip(rows, p.probs.tolist()))
 
 def json_line(row: dict) -> str:
     "A row as JSON; a name that is no UTF-8 in escapes that Python's `json` and `os.fsencode` turn back."
@@ -547,18 +792,37 @@ def write_answers(p: Predictions, csv=None, npz=None):
     if npz: save_predictions(npz, p)
 
 # %% ../nbs/04_predict.ipynb #141a7af3
-HELP = dict(run='name or folder of a run or of an ensemble, or several divided by commas, which vote (None: the newest)', out='folder of the runs (None: outputs/)',
-            tta='none, hflip, d7, d4, or views such as r0,r2,r1f (None: as in the recipe)', view_weights='log_loss or macro_f1: learned from validation photographs; or a number a view (None: equal)',
-            batch_size='photographs at once (None: as in the recipe)', amp='none, bf16, fp16, or auto: the fastest measured here (None: as the run was judged)', workers='loader processes (None: one a core)',
-            device='cpu, cuda … (None: the GPU if there is one)', csv='file for the answers', npz='file for the logits of all views', onnx='file for the network',
-            takes='what the ONNX file is fed with: uint8, uint8_nhwc or float', gives='what it answers: probabilities or logits')
+HELP = dict(
+    run='name or folder of a run or of an ensemble, or several divided by commas, which vote '
+        '(None: the newest)',
+    out='folder of the runs (None: outputs/)',
+    tta='none, hflip, d7, d4, or views such as r0,r2,r1f (None: as in the recipe)',
+    view_weights='log_loss or macro_f1: learned from validation photographs; or a number a view '
+                 '(None: equal)',
+    batch_size='photographs at once (None: as in the recipe)',
+    amp='none, bf16, fp16, or auto: the fastest measured here (None: as the run was judged)',
+    workers='loader processes (None: one a core)',
+    device='cpu, cuda … (None: the GPU if there is one)', csv='file for the answers',
+    npz='file for the logits of all views', onnx='file for the network',
+    takes='what the ONNX file is fed with: uint8, uint8_nhwc or float',
+    gives='what it answers: probabilities or logits')
 
+# %% ../nbs/04_predict.ipynb #d992a69b
 def options() -> Parser:
     "The command line."
-    p = Parser('python -m rock_nb.predict', description='Say what is on photographs; write a network as ONNX.')
-    p.add_argument('images', nargs='*', help='photographs, folders of them, and lists of them: CSV files with a column of paths, texts with one a line; -: such a list is read from the input')
-    for name, text in HELP.items(): p.add_argument(f'--{name}', metavar='', help=text)
-    p.add_argument('--compile', action='store_true', default=None, help='let torch.compile make the network faster; it takes a minute')
+    p = Parser(
+        'python -m rock_nb.predict',
+        description='Say what is on photographs; write a network as ONNX.')
+    p.add_argument(
+        'images', nargs='*',
+        help='photographs, folders of them, and lists of them: CSV files with a column of paths, '
+             'texts with one a line; -: such a list is read from the input'
+    )
+    for name, text in HELP.items():
+        p.add_argument(f'--{name}', metavar='', help=text)
+    p.add_argument(
+        '--compile', action='store_true', default=None,
+        help='let torch.compile make the network faster; it takes a minute')
     p.add_argument('--json', action='store_true', help='print JSON lines instead of a table')
     return p
 
@@ -579,11 +843,13 @@ def shortened(text: str, most: int) -> str:   # most: columns
 def as_table(frame: pd.DataFrame,         # of `answers_of`
              width: int | None = None,    # columns of the terminal (None: as many as it takes)
             ) -> str:
-    "Answers as text; in a terminal long names are shortened, and a narrow one is spared the second best."
+    """Answers as text; in a terminal long names are shortened, and a narrow one is spared the
+    second best."""
     how = dict(index=False, float_format='{:.3f}'.format)
     with pd.option_context('display.unicode.east_asian_width', bool(width)):
         for spared in ('next_probability', 'next') if width else ():
-            if room_beside(frame, how, width) < 16: frame = frame.drop(columns=spared, errors='ignore')
+            if room_beside(frame, how, width) < 16:
+                frame = frame.drop(columns=spared, errors='ignore')
         if width:
             room = max(room_beside(frame, how, width), 12)
             files = [shortened(f, room) for f in frame.file]
@@ -597,19 +863,26 @@ def room_beside(frame: pd.DataFrame, how: dict, width: int) -> int:
 
 # %% ../nbs/04_predict.ipynb #e2feeea1
 def given_files(words: list[str]) -> list[NamedFile]:
-    "The places that a command line names, as seen from the working directory; for `-` those that the input has, one a line (or between NULs)."
+    """The places that a command line names, as seen from the working directory; for `-` those that
+    the input has, one a line (or between NULs)."""
     names = []
     for word in words:
-        if word != '-': names.append(word); continue
+        if word != '-':
+            names.append(word)
+            continue
         text = sys.stdin.buffer.read()
         lines = text.split(b'\0') if b'\0' in text else text.splitlines()
         names += [os.fsdecode(line) for line in lines if line]
     return [NamedFile(n, Path(n).expanduser().absolute()) for n in names]
 
 # %% ../nbs/04_predict.ipynb #cc35e6de
-def print_predictions(images: list[str], run, given: dict, lines: bool = False) -> int:   # how many photographs can't be read
+def print_predictions(
+    images: list[str], run, given: dict, lines: bool = False
+) -> int:  # how many photographs can't be read
     "Print what a run says of photographs, and write it where that was asked for."
-    said, bad = try_images(run, given_files(images), **{k: v for k, v in given.items() if k in (*ASK, 'device', 'out')})
+    said, bad = try_images(
+        run, given_files(images), **{k: v for k, v in given.items() if k in (*ASK, 'device', 'out')}
+    )
     write_answers(said, given.get('csv'), given.get('npz'))
     for why in bad.values(): print(why, file=sys.stderr)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -626,10 +899,19 @@ def main(argv=None):
     with core.program():
         given = given_options(options(), argv)
         images, run, lines = (given.pop(k, None) for k in ('images', 'run', 'json'))
-        given |= {k: str(Path(given[k]).expanduser().absolute()) for k in ('csv', 'npz', 'onnx') if k in given}
-        if not images and not given.get('onnx'): raise BadInput('no photograph was given; name files or folders, or --onnx with a file to write')
+        given |= {
+            k: str(Path(given[k]).expanduser().absolute()) for k in ('csv', 'npz', 'onnx')
+            if k in given}
+        if not images and not given.get('onnx'):
+            raise BadInput(
+                'no photograph was given; name files or folders, or --onnx with a file to write')
         bad = print_predictions(images, run, given, lines) if images else 0
-        if file := given.get('onnx'): print(f"{file}: onnxruntime and torch differ by {export_onnx(run, file, **{k: given[k] for k in ('takes', 'gives', 'tta', 'out') if k in given}):.1e} at most")
+        if file := given.get('onnx'):
+            print(
+                f"{file}: onnxruntime and torch differ by "
+                f"{export_onnx(run, file, **{k: given[k] for k in ('takes', 'gives', 'tta', 'out') if k in given}):.1e} "
+                "at most"
+            )
     if bad: sys.exit(1)
 
 # %% ../nbs/04_predict.ipynb #f8f501b0

@@ -16,47 +16,66 @@ import pandas as pd
 from . import core
 from .core import BadInput, Parser, Run, as_types, choose, listed
 from .jobs.folder import FolderQueue, already, check_after, is_gone
-from .jobs.job import KINDS, PRIORITIES, Job, Kind, job_table, new_job, read_job, worker_table
+from .jobs.job import (
+    KINDS, PRIORITIES, Job, Kind, job_table, new_job, read_job, worker_table)
 from .jobs.worker import MODES, Worker
 
 # %% ../nbs/07_queue.ipynb #5ad3ad2a
 def training(given: dict) -> dict:
     "The parameters of a training, checked, with the name of its run."
-    from rock_nb.data.sample import find_data
-    from rock_nb.learn.ladder import get_recipe
-    from rock_nb.learn.recipe import OVERRIDES
+    from rock_nb.data.synthetic import find_data
+    from rock_nb.training.recipes import get_recipe
+    from rock_nb.training.recipe import OVERRIDES
     from rock_nb.train import PARAMETERS, count_processes, run_name
     for name in given: choose(name, PARAMETERS, 'parameter of a training')
     given = as_types({k: v for k, v in given.items() if v is not None})
-    if 'data' not in given: given['data'] = str(find_data())      # for all workers: one that lacks these photographs shall not train on others
-    if given.get('nnodes') is not None or given.get('rdzv') is not None: raise BadInput('a job is done on one machine; leave out nnodes and rdzv, and give nproc for several processes')
+    # for all workers: one that lacks these photographs shall not train on others
+    if 'data' not in given: given['data'] = str(find_data())
+    if given.get('nnodes') is not None or given.get('rdzv') is not None:
+        raise BadInput(
+            'a job is done on one machine; leave out nnodes and rdzv, and give nproc for several '
+            'processes'
+        )
     count_processes(given.get('nproc', 1))
     fields = {k: v for k, v in given.items() if k in OVERRIDES}
     version = given.get('version', 'baseline')
     get_recipe(version, given.get('scale') or 'full', **fields)
     part = {k: given.get(k) for k in ('fold', 'test_fold', 'shift')}
-    return given | dict(version=version, run=core.folder_name(str(given.get('run') or run_name(version, fields | part))))
+    return given | dict(
+        version=version,
+        run=core.folder_name(str(given.get('run') or run_name(version, fields | part))))
 
 def run_folder(given: dict, name: str) -> Path:
     "Where a job writes, without making it."
-    return core.root()/Path(given.get('out') or core.outputs()).expanduser()/core.folder_name(str(given.get(name, '')))
+    return (
+        core.root() / Path(given.get('out') or core.outputs()).expanduser()
+        / core.folder_name(str(given.get(name, ''))))
 
 # %% ../nbs/07_queue.ipynb #27a580d8
 def voting(given: dict) -> dict:
     "The parameters of an ensemble, checked."
-    for name in given: choose(name, ('runs', 'weights', 'combine', 'decide', 'precision', 'name', 'out'), 'parameter of an ensemble')
+    for name in given:
+        choose(
+            name, ('runs', 'weights', 'combine', 'decide', 'precision', 'name', 'out'),
+            'parameter of an ensemble')
     given = as_types(given)
     runs = [core.folder_name(str(r)) for r in listed(given.get('runs') or '')]
-    return {k: v for k, v in given.items() if v is not None} | dict(runs=','.join(runs), name=core.folder_name(str(given.get('name') or 'ensemble')))
+    return {k: v for k, v in given.items() if v is not None} | dict(
+        runs=','.join(runs), name=core.folder_name(str(given.get('name') or 'ensemble')))
 
 def scores_of(folder: Path) -> dict:   # part -> score
     "The scores of a complete run."
-    from rock_nb.judge.submission import f1_on_test
+    from rock_nb.evaluation.submission import f1_on_test
     if not Run(folder).done: raise BadInput(f'{folder} is not complete')
     metrics = core.read_json(Run(folder).metrics)
     some = lambda m, *names: {k: m[k] for k in names if k in m}
-    if 'test' not in metrics and not core.is_ensemble(Run(folder)) and pd.notna(f1 := f1_on_test(Run(folder))): metrics['solution_f1'] = f1
-    return {part: some(metrics[part], 'f1', 'accuracy', 'log_loss') for part in ('valid', 'test') if part in metrics} | some(metrics, 'epochs', 'solution_f1')
+    if (
+        'test' not in metrics and not core.is_ensemble(Run(folder))
+        and pd.notna(f1 := f1_on_test(Run(folder)))):
+        metrics['solution_f1'] = f1
+    return {
+        part: some(metrics[part], 'f1', 'accuracy', 'log_loss') for part in ('valid', 'test')
+        if part in metrics} | some(metrics, 'epochs', 'solution_f1')
 
 # %% ../nbs/07_queue.ipynb #1c6b7f0a
 def perform(kind: str, given: dict):
@@ -70,10 +89,13 @@ def perform(kind: str, given: dict):
 
 def command(kind: str):
     "The words of a command that does a job of a kind, and dies with its parent."
-    return lambda given: [sys.executable, '-m', 'rock_nb.learn.launch', 'rank', 'rock_nb.queue', json.dumps(['do', kind, json.dumps(given)])]
+    return lambda given: [
+        sys.executable, '-m', 'rock_nb.distributed.launch', 'rank', 'rock_nb.queue',
+        json.dumps(['do', kind, json.dumps(given)])]
 
 KINDS['train'] = Kind(training, lambda given: run_folder(given, 'run'), command('train'), scores_of)
-KINDS['ensemble'] = Kind(voting, lambda given: run_folder(given, 'name'), command('ensemble'), scores_of)
+KINDS['ensemble'] = Kind(
+    voting, lambda given: run_folder(given, 'name'), command('ensemble'), scores_of)
 
 # %% ../nbs/07_queue.ipynb #8f434fd7
 def open_queue(ip: str | None = None,      # of the Redis (None: $ROCK_QUEUE_URL, else the queue is a folder)
@@ -82,32 +104,40 @@ def open_queue(ip: str | None = None,      # of the Redis (None: $ROCK_QUEUE_URL
                folder=None,                # for the queue that is a folder (None: `outputs/.queue`)
                lease: float = 60.):        # s after which a job of a silent worker is put back (Redis)
     "The queue at an address or in a folder."
-    if folder is not None and ip: raise BadInput('--folder and --ip name two queues; give one of them')
+    if folder is not None and ip:
+        raise BadInput('--folder and --ip name two queues; give one of them')
     if folder is not None or not (ip or os.environ.get('ROCK_QUEUE_URL')):
-        if port or user: raise BadInput('--port and --user belong to a Redis; give --ip too')
+        if port or user:
+            raise BadInput('--port and --user belong to a Redis; give --ip too')
         return FolderQueue(folder)
-    try: from rock_nb.jobs.server import RedisQueue, connect
-    except ImportError as e: raise BadInput(f"a queue on Redis needs {e.name}: pip install -e '.[queue]'") from None
+    try:
+        from rock_nb.jobs.server import RedisQueue, connect
+    except ImportError as e:
+        raise BadInput(f"a queue on Redis needs {e.name}: pip install -e '.[queue]'") from None
     return RedisQueue(connect(ip, port, user, seconds=min(5., max(.5, lease/12))), lease=lease)
 
 # %% ../nbs/07_queue.ipynb #2d7745d5
 def check_votes(jobs: list[Job]):   # trainings, checked
     "A `BadInput` if runs would hold out different images and there are no test images to vote on."
     from rock_nb.data.table import read_data
-    from rock_nb.data.target import label_option
+    from rock_nb.data.attributes import label_option
     from rock_nb.pipeline import one_target, recipes_of, shared_split
     given = [j.given for j in jobs]
-    own = dict(kv for g in given for kv in recipes_of([g['version']], g.get('scale') or 'full', g).items())
+    own = dict(
+        kv for g in given for kv in recipes_of([g['version']], g.get('scale') or 'full', g).items())
     one_target(own)
     common = {k: v for k, v in given[0].items() if all(g.get(k) == v for g in given)}
     apart = shared_split(own, Path(common['data']), common)
     if not apart or common.get('test_fold') is not None: return
     data = read_data(common['data'], None, label_option(common.get('label')), common.get('level'))
     if data.test is not None: return
-    ways = ', '.join(f"{k} {' and '.join(dict.fromkeys(f'{getattr(r, k):g}' for r in own.values()))}" for k in apart)
+    ways = ', '.join(
+        f"{k} {' and '.join(dict.fromkeys(f'{getattr(r, k):g}' for r in own.values()))}"
+        for k in apart)
     same = ' '.join(f'--{k} {v:g}' for k, v in apart.items())
-    raise BadInput(f"{' and '.join(own)} hold out different photographs ({ways}), so they cannot vote "
-                   f"together; give all of them {same}, or --folds")
+    raise BadInput(
+        f"{' and '.join(own)} hold out different photographs ({ways}), so they cannot vote "
+        f"together; give all of them {same}, or --folds")
 
 # %% ../nbs/07_queue.ipynb #8afb4791
 def publish(queue, versions=('baseline',),   # recipes; text with commas or a list
@@ -115,15 +145,25 @@ def publish(queue, versions=('baseline',),   # recipes; text with commas or a li
             priority: str = 'normal', after=(), retries: int = 3,
             **given) -> list[Job]:           # parameters of 03_train, for all alike
     "Put trainings into a queue, and perhaps their ensemble."
-    jobs = [new_job('train', given | dict(version=v), priority, listed(after, 'after') if after else (), retries) for v in listed(versions, 'versions')]
+    jobs = [
+        new_job(
+            'train', given | dict(version=v), priority, listed(after, 'after') if after else (),
+            retries)
+        for v in listed(versions, 'versions')]
     if ensemble: check_votes(jobs)
-    if ensemble: jobs.append(new_job('ensemble', dict(runs=[j.given['run'] for j in jobs], name=ensemble) | {k: given[k] for k in ('out',) if k in given}, priority, [j.id for j in jobs], retries))
+    if ensemble:
+        jobs.append(
+            new_job(
+                'ensemble', dict(runs=[j.given['run'] for j in jobs], name=ensemble)
+                | {k: given[k] for k in ('out',) if k in given}, priority, [j.id for j in jobs],
+                retries))
     return publish_jobs(queue, jobs)
 
 def publish_jobs(queue, jobs: list[Job]) -> list[Job]:
     "Put checked jobs into a queue, all or none of them."
     ids = [j.id for j in jobs]
-    if twice := [i for i in ids if ids.count(i) > 1]: raise BadInput(f'the job {twice[0]} is there twice; give each a `run` of its own')
+    if twice := [i for i in ids if ids.count(i) > 1]:
+        raise BadInput(f'the job {twice[0]} is there twice; give each a `run` of its own')
     for j in jobs:
         if (known := queue.find(j.id)) and not is_gone(known): raise already(known)
         check_after(queue, j, ids[:ids.index(j.id)])
@@ -139,18 +179,28 @@ def status(queue) -> tuple[pd.DataFrame, pd.DataFrame]:   # jobs by id; workers 
 def common(command: str, about: str) -> Parser:
     "A command's parser with what all commands have."
     p = Parser(f'rock-queue {command}', description=about)
-    p.add_argument('--ip', help='address of the Redis (None: $ROCK_QUEUE_URL, else the queue is a folder)')
+    p.add_argument(
+        '--ip', help='address of the Redis (None: $ROCK_QUEUE_URL, else the queue is a folder)')
     p.add_argument('--port', type=int, help='of the Redis (None: 6379)')
-    p.add_argument('--user', help='for the Redis; the password is read from $ROCK_QUEUE_PASSWORD'); p.add_argument('--folder', help='for the queue that is a folder (None: outputs/.queue)')
+    p.add_argument('--user', help='for the Redis; the password is read from $ROCK_QUEUE_PASSWORD')
+    p.add_argument('--folder', help='for the queue that is a folder (None: outputs/.queue)')
     return p
 
-def opened(o: argparse.Namespace, **more): return open_queue(o.ip, o.port, o.user, o.folder, **more)
+def opened(o: argparse.Namespace, **more):
+    return open_queue(o.ip, o.port, o.user, o.folder, **more)
 
 def read_jobs(file: str) -> list[Job]:
     "Jobs from a file of JSON, one a line: kind, given, and perhaps priority, after and retries."
-    try: lines = (sys.stdin.read(10**6 + 1) if file == '-' else core.resolve(file).read_text(encoding='utf-8')[:10**6 + 1])
-    except (OSError, UnicodeError) as e: raise BadInput(f'the jobs in {file} cannot be read ({e}); give a file of JSON, one job a line') from None
-    if len(lines) > 10**6: raise BadInput(f'{file} has more than 1 MB of jobs; divide it')
+    try:
+        lines = (
+            sys.stdin.read(10**6 + 1) if file == '-'
+            else core.resolve(file).read_text(encoding='utf-8')[: 10**6 + 1])
+    except (OSError, UnicodeError) as e:
+        raise BadInput(
+            f'the jobs in {file} cannot be read ({e}); give a file of JSON, one job a line'
+        ) from None
+    if len(lines) > 10**6:
+        raise BadInput(f'{file} has more than 1 MB of jobs; divide it')
     wanted = [read_job(line, id='new') for line in lines.splitlines() if line.strip()]
     return [new_job(j.kind, j.given, j.priority, j.after, j.retries) for j in wanted]
 
@@ -159,31 +209,47 @@ def publish_command(argv):
     "`rock-queue publish`"
     from rock_nb.train import PARAMETERS, add_options, given_options
     p = common('publish', 'Put trainings into the queue, and perhaps their ensemble.')
-    p.add_argument('versions', nargs='*', help='recipes (none: baseline)'); p.add_argument('--ensemble', metavar='NAME', help='let them vote, once all are done')
-    p.add_argument('--priority', choices=PRIORITIES, default='normal'); p.add_argument('--after', default='', metavar='IDS', help='jobs to be done before, with commas')
+    p.add_argument('versions', nargs='*', help='recipes (none: baseline)')
+    p.add_argument('--ensemble', metavar='NAME', help='let them vote, once all are done')
+    p.add_argument('--priority', choices=PRIORITIES, default='normal')
+    p.add_argument('--after', default='', metavar='IDS', help='jobs to be done before, with commas')
     p.add_argument('--retries', type=int, default=3, help='after a failure (3)')
-    p.add_argument('--jobs', metavar='FILE', help='publish what this file has instead: JSON, a job a line; - is the input')
+    p.add_argument(
+        '--jobs', metavar='FILE',
+        help='publish what this file has instead: JSON, a job a line; - is the input')
     given = given_options(add_options(p, [n for n in PARAMETERS if n != 'version']), argv)
     place = {k: given.pop(k, None) for k in ('ip', 'port', 'user', 'folder')}
     file, versions = given.pop('jobs', None), given.pop('versions') or ['baseline']
     queue = open_queue(**place)
-    for j in publish_jobs(queue, read_jobs(file)) if file else publish(queue, versions, **given): print(j.id)
+    for j in publish_jobs(queue, read_jobs(file)) if file else publish(queue, versions, **given):
+        print(j.id)
 
 def list_command(argv):
     "`rock-queue list`"
-    print_table(job_table(opened(common('list', 'All jobs, the oldest first.').parse_args(argv)).jobs()), 'no jobs')
+    print_table(
+        job_table(opened(common('list', 'All jobs, the oldest first.').parse_args(argv)).jobs()),
+        'no jobs')
 
 # %% ../nbs/07_queue.ipynb #d92764c6
-def print_table(table: pd.DataFrame, none: str): print(table.to_string(float_format='{:.4g}'.format, na_rep='', max_colwidth=80) if len(table) else none)
+def print_table(table: pd.DataFrame, none: str):
+    print(
+        table.to_string(float_format='{:.4g}'.format, na_rep='', max_colwidth=80) if len(table)
+        else none)
 
 def status_command(argv):
     "`rock-queue status`"
     p = common('status', 'Jobs and workers; or all about one job, with the last lines of its log.')
     p.add_argument('job', nargs='?', help='its id')
     queue = opened(o := p.parse_args(argv))
-    if not o.job: jobs, workers = status(queue); print_table(jobs, 'no jobs'); print(); return print_table(workers, 'no workers')
-    if not (job := queue.find(o.job)): raise BadInput(f'there is no job {o.job!r} in the queue; `rock-queue list` shows all')
-    for k, v in vars(job).items(): print(f'{k:10s}' + ('\n' if k == 'log' else '') + str(v))
+    if not o.job:
+        jobs, workers = status(queue)
+        print_table(jobs, 'no jobs')
+        print()
+        return print_table(workers, 'no workers')
+    if not (job := queue.find(o.job)):
+        raise BadInput(f'there is no job {o.job!r} in the queue; `rock-queue list` shows all')
+    for k, v in vars(job).items():
+        print(f'{k:10s}' + ('\n' if k == 'log' else '') + str(v))
 
 # %% ../nbs/07_queue.ipynb #0edd02c0
 def each_command(name: str, about: str):
@@ -199,7 +265,10 @@ def tell_command(word: str, about: str):
     "`rock-queue stop` or `refresh`"
     def run(argv):
         p = common(word, about)
-        if word == 'stop': p.add_argument('--now', action='store_true', help='put the jobs at hand back; another worker goes on with them')
+        if word == 'stop':
+            p.add_argument(
+                '--now', action='store_true',
+                help='put the jobs at hand back; another worker goes on with them')
         queue = opened(o := p.parse_args(argv))
         queue.tell('stop-now' if getattr(o, 'now', False) else word)
     return run
@@ -207,33 +276,51 @@ def tell_command(word: str, about: str):
 # %% ../nbs/07_queue.ipynb #e7169ec5
 def work_command(argv):
     "`rock-queue work`"
-    p = common('work', 'Do the jobs of the queue, one after another. SIGTERM and Ctrl-C put the job at hand back.')
-    p.add_argument('--mode', choices=MODES, default='forever', help='; '.join(f'{k}: {v}' for k, v in MODES.items()))
-    p.add_argument('--lease', type=float, default=60., help='seconds after which a silent worker is taken for dead (Redis; the same for all workers)')
+    p = common(
+        'work',
+        'Do the jobs of the queue, one after another. SIGTERM and Ctrl-C put the job at hand back.')
+    p.add_argument(
+        '--mode', choices=MODES, default='forever',
+        help='; '.join(f'{k}: {v}' for k, v in MODES.items()))
+    p.add_argument(
+        '--lease', type=float, default=60.0,
+        help='seconds after which a silent worker is taken for dead (Redis; the same for all '
+             'workers)'
+    )
     queue = opened(o := p.parse_args(argv), lease=o.lease)
-    import rock_nb.judge.submission     # now: while a job is held, its lease would run meanwhile
+    import rock_nb.evaluation.submission     # now: while a job is held, its lease would run meanwhile
     why = Worker(queue, o.mode, lambda *words: print(*words, flush=True)).run()
     print(why, flush=True)
-    if why == 'refresh': os.execv(sys.executable, [sys.executable, '-m', 'rock_nb.queue', 'work', *argv])
+    if why == 'refresh':
+        os.execv(sys.executable, [sys.executable, '-m', 'rock_nb.queue', 'work', *argv])
 
 # %% ../nbs/07_queue.ipynb #96d3708e
 def do_command(argv):
     "What a worker starts: do one job; exit code 2 says that trying again is useless."
-    from rock_nb.learn.launch import RankFailed
-    try: perform(argv[0], json.loads(argv[1]))
-    except RankFailed as e: print(str(e).splitlines()[0], file=sys.stderr); sys.exit(1)
-    except BadInput as e: print(f'BadInput: {e}', file=sys.stderr); sys.exit(2)
+    from rock_nb.distributed.launch import RankFailed
+    try:
+        perform(argv[0], json.loads(argv[1]))
+    except RankFailed as e:
+        print(str(e).splitlines()[0], file=sys.stderr)
+        sys.exit(1)
+    except BadInput as e:
+        print(f'BadInput: {e}', file=sys.stderr)
+        sys.exit(2)
 
-COMMANDS = dict(publish=publish_command, list=list_command, work=work_command, status=status_command,
-                delete=each_command('delete', 'Take jobs out of the queue; one at work is stopped.'),
-                requeue=each_command('requeue', 'Let jobs that failed or were stopped be done after all.'),
-                stop=tell_command('stop', 'Let all workers leave after the job at hand.'),
-                refresh=tell_command('refresh', 'Let all workers start anew, with the code as it is then, after the job at hand.'))
+COMMANDS = dict(
+    publish=publish_command, list=list_command, work=work_command, status=status_command,
+    delete=each_command('delete', 'Take jobs out of the queue; one at work is stopped.'),
+    requeue=each_command('requeue', 'Let jobs that failed or were stopped be done after all.'),
+    stop=tell_command('stop', 'Let all workers leave after the job at hand.'),
+    refresh=tell_command(
+        'refresh', 'Let all workers start anew, with the code as it is then, after the job at hand.'
+    ))
 
 def main(argv=None):
     "`rock-queue`"
     argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ('-h', '--help'): return print(f"rock-queue {' | '.join(COMMANDS)}\nrock-queue <command> --help says more")
+    if not argv or argv[0] in ('-h', '--help'):
+        return print(f"rock-queue {' | '.join(COMMANDS)}\nrock-queue <command> --help says more")
     if argv[0] == 'do': return do_command(argv[1:])
     with core.program(): choose(argv[0], COMMANDS, 'command')(argv[1:])
 

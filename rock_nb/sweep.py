@@ -24,51 +24,70 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from .core import BadInput, Parser, Run, as_type, atomic, choose, listed, typed
-from .data.sample import find_data, is_sample
+from .data.synthetic import find_data, is_sample
 from .jobs.job import QueueUnavailable, new_job
-from .judge.compare import Repeats, mean_ci
-from .judge.compare import leaderboard as judge_runs
-from .judge.submission import f1_on_test
-from .learn.ladder import get_recipe
-from .learn.launch import history_of
-from .learn.liveplot import line
-from .learn.recipe import OVERRIDES, Recipe, check_number, differences, pick_scale
-from .learn.search import SEARCHES, as_python, check_space, distinct, key_of, leaderboard, library, open_study, plot_search, propose, read_space, read_words, running, tell_epochs
-from .learn.step import Step, StepFailed, command, complete, do
+from .evaluation.compare import Repeats, mean_ci
+from .evaluation.compare import leaderboard as judge_runs
+from .evaluation.submission import f1_on_test
+from .training.recipes import get_recipe
+from .distributed.launch import history_of
+from .training.live_plot import line
+from .training.recipe import OVERRIDES, Recipe, check_number, differences, pick_scale
+from .training.search import (
+    SEARCHES, as_python, check_space, distinct, key_of, leaderboard, library, open_study,
+    plot_search, propose, read_space, read_words, running, tell_epochs)
+from .jobs.notebook_step import Step, StepFailed, command, complete, do
 from .queue import open_queue, publish_jobs, scores_of
 from .train import add_options, fit, given_options, run_name
 
 # %% ../nbs/06_sweep.ipynb #2acbc57a
-PARAMETERS = ('grid', 'seeds', 'search', 'space', 'trials', 'queue', 'prune', 'name', 'version', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level', 'shift', 'workers', 'device', 'nproc', 'track', 'arch', 'pretrained', 'epochs', 'lr', 'img_size', 'batch_size')
+PARAMETERS = (
+    'grid', 'seeds', 'search', 'space', 'trials', 'queue', 'prune', 'name', 'version', 'data',
+    'out', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level', 'shift', 'workers',
+    'device', 'nproc', 'track', 'arch', 'pretrained', 'epochs', 'lr', 'img_size', 'batch_size')
 
 # %% ../nbs/06_sweep.ipynb #de71c2fd
 def read_grid(text: str) -> dict[str, list]:
     "Fields and their values from text."
-    words = read_words(text, 'grid', 'field=value,value (with quotes around a word that has spaces)')
-    return {field: [as_type(field, v) for v in listed(re.split(r',(?![^([{]*[)\]}])', values), f'grid, {field}')] for field, values in words}
+    words = read_words(
+        text, 'grid', 'field=value,value (with quotes around a word that has spaces)')
+    return {
+        field: [
+            as_type(field, v)
+            for v in listed(re.split(r',(?![^([{]*[)\]}])', values), f'grid, {field}')]
+        for field, values in words}
 
 # %% ../nbs/06_sweep.ipynb #91d15768
 def grid_cells(grid) -> list[dict]:   # one dict of fields a cell, the last field changing fastest
     "All combinations of a grid, given as text or as a dict of lists."
-    grid = read_grid(grid) if isinstance(grid, str) else {k: listed(v, f'grid, {k}') for k, v in grid.items()}
+    grid = (
+        read_grid(grid) if isinstance(grid, str)
+        else {k: listed(v, f'grid, {k}') for k, v in grid.items()})
     return [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
 
 # %% ../nbs/06_sweep.ipynb #6bfb982c
 def check_cells(cells: list[dict], seeds: list[int], given: dict, scale: str):
-    "A `BadInput` for a field that no recipe has, one that is given twice, a value that no recipe can have, or a cell that is there twice."
+    """A `BadInput` for a field that no recipe has, one that is given twice, a value that no recipe
+    can have, or a cell that is there twice."""
     for field in dict.fromkeys(f for c in cells for f in c):
         choose(field, ('version', *(f for f in OVERRIDES if f != 'seed')), 'field for a grid')
-        if field in given: raise BadInput(f'{field} is in the grid and given beside it; leave one out')
+        if field in given:
+            raise BadInput(f'{field} is in the grid and given beside it; leave one out')
     for c, seed in itertools.product(cells, seeds):
         fields = {k: v for k, v in (given | c | dict(seed=seed)).items() if k in OVERRIDES}
         get_recipe((given | c).get('version', 'baseline'), scale, **fields)
     names = [cell_name(given | c) for c in cells]
-    if twice := [n for n in names if names.count(n) > 1]: raise BadInput(f'two cells of the grid would have the folder {twice[0]}; leave one out')
-    if twice := [s for s in seeds if seeds.count(s) > 1]: raise BadInput(f'the seed {twice[0]} is named twice; leave one out')
+    if twice := [n for n in names if names.count(n) > 1]:
+        raise BadInput(f'two cells of the grid would have the folder {twice[0]}; leave one out')
+    if twice := [s for s in seeds if seeds.count(s) > 1]:
+        raise BadInput(f'the seed {twice[0]} is named twice; leave one out')
 
 def cell_name(fields: dict) -> str:
     "The folder name of a cell, without its seed."
-    return core.folder_name(run_name(fields.get('version', 'baseline'), {k: v for k, v in fields.items() if k in (*OVERRIDES, 'fold', 'test_fold', 'shift')}))
+    return core.folder_name(
+        run_name(
+            fields.get('version', 'baseline'),
+            {k: v for k, v in fields.items() if k in (*OVERRIDES, 'fold', 'test_fold', 'shift')}))
 
 # %% ../nbs/06_sweep.ipynb #8fe58eec
 def label_of(cell: dict) -> str:
@@ -80,43 +99,68 @@ def different_cells(cells: list[dict], given: dict, scale: str) -> list[dict]:
     first, kept = {}, []
     for c in cells:
         same = first.setdefault(key_of(given | c, scale), c)
-        if same is c: kept.append(c)
-        else: print(f'{label_of(c)} is the same training as {label_of(same)}; it is done once', flush=True)
+        if same is c:
+            kept.append(c)
+        else:
+            print(
+                f'{label_of(c)} is the same training as {label_of(same)}; it is done once',
+                flush=True)
     return kept
 
 # %% ../nbs/06_sweep.ipynb #2bc537a1
 def sweep_steps(cells: list[dict], seeds: list[int], folder: Path, given: dict) -> list[Step]:
     "One step for each seed of each cell."
-    runs = [(c, s, folder/core.folder_name(f'{cell_name(given | c)}-seed={s}')) for c in cells for s in seeds]
+    runs = [
+        (c, s, folder / core.folder_name(f'{cell_name(given | c)}-seed={s}')) for c in cells
+        for s in seeds]
     plain = lambda fields: json.loads(json.dumps(fields))      # as the record will hold them
-    return [Step('03_train', p/'train.ipynb', plain(given | c | dict(out=str(folder), run=p.name, seed=s)), makes=(Run(p).metrics,)) for c, s, p in runs]
+    return [
+        Step(
+            '03_train', p / 'train.ipynb',
+            plain(given | c | dict(out=str(folder), run=p.name, seed=s)), makes=(Run(p).metrics,))
+        for c, s, p in runs]
 
 # %% ../nbs/06_sweep.ipynb #43949cbe
-def sweep_runs(cells: list[dict], seeds: list[int], folder: Path, given: dict) -> pd.DataFrame:   # cell, the cell's fields, seed, valid_f1, test_f1, minutes
+def sweep_runs(
+    cells: list[dict], seeds: list[int], folder: Path, given: dict
+) -> pd.DataFrame:  # cell, the cell's fields, seed, valid_f1, test_f1, minutes
     "A line for each complete run of a sweep."
     rows = []
-    for (c, s), step in zip(itertools.product(cells, seeds), sweep_steps(cells, seeds, folder, given)):
+    for (c, s), step in zip(
+        itertools.product(cells, seeds), sweep_steps(cells, seeds, folder, given)
+    ):
         run = Run(step.record.parent)
         if not run.done: continue
         m = core.read_json(run.metrics)
-        rows.append(dict(cell=label_of(c)) | c | dict(seed=s, run=run.name, valid_f1=m['valid']['f1'], test_f1=f1_on_test(run), minutes=m['seconds']/60))
+        rows.append(
+            dict(cell=label_of(c)) | c
+            | dict(
+                seed=s, run=run.name, valid_f1=m['valid']['f1'], test_f1=f1_on_test(run),
+                minutes=m['seconds'] / 60))
     return pd.DataFrame(rows)
 
 # %% ../nbs/06_sweep.ipynb #cf46898e
 def over_seeds(runs: pd.DataFrame,     # of `sweep_runs`
                level: float = .95,
               ) -> pd.DataFrame:       # indexed by cell: low, high, beside_best
-    "Intervals of cells over their seeds (Student 1908), and whether each is worse than the highest (Tukey 1949, Kramer 1956)."
+    """Intervals of cells over their seeds (Student 1908), and whether each is worse than the
+    highest (Tukey 1949, Kramer 1956)."""
     by = runs.groupby('cell', sort=False).valid_f1
     mean, count = by.mean(), by.size()
     free = count.sum() - len(count)
     spread = np.sqrt((by.var().fillna(0)*(count - 1)).sum()/free)     # of one run, as all cells say
     best = mean.idxmax()
     share = np.sqrt((1/count + 1/count[best])/2)
-    apart = stats.studentized_range.ppf(level, len(count), free)*spread*share if len(count) > 1 else 0*share
-    word = lambda c: 'best' if c == best else 'worse' if mean[best] - mean[c] > apart[c] + 1e-12 else "can't tell"
+    apart = (
+        stats.studentized_range.ppf(level, len(count), free) * spread * share if len(count) > 1
+        else 0 * share)
+    word = lambda c: (
+        'best' if c == best else 'worse' if mean[best] - mean[c] > apart[c] + 1e-12
+        else "can't tell")
     def line(c):
-        held = mean_ci(by.get_group(c), level=level) if count[c] > 1 else Repeats(mean[c], np.nan, np.nan, np.nan, 1)
+        held = (
+            mean_ci(by.get_group(c), level=level) if count[c] > 1
+            else Repeats(mean[c], np.nan, np.nan, np.nan, 1))
         return dict(low=max(held.low, 0.), high=min(held.high, 1.), beside_best=word(c))
     return pd.DataFrame({c: line(c) for c in mean.index}).T
 
@@ -124,9 +168,12 @@ def over_seeds(runs: pd.DataFrame,     # of `sweep_runs`
 COMPARED = 30     # runs that are compared with each other, at most: those with the highest scores
 
 def over_photographs(places: dict[str, Run]) -> pd.DataFrame:   # indexed as given: low, high, beside_best
-    "Intervals of runs of one seed over their validation photographs, as in `judge.compare.leaderboard`; empty where those aren't here or aren't the same."
+    """Intervals of runs of one seed over their validation photographs, as in
+    `judge.compare.leaderboard`; empty where those aren't here or aren't the same."""
     empty = pd.DataFrame(dict(low=np.nan, high=np.nan, beside_best=''), index=list(places))
-    scores = {c: core.read_json(r.metrics)['valid']['f1'] for c, r in places.items() if r.metrics.exists()}
+    scores = {
+        c: core.read_json(r.metrics)['valid']['f1'] for c, r in places.items() if r.metrics.exists()
+    }
     chosen = sorted(scores, key=scores.get, reverse=True)[:COMPARED]
     try: board = judge_runs([places[c] for c in chosen])
     except BadInput: return empty
@@ -134,10 +181,12 @@ def over_photographs(places: dict[str, Run]) -> pd.DataFrame:   # indexed as giv
     board = board.reindex([places[c].name for c in chosen]).set_axis(chosen)
     return board[['low', 'high', 'beside_best']].reindex(empty.index).fillna(dict(beside_best=''))
 
-def beside(runs: pd.DataFrame, folder: Path | None) -> pd.DataFrame:   # indexed by cell: low, high, beside_best
-    "Where the score of each cell may lie, and whether it is worse than the highest: over seeds, or of one seed over photographs."
+def beside(runs: pd.DataFrame, folder: Path | None) -> pd.DataFrame:  # indexed by cell: low, high, beside_best
+    """Where the score of each cell may lie, and whether it is worse than the highest: over seeds,
+    or of one seed over photographs."""
     if runs.seed.nunique() > 1: return over_seeds(runs)
-    return over_photographs({c: Run((folder or Path())/str(r)) for c, r in zip(runs.cell, runs.run)})
+    return over_photographs(
+        {c: Run((folder or Path()) / str(r)) for c, r in zip(runs.cell, runs.run)})
 
 # %% ../nbs/06_sweep.ipynb #5fd043ee
 def sweep_table(runs: pd.DataFrame,            # of `sweep_runs`
@@ -150,7 +199,9 @@ def sweep_table(runs: pd.DataFrame,            # of `sweep_runs`
     for part in ('valid_f1', 'test_f1'):
         found[part], found[f'{part}_std'] = by[part].mean(), by[part].std()
         if part == 'valid_f1': found = found.join(beside(runs, folder))
-    found = found.assign(minutes=by.minutes.sum()).sort_values('valid_f1', ascending=False, kind='stable').reset_index(drop=True)
+    found = (
+        found.assign(minutes=by.minutes.sum())
+        .sort_values('valid_f1', ascending=False, kind='stable') .reset_index(drop=True))
     return found.set_axis(found.index + 1).rename_axis('rank')
 
 # %% ../nbs/06_sweep.ipynb #a6c25a94
@@ -162,8 +213,12 @@ def best_in_words(table: pd.DataFrame) -> str:   # of `sweep_table`, or of a sea
     if not others: return said + '.'
     open_ = int((table.get('beside_best', pd.Series('', table.index)) == "can't tell").sum())
     known = int((table.get('beside_best', pd.Series('', table.index)) == 'worse').sum())
-    if open_ + known == 0: return f'{said}; whether it is better than the others is not known.'
-    if open_: return f"{said}; {open_} of the {others} others may be as good (can't tell), {known} are worse."
+    if open_ + known == 0:
+        return f'{said}; whether it is better than the others is not known.'
+    if open_:
+        return (
+            f"{said}; {open_} of the {others} others may be as good (can't tell), {known} are "
+            "worse.")
     return f'{said}; {known} of the {others} others are worse.'
 
 # %% ../nbs/06_sweep.ipynb #1f2b77c9
@@ -171,8 +226,11 @@ def plot_sweep(runs: pd.DataFrame,  # of `sweep_runs`
                title: str = '',
                bounds: pd.DataFrame | None = None,   # of `beside`
               ) -> Figure:
-    "A row for each cell, the highest on top: a point for each seed, a mark for their mean, a bar for the interval of `sweep_table`."
-    order = runs.groupby('cell', sort=False).valid_f1.mean().sort_values(kind='stable', ascending=False).index
+    """A row for each cell, the highest on top: a point for each seed, a mark for their mean, a bar
+    for the interval of `sweep_table`."""
+    order = (
+        runs.groupby('cell', sort=False) .valid_f1.mean()
+        .sort_values(kind='stable', ascending=False) .index)
     parts = [p for p in ('valid_f1', 'test_f1') if runs[p].notna().any()]
     fig, ax = plt.subplots(figsize=(8, 1.1 + .38*len(order)), dpi=80, layout='constrained')
     plt.close(fig)
@@ -180,14 +238,26 @@ def plot_sweep(runs: pd.DataFrame,  # of `sweep_runs`
         y = {c: k + .24*(i - (len(parts) - 1)/2) for k, c in enumerate(order)}
         ax.plot(runs[part], runs.cell.map(y), f'C{i}o', ms=5, alpha=.6)
         mean = runs.groupby('cell')[part].mean()[order]
-        ax.plot(mean, [y[c] for c in order], f'C{i}D', ms=7, mfc='none', mew=1.8, label=part.replace('_f1', ''))
-        if part == 'valid_f1' and bounds is not None: ax.hlines([y[c] for c in order], bounds.low[order].astype(float), bounds.high[order].astype(float), f'C{i}', lw=1.6)
+        ax.plot(
+            mean, [y[c] for c in order], f'C{i}D', ms=7, mfc='none', mew=1.8,
+            label=part.replace('_f1', ''))
+        if part == 'valid_f1' and bounds is not None:
+            ax.hlines(
+                [y[c] for c in order], bounds.low[order].astype(float),
+                bounds.high[order].astype(float), f'C{i}', lw=1.6)
     if bounds is not None:
         words = bounds.beside_best[order]
-        for k, word in enumerate(words): ax.annotate(word, (1, k), (4, 0), xycoords=('axes fraction', 'data'), textcoords='offset points', va='center', fontsize=7)
-        if bounds.low.isna().all(): title += ' (no interval: one seed, and no photographs here to judge by)'
-    ax.set_yticks(range(len(order)), order, fontsize=8); ax.set_ylim(len(order) - .5, -.5)
-    ax.set(xlabel='macro F1', title=title); ax.grid(alpha=.25); ax.spines[['top', 'right']].set_visible(False)
+        for k, word in enumerate(words):
+            ax.annotate(
+                word, (1, k), (4, 0), xycoords=('axes fraction', 'data'),
+                textcoords='offset points', va='center', fontsize=7)
+        if bounds.low.isna().all():
+            title += ' (no interval: one seed, and no photographs here to judge by)'
+    ax.set_yticks(range(len(order)), order, fontsize=8)
+    ax.set_ylim(len(order) - 0.5, -0.5)
+    ax.set(xlabel='macro F1', title=title)
+    ax.grid(alpha=0.25)
+    ax.spines[['top', 'right']].set_visible(False)
     ax.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1.1, 1))
     return fig
 
@@ -206,30 +276,46 @@ class Search:
     def fields(self, trial) -> dict:
         "What a trial varies: settled once, then remembered."
         if 'fields' not in trial.user_attrs:
-            trial.set_user_attr('fields', self.space[trial.number] if self.how == 'grid' else self.draw(trial))
+            trial.set_user_attr(
+                'fields', self.space[trial.number] if self.how == 'grid' else self.draw(trial))
         return trial.user_attrs['fields']
     def draw(self, trial) -> dict:
         "What no other trial has, as far as the space goes."
-        return propose(self.study, trial, self.how, self.given['seed'], self.space, lambda f: key_of(self.given | f, self.scale))
+        return propose(
+            self.study, trial, self.how, self.given['seed'], self.space,
+            lambda f: key_of(self.given | f, self.scale))
     def run(self, trial) -> Run: return Run(self.folder/f'trial-{trial.number:03}')
-    def job(self, trial) -> dict: return self.given | self.fields(trial) | dict(out=str(self.folder), run=self.run(trial).name, scale=self.scale)
+    def job(self, trial) -> dict:
+        return (
+            self.given | self.fields(trial)
+            | dict(out=str(self.folder), run=self.run(trial).name, scale=self.scale))
     def recipe(self, trial) -> Recipe:
         given = self.job(trial)
-        return get_recipe(given.get('version', 'baseline'), self.scale, **{k: v for k, v in given.items() if k in OVERRIDES})
+        return get_recipe(
+            given.get('version', 'baseline'), self.scale,
+            **{k: v for k, v in given.items() if k in OVERRIDES})
     def epochs(self, trial) -> int: return self.recipe(trial).epochs
     def hopeless(self, trial, history) -> bool:    # after its last epoch there is nothing left to save
         if not len(history): return False
         recipe = self.recipe(trial)
-        return tell_epochs(self.study, trial, history, recipe) and self.prune and len(history) < recipe.epochs
+        return (
+            tell_epochs(self.study, trial, history, recipe) and self.prune
+            and len(history) < recipe.epochs)
 
 # %% ../nbs/06_sweep.ipynb #2edea062
 def claim_search(folder: Path, record: dict):
-    "Write what is searched into its folder; a folder that holds another search is a `BadInput` that says how they differ."
+    """Write what is searched into its folder; a folder that holds another search is a `BadInput`
+    that says how they differ."""
     record = json.loads(json.dumps(record, default=vars))
-    if (folder/'sweep.csv').exists() and not (folder/'search.json').exists(): raise BadInput(f'{folder} holds a grid; give the search another name')
+    if (folder / 'sweep.csv').exists() and not (folder / 'search.json').exists():
+        raise BadInput(f'{folder} holds a grid; give the search another name')
     before = core.read_json(folder/'search.json') if (folder/'search.json').exists() else record
     if differ := differences({**before, **before['given']}, {**record, **record['given']}):
-        raise BadInput(f"{folder} holds another search ({'; '.join(d for d in differ if not d.startswith('given:'))}); give another name, or delete that folder")
+        raise BadInput(
+            f"{folder} holds another search "
+            f"({'; '.join(d for d in differ if not d.startswith('given:'))}); give another name, "
+            "or delete that folder"
+        )
     core.write_json(folder/'search.json', record)
 
 # %% ../nbs/06_sweep.ipynb #d5d9873d
@@ -239,18 +325,22 @@ class TrialPruned(Exception):
 class Here:
     "Trains trials in this process."
     every, ahead = 0., 1     # s between two looks; how many at once
-    def begin(self, s: Search, trial): print(f'trial {trial.number}: {label_of(s.fields(trial))}', flush=True)
+    def begin(self, s: Search, trial):
+        print(f'trial {trial.number}: {label_of(s.fields(trial))}', flush=True)
     def look(self, s: Search, trial) -> dict:
         given = s.job(trial)
+        # fields that don't go together
         try: recipe = s.recipe(trial)
-        except BadInput as e: return dict(state='failed', error=str(e))     # fields that don't go together
+        except BadInput as e: return dict(state='failed', error=str(e))
         def show(history, classes):
             print('       ', line(history, recipe.epochs, recipe), flush=True)
             if s.hopeless(trial, history): raise TrialPruned
         try: run = fit(**given, show=show)
         except TrialPruned: return dict(state='hopeless')
         except BadInput as e: return dict(state='failed', error=str(e))
-        return dict(state='done', scores=scores_of(run.path), minutes=core.read_json(run.metrics)['seconds']/60)
+        return dict(
+            state='done', scores=scores_of(run.path),
+            minutes=core.read_json(run.metrics)['seconds'] / 60)
 
 # %% ../nbs/06_sweep.ipynb #c4a760ae
 class Through:
@@ -258,36 +348,60 @@ class Through:
     every = .5
     def __init__(self, queue): self.queue = queue
     @property
-    def ahead(self) -> int: return max(1, sum(time.time() - f['heartbeat'] < 60 for f in self.queue.workers().values()))
+    def ahead(self) -> int:
+        return max(1, sum(time.time() - f['heartbeat'] < 60 for f in self.queue.workers().values()))
     def begin(self, s: Search, trial):
+        # fields that don't go together
         try: job = new_job('train', s.job(trial))
-        except BadInput as e: return trial.set_user_attr('refused', str(e))     # fields that don't go together
+        except BadInput as e: return trial.set_user_attr('refused', str(e))
         known = self.queue.find(job.id)
         begun = s.study.get_trials(deepcopy=False)[trial.number].datetime_start.timestamp()
-        if known and known.published < begun: self.queue.delete(job.id); known = None    # of a search that was here before
+        # of a search that was here before
+        if known and known.published < begun:
+            self.queue.delete(job.id)
+            known = None
         if not known: publish_jobs(self.queue, [job])
         trial.set_user_attr('job', job.id)
         print(f'trial {trial.number}, job {job.id}: {label_of(s.fields(trial))}', flush=True)
     def look(self, s: Search, trial) -> dict | None:
-        if 'refused' in trial.user_attrs: return dict(state='failed', error=trial.user_attrs['refused'])
+        if 'refused' in trial.user_attrs:
+            return dict(state='failed', error=trial.user_attrs['refused'])
         job, given_up = self.queue.find(trial.user_attrs['job']), 'given_up' in trial.user_attrs
         behind = s.hopeless(trial, history_of(s.run(trial)))
-        if job and job.state == 'done': return dict(state='done', scores=job.result, minutes=(job.ended - job.begun)/60)
-        if job and job.state == 'failed': return dict(state='failed', error=job.error)
-        if not job or job.state == 'stopped': return dict(state='hopeless') if given_up else dict(state='failed', error='taken out of the queue')
+        if job and job.state == 'done':
+            return dict(state='done', scores=job.result, minutes=(job.ended - job.begun) / 60)
+        if job and job.state == 'failed':
+            return dict(state='failed', error=job.error)
+        if not job or job.state == 'stopped':
+            return (
+                dict(state='hopeless') if given_up
+                else dict(state='failed', error='taken out of the queue'))
         if behind: trial.set_user_attr('given_up', True)
         if behind or given_up: self.queue.delete(job.id)
 
 # %% ../nbs/06_sweep.ipynb #9e57949d
 def queue_at(where: str):
-    "The queue that was named: `folder` (outputs/.queue), `redis` (at $ROCK_QUEUE_URL), redis://host:port, or the path of a folder."
+    """The queue that was named: `folder` (outputs/.queue), `redis` (at $ROCK_QUEUE_URL),
+    redis://host:port, or the path of a folder."""
     if where == 'folder': return open_queue(folder=core.outputs()/'.queue')
-    if where == 'redis' and not os.environ.get('ROCK_QUEUE_URL'): raise BadInput('the queue redis is the one at $ROCK_QUEUE_URL, which is not set; set it, or give redis://host:port')
+    if where == 'redis' and not os.environ.get('ROCK_QUEUE_URL'):
+        raise BadInput(
+            'the queue redis is the one at $ROCK_QUEUE_URL, which is not set; set it, or give '
+            'redis://host:port'
+        )
     if where == 'redis': return open_queue()
     if '://' not in where: return open_queue(folder=core.resolve(where))
-    try: at = urlsplit(where); ip, port = at.hostname, at.port
-    except ValueError: ip = port = None
-    if not ip or at.scheme != 'redis' or at.password: raise BadInput(f"the queue {where.rpartition('@')[2]!r} is wrong; give redis://host:port with the password in ROCK_QUEUE_PASSWORD, or put any other address into ROCK_QUEUE_URL and give redis")
+    try:
+        at = urlsplit(where)
+        ip, port = at.hostname, at.port
+    except ValueError:
+        ip = port = None
+    if not ip or at.scheme != 'redis' or at.password:
+        raise BadInput(
+            f"the queue {where.rpartition('@')[2]!r} is wrong; give redis://host:port with the "
+            "password in ROCK_QUEUE_PASSWORD, or put any other address into ROCK_QUEUE_URL and "
+            "give redis"
+        )
     return open_queue(ip, port, at.username)
 
 # %% ../nbs/06_sweep.ipynb #a7761493
@@ -295,16 +409,29 @@ def settle(s: Search, trial, end: dict):
     "Remember how a trial ended, and write the leaderboard."
     state = library().trial.TrialState
     scores = end.get('scores', {})
-    for k, v in dict(test_f1=scores.get('test', {}).get('f1', scores.get('solution_f1')), minutes=end.get('minutes'), error=end.get('error')).items():
+    for k, v in dict(
+        test_f1=scores.get('test', {}).get('f1', scores.get('solution_f1')),
+        minutes=end.get('minutes'),
+        error=end.get('error'),
+    ).items():
         if v is not None: trial.set_user_attr(k, v)
-    if end['state'] == 'done': s.study.tell(trial.number, scores['valid']['f1'])
-    else: s.study.tell(trial.number, state=state.PRUNED if end['state'] == 'hopeless' else state.FAIL)
+    if end['state'] == 'done':
+        s.study.tell(trial.number, scores['valid']['f1'])
+    else:
+        s.study.tell(trial.number, state=state.PRUNED if end['state'] == 'hopeless' else state.FAIL)
     table = write_trials(s)
     row = table[table.trial == trial.number].iloc[0]
-    scored, why = f', macro F1 {row.valid_f1:.4f}' if pd.notna(row.valid_f1) else '', f": {end.get('error')}"*('error' in end)
-    print(f"trial {trial.number} {row.state}{scored}{why}; {table.state.isin(('done', 'hopeless', 'failed')).sum()} of {s.trials} have ended", flush=True)
+    scored = f', macro F1 {row.valid_f1:.4f}' if pd.notna(row.valid_f1) else ''
+    why = f": {end.get('error')}"*('error' in end)
+    print(
+        f"trial {trial.number} {row.state}{scored}{why}; "
+        f"{table.state.isin(('done', 'hopeless', 'failed')).sum()} of {s.trials} have ended",
+        flush=True)
     if len(failed := table[table.state == 'failed']) >= 3 and not (table.state == 'done').any():
-        raise BadInput(f"{len(failed)} trials failed and none was done, the last: {end.get('error')}; mend that, then begin again with another name")
+        raise BadInput(
+            f"{len(failed)} trials failed and none was done, the last: {end.get('error')}; mend "
+            "that, then begin again with another name"
+        )
 
 # %% ../nbs/06_sweep.ipynb #be784d62
 def write_trials(s: Search,
@@ -314,14 +441,19 @@ def write_trials(s: Search,
     table = leaderboard(s.study)
     if ended and (done := table[table.state == 'done']).size:
         found = over_photographs({n: s.run(s.study.trials[n]) for n in done.trial})
-        table = table.merge(found.rename_axis('trial').reset_index(), how='left', on='trial').set_axis(table.index)
+        table = table.merge(
+            found.rename_axis('trial').reset_index(), how='left', on='trial').set_axis(table.index)
         table['beside_best'] = table.beside_best.fillna('')
     core.write_csv(s.folder/'trials.csv', table, index=True)
-    with atomic(s.folder/'trials.png') as tmp: plot_search(table, s.folder.name).savefig(tmp, format='png', dpi=120)
+    with atomic(s.folder / 'trials.png') as tmp:
+        plot_search(table, s.folder.name).savefig(tmp, format='png', dpi=120)
     if (table.state == 'done').any():
         best = table.iloc[0]
-        about = f"{s.how.capitalize()} search, trial {best.trial} of {len(table)}. {best_in_words(table[table.state == 'done'])} {OPTIMISTIC}"
-        write_best(s.folder, s.given | s.study.trials[best.trial].user_attrs['fields'], s.scale, about)
+        about = (
+            f"{s.how.capitalize()} search, trial {best.trial} of {len(table)}. "
+            f"{best_in_words(table[table.state == 'done'])} {OPTIMISTIC}")
+        write_best(
+            s.folder, s.given | s.study.trials[best.trial].user_attrs['fields'], s.scale, about)
     return table
 
 OPTIMISTIC = 'Chosen on those photographs, it looks better there than on others.'
@@ -330,33 +462,61 @@ def write_best(folder: Path, fields: dict, scale: str, about: str):
     "The best recipe as Python, in `best.py`."
     version = fields.get('version', 'baseline')
     found = get_recipe(version, scale, **{k: v for k, v in fields.items() if k in OVERRIDES})
-    core.write_text(folder/'best.py', as_python(found, re.sub(r'\W', '_', f'best_of_{folder.name}'), version, about))
+    core.write_text(
+        folder / 'best.py',
+        as_python(found, re.sub(r'\W', '_', f'best_of_{folder.name}'), version, about))
 
 # %% ../nbs/06_sweep.ipynb #9d76a102
 def drive(s: Search, way):   # way: `Here` or `Through`
-    "Begin, watch and settle trials until all have ended; those that a search which is gone had begun come first."
+    """Begin, watch and settle trials until all have ended; those that a search which is gone had
+    begun come first."""
     at_hand = running(s.study)
     new = list(at_hand)
     while True:
         try:
-            while len(at_hand) < way.ahead and len(s.study.get_trials(deepcopy=False)) < s.trials: at_hand.append(s.study.ask()); new.append(at_hand[-1])
-            while new: way.begin(s, new[0]); del new[0]
+            while len(at_hand) < way.ahead and len(s.study.get_trials(deepcopy=False)) < s.trials:
+                at_hand.append(s.study.ask())
+                new.append(at_hand[-1])
+            while new:
+                way.begin(s, new[0])
+                del new[0]
             for t in list(at_hand):
-                if end := way.look(s, t): at_hand.remove(t); settle(s, t, end)
-        except QueueUnavailable as e: print(f'{e}; waiting for it', flush=True); time.sleep(5)
-        if not at_hand and len(s.study.get_trials(deepcopy=False)) >= s.trials: return write_trials(s, ended=True)
+                if end := way.look(s, t):
+                    at_hand.remove(t)
+                    settle(s, t, end)
+        except QueueUnavailable as e:
+            print(f'{e}; waiting for it', flush=True)
+            time.sleep(5)
+        if not at_hand and len(s.study.get_trials(deepcopy=False)) >= s.trials:
+            return write_trials(s, ended=True)
         time.sleep(way.every)
 
 # %% ../nbs/06_sweep.ipynb #7bb0fedd
 def asked_search(search, space, grid, trials, queue, prune) -> str:   # of `SEARCHES`
     "How to search, if what was given for it fits together."
     how = choose(search or ('optuna' if space else 'grid'), SEARCHES, 'search')
-    if how == 'grid' and space: raise BadInput('a grid has its values in `grid`; give that instead of `space`, or search=random or optuna')
-    if how != 'grid' and not space: raise BadInput(f'a {how} search needs to know what it may vary; give `space`, e.g. "lr=1e-4..3e-3:log augment=v1,v2"')
-    if how != 'grid' and grid: raise BadInput(f'a {how} search varies its `space`; leave `grid` out, or put its fields into the space')
+    if how == 'grid' and space:
+        raise BadInput(
+            'a grid has its values in `grid`; give that instead of `space`, or search=random or '
+            'optuna'
+        )
+    if how != 'grid' and not space:
+        raise BadInput(
+            f'a {how} search needs to know what it may vary; give `space`, e.g. "lr=1e-4..3e-3:log '
+            'augment=v1,v2"'
+        )
+    if how != 'grid' and grid:
+        raise BadInput(
+            f'a {how} search varies its `space`; leave `grid` out, or put its fields into the space'
+        )
     check_number('trials', trials, 1, 100_000, whole=True)
-    if not isinstance(prune, bool): raise BadInput(f'prune {prune!r} is wrong; give True or False')
-    if queue is not None and not isinstance(queue, str): raise BadInput(f'queue {queue!r} is no place; give folder, redis, redis://host:port or the path of a folder')
+    if not isinstance(prune, bool):
+        raise BadInput(f'prune {prune!r} is wrong; give True or False')
+    if queue is not None and not isinstance(queue, str):
+        raise BadInput(
+            f'queue {queue!r} is no place; give folder, redis, redis://host:port or the path of a '
+            'folder'
+        )
     return how
 
 # %% ../nbs/06_sweep.ipynb #0ac4ae83
@@ -368,33 +528,44 @@ def sweep(grid=None,          # text, a dict of lists, or a list of cells (None:
           search: str | None = None,  # grid, random or optuna (None: optuna where there is a space, else grid)
           space: str | None = None,   # what random and optuna may vary
           trials: int = 12,           # of random and optuna
-          queue: str | None = None,   # folder, redis, redis://host:port or a path: let the workers of that queue train (None: here)
+          queue: str | None = None,  # folder, redis, redis://host:port or a path: let the workers of that queue train (None: here)
           prune: bool = False,        # stop trials that are behind the median of the others
           **given,            # parameters of 03_train, for all cells alike
          ) -> pd.DataFrame:   # of `sweep_table`, or `leaderboard`
     "Train every cell with every seed, or search; what is complete is skipped."
-    how, own = asked_search(search, space, grid, trials, queue, prune), dict(grid=grid, seeds=seeds, name=name, out=out)
+    how = asked_search(search, space, grid, trials, queue, prune)
+    own = dict(grid=grid, seeds=seeds, name=name, out=out)
     again = command('rock_nb.sweep', {k: v for k, v in (own | given).items() if v is not None})
     given, scale = located(given)
-    seeds = [as_type('seed', s) for s in listed(get_recipe(scale=scale).seed if seeds is None else seeds, 'seeds')]
+    seeds = [
+        as_type('seed', s)
+        for s in listed(get_recipe(scale=scale).seed if seeds is None else seeds, 'seeds')]
     folder = core.outputs(out)/core.folder_name(str(name))
-    if how != 'grid': return find_best(how, read_space(space), seeds, folder, given, scale, trials, queue, prune)
+    if how != 'grid':
+        return find_best(how, read_space(space), seeds, folder, given, scale, trials, queue, prune)
     cells = grid if isinstance(grid, list) else grid_cells(grid or {})
     check_cells(cells, seeds, given, scale)
     cells = different_cells(cells, given, scale)
-    if queue or prune: return search_grid(cells, seeds, folder, given, scale, queue, prune)
-    with core.lock(folder, 'sweep'): return run_grid(cells, seeds, folder, given, scale, again)
+    if queue or prune:
+        return search_grid(cells, seeds, folder, given, scale, queue, prune)
+    with core.lock(folder, 'sweep'):
+        return run_grid(cells, seeds, folder, given, scale, again)
 
 # %% ../nbs/06_sweep.ipynb #439ddafb
 def run_grid(cells: list[dict], seeds: list[int], folder: Path, given: dict, scale: str,
              again: str,           # the command to go on with
             ) -> pd.DataFrame:     # of `sweep_table`
     "Train every cell with every seed, one after another, in a folder that is held."
-    if (folder/'search.json').exists(): raise BadInput(f'{folder} holds a search; give the grid another name')
+    if (folder / 'search.json').exists():
+        raise BadInput(f'{folder} holds a search; give the grid another name')
     walk = sweep_steps(cells, seeds, folder, given)
     complete_runs = sum(map(complete, walk))
-    print(f'{len(cells)} cells, {len(seeds)} seeds: {len(walk)} runs, {complete_runs} of them complete', flush=True)
-    for i, step in enumerate(walk, 1): do(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
+    print(
+        f'{len(cells)} cells, {len(seeds)} seeds: {len(walk)} runs, {complete_runs} of them '
+        'complete',
+        flush=True)
+    for i, step in enumerate(walk, 1):
+        do(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
     return write_sweep(sweep_runs(cells, seeds, folder, given), folder, cells, given, scale)
 
 # %% ../nbs/06_sweep.ipynb #1f458723
@@ -402,26 +573,53 @@ def located(given: dict) -> tuple[dict, str]:   # the same with paths that hold 
     "What was given for all trainings, checked by name."
     for k in given: choose(k, set(PARAMETERS + OVERRIDES) - {'seed'}, 'parameter')
     given = given | dict(data=str(where := find_data(given.get('data'))))
-    if 'folds' in given and not str(given['folds']).isdigit(): given['folds'] = str(core.resolve(given['folds']))
+    if 'folds' in given and not str(given['folds']).isdigit():
+        given['folds'] = str(core.resolve(given['folds']))
     return given, pick_scale(given.get('scale'), is_sample(where))
 
 # %% ../nbs/06_sweep.ipynb #54205114
-def find_best(how, space: dict, seeds: list, folder: Path, given: dict, scale: str, trials: int, queue, prune: bool) -> pd.DataFrame:
+def find_best(
+    how,
+    space: dict,
+    seeds: list,
+    folder: Path,
+    given: dict,
+    scale: str,
+    trials: int,
+    queue,
+    prune: bool,
+) -> pd.DataFrame:
     "A random or an Optuna search."
-    if len(seeds) > 1: raise BadInput(f'a {how} search trains each trial with one seed, not {len(seeds)}; give one, then the best with several in a grid')
+    if len(seeds) > 1:
+        raise BadInput(
+            f'a {how} search trains each trial with one seed, not {len(seeds)}; give one, then the '
+            'best with several in a grid'
+        )
     check_space(space, given.get('version', 'baseline'), scale, given | dict(seed=seeds[0]))
     most = distinct(space, given | dict(seed=seeds[0]), scale)
     if most is not None and most < trials:
-        print(f'the space has {most} different trainings, so {most} trials are made instead of {trials}', flush=True)
+        print(
+            f'the space has {most} different trainings, so {most} trials are made instead of '
+            f'{trials}',
+            flush=True)
         trials = most
-    return conduct(Search(folder, None, how, space, given | dict(seed=seeds[0]), scale, trials, prune), queue)
+    return conduct(
+        Search(folder, None, how, space, given | dict(seed=seeds[0]), scale, trials, prune), queue)
 
-def search_grid(cells: list[dict], seeds: list, folder: Path, given: dict, scale: str, queue, prune: bool) -> pd.DataFrame:
+# %% ../nbs/06_sweep.ipynb #006faa1f
+def search_grid(
+    cells: list[dict], seeds: list, folder: Path, given: dict, scale: str, queue, prune: bool
+) -> pd.DataFrame:
     "A grid through a queue or with pruning."
     places = [c | dict(seed=s) for c, s in itertools.product(cells, seeds)]
     table = conduct(Search(folder, None, 'grid', places, given, scale, len(places), prune), queue)
     table = table[table.state == 'done'].set_index('trial').sort_index()
-    rows = [dict(cell=label_of(c := cells[n//len(seeds)])) | c | dict(seed=r.seed, run=f'trial-{n:03}', valid_f1=r.valid_f1, test_f1=r.test_f1, minutes=r.minutes) for n, r in table.iterrows()]
+    rows = [
+        dict(cell=label_of(c := cells[n // len(seeds)])) | c
+        | dict(
+            seed=r.seed, run=f'trial-{n:03}', valid_f1=r.valid_f1, test_f1=r.test_f1,
+            minutes=r.minutes)
+        for n, r in table.iterrows()]
     return write_sweep(pd.DataFrame(rows), folder, cells, given, scale) if rows else table
 
 # %% ../nbs/06_sweep.ipynb #cbf07399
@@ -429,40 +627,78 @@ def conduct(s: Search, queue: str | None) -> pd.DataFrame:   # of `leaderboard`
     "Do a search, or go on with it."
     library()
     way = Through(queue_at(queue)) if queue else Here()
-    if queue: new_job('train', s.given | dict(out=str(s.folder), run='trial-000', scale=s.scale))    # what the workers would refuse is said now
+    # what the workers would refuse is said now
+    if queue:
+        new_job('train', s.given | dict(out=str(s.folder), run='trial-000', scale=s.scale))
     with core.lock(s.folder, 'search'):
-        claim_search(s.folder, dict(how=s.how, space=s.space, given=s.given, scale=s.scale, prune=s.prune))
+        claim_search(
+            s.folder, dict(how=s.how, space=s.space, given=s.given, scale=s.scale, prune=s.prune))
         s.study = open_study(s.folder)
-        print(f'{s.how} search, {s.trials} trials: {len(s.study.trials) - len(running(s.study))} of them ended', flush=True)
+        print(
+            f'{s.how} search, {s.trials} trials: {len(s.study.trials) - len(running(s.study))} of '
+            'them ended',
+            flush=True)
         return drive(s, way)
 
+# %% ../nbs/06_sweep.ipynb #fc6ff63e
 def write_sweep(runs: pd.DataFrame, folder: Path, cells: list[dict], given: dict, scale: str) -> pd.DataFrame:
-    "The table of a sweep; it, the runs, the figure and the best recipe are written into the sweep's folder."
+    """The table of a sweep; it, the runs, the figure and the best recipe are written into the
+    sweep's folder."""
     table, bounds = sweep_table(runs, folder), beside(runs, folder)
-    core.write_csv(folder/'sweep.csv', table, index=True); core.write_csv(folder/'runs.csv', runs)
-    with atomic(folder/'sweep.png') as tmp: plot_sweep(runs, folder.name, bounds).savefig(tmp, format='png', dpi=120)
+    core.write_csv(folder / 'sweep.csv', table, index=True)
+    core.write_csv(folder / 'runs.csv', runs)
+    with atomic(folder / 'sweep.png') as tmp:
+        plot_sweep(runs, folder.name, bounds).savefig(tmp, format='png', dpi=120)
     best = runs.groupby('cell', sort=False).valid_f1.mean().idxmax()
-    write_best(folder, given | next(c for c in cells if label_of(c) == best), scale, f'{best_in_words(table)} {OPTIMISTIC}')
+    write_best(
+        folder, given | next(c for c in cells if label_of(c) == best), scale,
+        f'{best_in_words(table)} {OPTIMISTIC}')
     print(best_in_words(table), OPTIMISTIC, flush=True)
     return table
 
 # %% ../nbs/06_sweep.ipynb #eaf9ff8c
 def main(argv=None):
     "`python -m rock_nb.sweep`; paths count from the working directory."
-    p = Parser('python -m rock_nb.sweep', description='Train a grid of recipes with several seeds, or search for the best. What is complete is skipped.')
-    p.add_argument('--grid', metavar='', help='fields and values, e.g. "loss=ce,focal lr=1e-3,3e-4"'); p.add_argument('--seeds', metavar='', help="divided by commas (None: the recipe's)")
-    p.add_argument('--name', metavar='', help='of the folder that runs and table go into (None: sweep)')
-    p.add_argument('--search', metavar='', help='grid, random or optuna (None: optuna where there is a space, else grid)'); p.add_argument('--space', metavar='', help='what may vary, e.g. "lr=1e-4..3e-3:log augment=v1,v2"')
-    p.add_argument('--trials', metavar='', help='of random and optuna (12)'); p.add_argument('--prune', metavar='', help='True: stop trials that are behind the median of the others')
-    p.add_argument('--queue', metavar='', help='folder, redis, redis://host:port or a path: let the workers of that queue train (None: here)')
+    p = Parser(
+        'python -m rock_nb.sweep',
+        description='Train a grid of recipes with several seeds, or search for the best. What is '
+                    'complete is skipped.'
+    )
+    p.add_argument(
+        '--grid', metavar='', help='fields and values, e.g. "loss=ce,focal lr=1e-3,3e-4"')
+    p.add_argument('--seeds', metavar='', help="divided by commas (None: the recipe's)")
+    p.add_argument(
+        '--name', metavar='', help='of the folder that runs and table go into (None: sweep)')
+    p.add_argument(
+        '--search', metavar='',
+        help='grid, random or optuna (None: optuna where there is a space, else grid)')
+    p.add_argument(
+        '--space', metavar='', help='what may vary, e.g. "lr=1e-4..3e-3:log augment=v1,v2"')
+    p.add_argument('--trials', metavar='', help='of random and optuna (12)')
+    p.add_argument(
+        '--prune', metavar='', help='True: stop trials that are behind the median of the others')
+    p.add_argument(
+        '--queue', metavar='',
+        help='folder, redis, redis://host:port or a path: let the workers of that queue train '
+             '(None: here)'
+    )
     own = ('grid', 'seeds', 'name', 'search', 'space', 'trials', 'queue', 'prune')
     with core.program():
-        given = given_options(add_options(p, [n for n in dict.fromkeys((*PARAMETERS, *OVERRIDES)) if n not in (*own, 'seed')]), argv)
-        if (where := given.get('queue', 'folder')) not in ('folder', 'redis') and '://' not in where: given['queue'] = str(Path(where).expanduser().absolute())
+        given = given_options(
+            add_options(
+                p, [n for n in dict.fromkeys((*PARAMETERS, *OVERRIDES)) if n not in (*own, 'seed')]
+            ),
+            argv)
+        if (where := given.get('queue', 'folder')) not in (
+            'folder', 'redis') and '://' not in where:
+            given['queue'] = str(Path(where).expanduser().absolute())
         try: table = sweep(**given)
         except StepFailed as e: sys.exit(f'StepFailed: {e}')
         folder = core.outputs(given.get('out'))/str(given.get('name', 'sweep'))
-        print('\n' + table.to_string(float_format='{:.4g}'.format, na_rep=''), (folder/'best.py').read_text() if (folder/'best.py').exists() else '', f'table, figure and runs: {folder}', sep='\n\n')
+        print(
+            '\n' + table.to_string(float_format='{:.4g}'.format, na_rep=''),
+            (folder / 'best.py').read_text() if (folder / 'best.py').exists() else '',
+            f'table, figure and runs: {folder}', sep='\n\n')
 
 # %% ../nbs/06_sweep.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -23,54 +23,72 @@ from fastcore.docments import docments
 from .core import BadInput, Parser, Run, typed
 from .data.audit import data_white, image_notes, odd_files
 from .data.loader import SequentialBatchSampler, make_loader
-from .data.sample import find_data, is_sample
+from .data.synthetic import find_data, is_sample
 from .data.split import split_data
 from .data.table import Data, fingerprint
-from .data.target import at_target, codebook, label_option, shift_labels
-from .registry import from_anywhere
-from .judge.attribute import attribute_f1
-from .judge.metric import missing_note, summary
-from .judge.predict import TTA, Predictions, load_predictions, predict, save_predictions
-from .judge.selection import crossfit_score, selection_note
-from .judge.submission import check_sample, with_all_tests, write_submission
-from .learn.best import best_epoch
-from .learn.distributed import run_on_main, is_main_process, gather_table, group, rank, world
-from .learn.engine import learn
-from .learn.job import Job, make_job, photos_for
-from .learn.ladder import RECIPES, get_recipe
-from .learn.launch import as_arguments, launch
-from .learn.launch import check as check_launch
-from .learn.liveplot import LivePlot
-from .learn.recipe import OVERRIDES, Recipe, check_number, differences, pick_scale, to_dict
-from .learn.tracker import Tracker, make_trackers
-from .model.build import Weights, find_weights, is_weights_name, settle_weights
-from .model.inference import inference, trial_images
+from .data.attributes import at_target, codebook, label_option, shift_labels
+from .core.registry import from_anywhere
+from .evaluation.attribute_scores import attribute_f1
+from .evaluation.metrics import missing_note, summary
+from .evaluation.predictions import (
+    TTA, Predictions, load_predictions, predict, save_predictions)
+from .evaluation.selection import crossfit_score, selection_note
+from .evaluation.submission import check_sample, with_all_tests, write_submission
+from .training.best_epoch import best_epoch
+from .training.processes import (
+    run_on_main, is_main_process, gather_table, group, rank, world)
+from .training.loop import learn
+from .training.build import Job, make_job, photos_for
+from .training.recipes import get_recipe
+from .distributed.launch import as_arguments, launch
+from .distributed.launch import check as check_launch
+from .training.live_plot import LivePlot
+from .training.recipe import (
+    OVERRIDES, Recipe, check_number, differences, pick_scale, to_dict)
+from .training.tracking import Tracker, make_trackers
+from .model.create import Weights, find_weights, is_weights_name, settle_weights
+from .speed.folded_inference import inference, trial_images
 
 # %% ../nbs/03_train.ipynb #5d2e9703
-OPTIONS = ('version', 'data', 'out', 'run', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level', 'shift', 'workers', 'device',
-           'nproc', 'nnodes', 'rdzv', 'every', 'track', 'pack', 'deterministic')
+OPTIONS = (
+    'version', 'data', 'out', 'run', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label',
+    'level', 'shift', 'workers', 'device', 'nproc', 'nnodes', 'rdzv', 'every', 'track', 'pack',
+    'deterministic')
 PARAMETERS = (*OPTIONS, *OVERRIDES)
 
 # %% ../nbs/03_train.ipynb #a6fae353
 def run_name(version: str, given: dict) -> str:
     "A folder name for a recipe and what was changed in it."
-    clean = lambda v: ''.join(c if c.isalnum() or c in '.-_' else '-' for c in Path(str(getattr(v, '__name__', v))).name)
+    clean = lambda v: ''.join(
+        c if c.isalnum() or c in '.-_' else '-' for c in Path(str(getattr(v, '__name__', v))).name)
     arch = [clean(given['arch'])] if 'arch' in given else []
-    return '-'.join([version, *arch, *(f'{k}={clean(v)}' for k, v in sorted(given.items()) if k != 'arch' and v is not None)])
+    return '-'.join(
+        [
+            version, *arch,
+            *(f'{k}={clean(v)}' for k, v in sorted(given.items()) if k != 'arch' and v is not None)]
+    )
 
 # %% ../nbs/03_train.ipynb #3f522b46
-def same_run(run: Run, record: dict) -> dict:   # the record, with the number of processes that the run began with
+def same_run(run: Run, record: dict) -> dict:  # the record, with the number of processes that the run began with
     "What a run is, if its folder says the same; else a `BadInput` that says how they differ."
     before = core.read_json(run.recipe)
     record = record | dict(processes=before.get('processes', 1))
     differ = differences({**before, **before.get('recipe', {})}, {**record, **record['recipe']})
-    if differ: raise BadInput(f"{run.path} holds another run ({'; '.join(d for d in differ if not d.startswith('recipe:'))}); give another name with `run`, or delete that folder")
+    if differ:
+        raise BadInput(
+            f"{run.path} holds another run "
+            f"({'; '.join(d for d in differ if not d.startswith('recipe:'))}); give another name "
+            "with `run`, or delete that folder"
+        )
     return record
 
 def claim(run: Run, record: dict) -> dict:   # of `same_run`
-    "Write what a run is into its folder, unless it is there; of several processes at once the first one does."
-    try: run.path.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise BadInput(f'the run folder {run.path} cannot be made: {e.strerror}') from None
+    """Write what a run is into its folder, unless it is there; of several processes at once the
+    first one does."""
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise BadInput(f'the run folder {run.path} cannot be made: {e.strerror}') from None
     if not run.recipe.exists():
         with core.lock(run.path, wait=60):
             if not run.recipe.exists(): core.write_json(run.recipe, record)
@@ -80,8 +98,11 @@ def claim(run: Run, record: dict) -> dict:   # of `same_run`
 def pick_device(device: str | None = None) -> torch.device:
     "The device by name or number of a GPU, or the GPU if there is one."
     if str(device).isdecimal(): device = f'cuda:{device}'
-    try: return torch.empty(0, device=device or ('cuda' if torch.cuda.is_available() else 'cpu')).device
-    except (RuntimeError, AssertionError) as e: raise BadInput(f'the device {device!r} cannot be used: {str(e).splitlines()[0]}') from None
+    try:
+        return torch.empty(
+            0, device=device or ('cuda' if torch.cuda.is_available() else 'cpu')).device
+    except (RuntimeError, AssertionError) as e:
+        raise BadInput(f'the device {device!r} cannot be used: {str(e).splitlines()[0]}') from None
 
 # %% ../nbs/03_train.ipynb #cbd9d1a5
 @dataclass
@@ -101,65 +122,118 @@ class Plan:
     together: dict | None = None     # how to start the processes that do it
 
 # %% ../nbs/03_train.ipynb #47b63629
-def look_up(version, data, scale, given) -> tuple[Path, str, Recipe]:   # where the photographs are, scale, recipe
+def look_up(version, data, scale, given) -> tuple[Path, str, Recipe]:  # where the photographs are, scale, recipe
     "The data set and the recipe that were asked for."
     where = find_data(data)
     scale = pick_scale(scale, is_sample(where))
     return where, scale, get_recipe(version, scale, **given)
 
 def with_white(recipe: Recipe, data: Data, out=None) -> Recipe:
-    "The recipe with the white of the data set's deep files, if it has any; what isn't plain 8-bit RGB is said."
+    """The recipe with the white of the data set's deep files, if it has any; what isn't plain
+    8-bit RGB is said."""
     white = data_white(data, out, recipe.reader)
-    for note in image_notes(odd_files(data, out, recipe.reader), white, recipe.reader): print(note, flush=True)
+    for note in image_notes(odd_files(data, out, recipe.reader), white, recipe.reader):
+        print(note, flush=True)
     return recipe if white is None else replace(recipe, max_value=white)
 
 # %% ../nbs/03_train.ipynb #0be23a1e
-def survey(version, data, out, run, scale, folds, fold, test_fold, on_error, label, level, shift, processes, given) -> Plan:
-    "Check everything that was given, read and split the data, claim the run folder; parameters as in `prepare`."
+def survey(
+    version,
+    data,
+    out,
+    run,
+    scale,
+    folds,
+    fold,
+    test_fold,
+    on_error,
+    label,
+    level,
+    shift,
+    processes,
+    given,
+) -> Plan:
+    """Check everything that was given, read and split the data, claim the run folder; parameters
+    as in `prepare`."""
     where, scale, recipe = look_up(version, data, scale, given)
-    folder = Run(core.outputs(out)/core.folder_name(run or run_name(version, given | dict(fold=fold, test_fold=test_fold, shift=shift))))
-    weights = settle_weights(find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
-    found, parts, skipped = split_data(where, folds, fold, test_fold, recipe.valid, recipe.seed, on_error, label_option(label), level, out, recipe.reader)
+    folder = Run(
+        core.outputs(out)
+        / core.folder_name(
+            run or run_name(version, given | dict(fold=fold, test_fold=test_fold, shift=shift))))
+    weights = settle_weights(
+        find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
+    found, parts, skipped = split_data(
+        where, folds, fold, test_fold, recipe.valid, recipe.seed, on_error, label_option(label),
+        level, out, recipe.reader)
     recipe = with_white(recipe, found, out)
-    if found.sample and test_fold is None and found.test is not None and 'label' not in found.test: check_sample(found.sample, with_all_tests(found).test.id)
+    if found.sample and test_fold is None and found.test is not None and 'label' not in found.test:
+        check_sample(found.sample, with_all_tests(found).test.id)
     if shift: parts = shift_labels(parts, shift)
     found, parts, codes = at_target(found, parts, recipe.target)
-    record = dict(recipe=to_dict(recipe), scale=scale, classes=list(found.classes), data=fingerprint(found), start='random' if weights.kind == 'random' else 'pretrained',
-                  split=core.short_hash(parts[['path', 'label', 'part']].to_csv()), processes=processes)
-    return Plan(folder, recipe, found, parts, skipped, weights, codes, claim(folder, record)['processes'])
+    record = dict(
+        recipe=to_dict(recipe), scale=scale, classes=list(found.classes), data=fingerprint(found),
+        start='random' if weights.kind == 'random' else 'pretrained',
+        split=core.short_hash(parts[['path', 'label', 'part']].to_csv()), processes=processes)
+    return Plan(
+        folder, recipe, found, parts, skipped, weights, codes, claim(folder, record)['processes'])
 
 # %% ../nbs/03_train.ipynb #4572fe2e
 @typed
-def prepare(version: str = 'baseline',   # recipe: baseline, v1 … v5, or any of `rock_nb.learn.ladder`
-            data: str | None = None,     # folder of photographs, or a CSV file (None: data/, else generated photographs)
-            out: str | None = None,      # folder for runs (None: outputs/)
-            run: str | None = None,      # name of the run folder (None: made from the recipe and what was changed)
-            scale: str | None = None,    # full, demo or smoke (None: demo for generated photographs, else full)
-            folds: int | str | None = None,  # a number of folds, or a CSV file with path, fold and perhaps group (None: hold-out)
-            fold: int | None = None,     # the fold for validation (None: 0)
-            test_fold: int | None = None,   # the fold set aside as labelled test set
-            on_error: str = 'raise',     # or skip: leave out photographs that cannot be read
-            label: str | None = None,    # a function, or module:function, from a path to its label, or to a mapping with label, group and attributes; or the table's column that is the class
-            level: int | None = None,    # which folder is the class: 0 below the root, -1 holding the file (None: 0, if nothing speaks against it)
-            shift: str | None = None,    # a function, or module:function, that gives training photographs other labels
-            workers: int | None = None,  # loader processes (None: one a core)
-            device: str | None = None,   # cpu, cuda, the number of a GPU … (None: the GPU if there is one)
-            nproc: int | None = None,    # processes on this machine that train together (None: this one)
-            nnodes: int | str | None = None,   # machines that train together, or least:most (None: this one)
-            rdzv: str | None = None,     # where they meet: host:port of one of them
-            every: float = 300.,         # seconds between checkpoints within an epoch; 0: after each step
-            track: str | None = None,    # tensorboard, mlflow, wandb (None: none)
-            pack: str = 'auto',          # keep decoded photographs: raw, reduced, jpeg, none, or auto: raw where it pays
-            deterministic: bool = False, # the same bits on a GPU each time, slower; on a CPU they are the same anyway
-            **given) -> Plan:            # fields of the recipe
+def prepare(
+    version: str = 'baseline',  # recipe: baseline, v1 … v5, or any of `rock_nb.training.recipes`
+    data: str
+    | None = None,  # folder of photographs, or a CSV file (None: data/, else generated photographs)
+    out: str | None = None,  # folder for runs (None: outputs/)
+    run: str
+    | None = None,  # name of the run folder (None: made from the recipe and what was changed)
+    scale: str
+    | None = None,  # full, demo or smoke (None: demo for generated photographs, else full)
+    folds: int
+    | str
+    | None = None,  # a number of folds, or a CSV file with path, fold and perhaps group (None: hold-out)
+    fold: int | None = None,  # the fold for validation (None: 0)
+    test_fold: int | None = None,  # the fold set aside as labelled test set
+    on_error: str = 'raise',  # or skip: leave out photographs that cannot be read
+    label: str
+    | None = None,  # a function, or module:function, from a path to its label, or to a mapping with label, group and attributes; or the table's column that is the class
+    level: int
+    | None = None,  # which folder is the class: 0 below the root, -1 holding the file (None: 0, if nothing speaks against it)
+    shift: str
+    | None = None,  # a function, or module:function, that gives training photographs other labels
+    workers: int | None = None,  # loader processes (None: one a core)
+    device: str | None = None,  # cpu, cuda, the number of a GPU … (None: the GPU if there is one)
+    nproc: int | None = None,  # processes on this machine that train together (None: this one)
+    nnodes: int | str | None = None,  # machines that train together, or least:most (None: this one)
+    rdzv: str | None = None,  # where they meet: host:port of one of them
+    every: float = 300.0,  # seconds between checkpoints within an epoch; 0: after each step
+    track: str | None = None,  # tensorboard, mlflow, wandb (None: none)
+    pack: str = 'auto',  # keep decoded photographs: raw, reduced, jpeg, none, or auto: raw where it pays
+    deterministic: bool = False,  # the same bits on a GPU each time, slower; on a CPU they are the same anyway
+    **given,
+) -> Plan:  # fields of the recipe
     "Check everything that was given, then build what will train."
-    if many := bool(starts := asked(nproc=nproc, nnodes=nnodes, rdzv=rdzv)) and world() == 1: given |= {n: p for n, p in absolute(dict(data=data) | given).items() if n in given}
-    options = dict(version=version, data=data, out=out, run=run, scale=scale, folds=folds, fold=fold, test_fold=test_fold, on_error=on_error, label=label, level=level,
-                   shift=shift, workers=workers, device=device, every=every, track=track, pack=pack, deterministic=deterministic, **given)
-    plan = replace(run_on_main(survey, version, data, out, run, scale, folds, fold, test_fold, on_error, label, level, shift, count_processes(**starts) if many else world(), given), workers=workers)
-    if not plan.data.root.exists(): plan.data = replace(plan.data, root=folder_of(find_data(data)))    # this machine has them elsewhere
-    if many and not plan.run.done: plan.together = dict(starts=starts, options=options | dict(run=plan.run.name, out=core.outputs(out)) | absolute(dict(data=data, folds=folds)))
-    return plan if many or plan.run.done else with_job(plan, pick_device(device), out, every, deterministic, track, pack)
+    if many := bool(starts := asked(nproc=nproc, nnodes=nnodes, rdzv=rdzv)) and world() == 1:
+        given |= {n: p for n, p in absolute(dict(data=data) | given).items() if n in given}
+    options = dict(
+        version=version, data=data, out=out, run=run, scale=scale, folds=folds, fold=fold,
+        test_fold=test_fold, on_error=on_error, label=label, level=level, shift=shift,
+        workers=workers, device=device, every=every, track=track, pack=pack,
+        deterministic=deterministic, **given)
+    plan = replace(
+        run_on_main(
+            survey, version, data, out, run, scale, folds, fold, test_fold, on_error, label, level,
+            shift, count_processes(**starts) if many else world(), given),
+        workers=workers)
+    # this machine has them elsewhere
+    if not plan.data.root.exists():
+        plan.data = replace(plan.data, root=folder_of(find_data(data)))
+    if many and not plan.run.done:
+        plan.together = dict(
+            starts=starts, options=options | dict(run=plan.run.name, out=core.outputs(out))
+            | absolute(dict(data=data, folds=folds)))
+    return (
+        plan if many or plan.run.done
+        else with_job(plan, pick_device(device), out, every, deterministic, track, pack))
 
 # %% ../nbs/03_train.ipynb #6040c795
 def folder_of(data: Path) -> Path:
@@ -170,7 +244,9 @@ def asked(**given) -> dict: return {k: v for k, v in given.items() if v is not N
 
 def absolute(given: dict) -> dict:
     "Those parameters that are paths, in a form that holds in every process."
-    paths = dict(data=find_data(given['data'])) | {n: core.resolve(given[n]) for n in ('folds', 'pretrained', 'augment') if isinstance(given.get(n), str) and (n != 'augment' or given[n].endswith('.json'))}
+    paths = dict(data=find_data(given['data'])) | {
+        n: core.resolve(given[n]) for n in ('folds', 'pretrained', 'augment')
+        if isinstance(given.get(n), str) and (n != 'augment' or given[n].endswith('.json'))}
     return {n: str(p) for n, p in paths.items() if Path(p).exists()}
 
 # %% ../nbs/03_train.ipynb #5b78715c
@@ -180,111 +256,178 @@ def count_processes(nproc=1, nnodes=1, rdzv=None) -> int:
     return nproc*int(str(nnodes).split(':')[-1])
 
 # %% ../nbs/03_train.ipynb #8a8b2a6a
-def with_job(plan: Plan, device: torch.device, out=None, every: float = 300., deterministic: bool = False, track=None, pack: str = 'auto') -> Plan:
+def with_job(
+    plan: Plan,
+    device: torch.device,
+    out=None,
+    every: float = 300.0,
+    deterministic: bool = False,
+    track=None,
+    pack: str = 'auto',
+) -> Plan:
     "The plan with its job; the run folder gets its split and its environment."
     check_number('every', every, 0, 1e9)
     weights = plan.weights if is_main_process() else Weights('random', 'sent by the first process')
-    plan.tracker = make_trackers(track or '' if is_main_process() else '', plan.run, to_dict(plan.recipe))
-    plan.job, speeds = make_job(plan.recipe, plan.run, plan.data, plan.parts, weights, device, plan.codes, plan.workers, out, plan.processes, every, deterministic, pack)
+    plan.tracker = make_trackers(
+        track or '' if is_main_process() else '', plan.run, to_dict(plan.recipe))
+    plan.job, speeds = make_job(
+        plan.recipe, plan.run, plan.data, plan.parts, weights, device, plan.codes, plan.workers,
+        out, plan.processes, every, deterministic, pack)
     if not is_main_process(): return plan
     core.write_csv(plan.run.split, plan.parts)
-    if plan.data.tests is not None: core.write_csv(plan.run.path/'tests.csv', plan.data.tests)
+    if plan.data.tests is not None:
+        core.write_csv(plan.run.path / 'tests.csv', plan.data.tests)
     r, n = plan.recipe, int((plan.parts.part == 'train').sum())
-    if (steps := r.epochs*-(-n//(r.batch_size*r.accumulate*plan.processes))) < 30 and not core.in_test(): print(f'{steps} steps in all are few: a smaller batch_size than {r.batch_size} learns more from {n} photographs')
+    if (
+        steps := r.epochs * -(-n // (r.batch_size * r.accumulate * plan.processes))
+    ) < 30 and not core.in_test():
+        print(
+            f'{steps} steps in all are few: a smaller batch_size than {r.batch_size} learns more '
+            f'from {n} photographs'
+        )
     if len(plan.skipped): core.write_csv(plan.run.skipped, plan.skipped)
-    core.write_json(plan.run.environment, core.environment() | dict(data=str(plan.data.root), weights=plan.weights.note, device=str(device), processes=world(), precision=plan.job.amp, precision_speeds=speeds))
+    core.write_json(
+        plan.run.environment, core.environment()
+        | dict(
+            data=str(plan.data.root), weights=plan.weights.note, device=str(device),
+            processes=world(), precision=plan.job.amp, precision_speeds=speeds))
     return plan
 
 # %% ../nbs/03_train.ipynb #d3a2c4ef
 def train(plan: Plan,
-          show=None,         # called after each epoch with history and table of classes (None: a live plot, or a line)
+          show=None,  # called after each epoch with history and table of classes (None: a live plot, or a line)
          ) -> pd.DataFrame:  # the history, a line an epoch
-    "Train from wherever the run stands, here or in processes of its own; a complete run is left as it is."
+    """Train from wherever the run stands, here or in processes of its own; a complete run is left
+    as it is."""
     show = show or LivePlot(plan.recipe.epochs, plan.run.name, plan.recipe)
-    if plan.together: return launch(as_arguments(plan.together['options']), **plan.together['starts'], run=plan.run, show=show)
+    if plan.together:
+        return launch(
+            as_arguments(plan.together['options']), **plan.together['starts'], run=plan.run,
+            show=show)
     if plan.job is None: return pd.read_csv(plan.run.history)
-    def epoch(history, classes): plan.tracker.epoch(history.iloc[-1].to_dict()); show(history, classes)
+    def epoch(history, classes):
+        plan.tracker.epoch(history.iloc[-1].to_dict())
+        show(history, classes)
     return learn(plan.job, epoch)
 
 # %% ../nbs/03_train.ipynb #9ad678fe
 def judge(job: Job, data: Data, rows: pd.DataFrame, workers=None) -> Predictions:
-    "Logits of the rows of a table, through the recipe's views; every process does its share, all have the result."
+    """Logits of the rows of a table, through the recipe's views; every process does its share, all
+    have the result."""
     r = job.recipe
     photos = photos_for(r, data, rows, r.size(r.phases[-1]), out=job.loaders.out)
-    loader = make_loader(photos, SequentialBatchSampler(len(photos), r.batch_size, rank(), world()), workers)
+    loader = make_loader(
+        photos, SequentialBatchSampler(len(photos), r.batch_size, rank(), world()), workers)
     with core.progress(label='predicting', total=len(rows), disable=not is_main_process()) as bar:
-        logits, labels, i = gather_table(*predict(inference(job.model, trial_images(r.size(r.phases[-1]), job.device), job.amp), loader, job.normalise, TTA[r.tta], job.device, job.amp, bar))
-    return Predictions(rows['id' if 'id' in rows else 'path'].values[i], logits, data.classes, labels if 'label' in rows else None, TTA[r.tta])
+        logits, labels, i = gather_table(
+            *predict(
+                inference(job.model, trial_images(r.size(r.phases[-1]), job.device), job.amp),
+                loader, job.normalise, TTA[r.tta], job.device, job.amp, bar))
+    return Predictions(
+        rows['id' if 'id' in rows else 'path'].values[i], logits, data.classes,
+        labels if 'label' in rows else None, TTA[r.tta])
 
 # %% ../nbs/03_train.ipynb #1f75ef85
 def predict_parts(plan: Plan) -> dict[str, Predictions]:
     "Predictions for the validation and, if there is one, the test set, written into the run folder."
-    rows = dict(valid=plan.parts[plan.parts.part == 'valid'], test=plan.parts[plan.parts.part == 'test'])
+    rows = dict(
+        valid=plan.parts[plan.parts.part == 'valid'], test=plan.parts[plan.parts.part == 'test'])
     if rows['test'].empty: rows['test'] = plan.data.test
-    done = {part: judge(plan.job, plan.data, r, plan.workers) for part, r in rows.items() if r is not None}
-    for part, p in done.items() if is_main_process() else (): save_predictions(getattr(plan.run, part), p)
+    done = {
+        part: judge(plan.job, plan.data, r, plan.workers) for part, r in rows.items()
+        if r is not None}
+    for part, p in done.items() if is_main_process() else ():
+        save_predictions(getattr(plan.run, part), p)
     return done
 
 # %% ../nbs/03_train.ipynb #419f9d41
 def scores(plan: Plan, done: dict[str, Predictions]) -> dict:
     "Scores of the parts whose labels are known, over all and for each attribute."
-    found = {part: summary(p.labels, p.probs, p.classes) for part, p in done.items() if p.labels is not None}
-    codes = codebook(plan.data.train) if plan.recipe.target in ('joint', 'heads') else pd.DataFrame()
+    found = {
+        part: summary(p.labels, p.probs, p.classes) for part, p in done.items()
+        if p.labels is not None}
+    codes = (
+        codebook(plan.data.train) if plan.recipe.target in ('joint', 'heads') else pd.DataFrame())
     for part in found if len(codes.columns) else ():
-        found[part]['attributes'] = attribute_f1(done[part].labels, done[part].preds, plan.data.classes, codes).f1.to_dict()
+        found[part]['attributes'] = attribute_f1(
+            done[part].labels, done[part].preds, plan.data.classes, codes).f1.to_dict()
     return found
 
 # %% ../nbs/03_train.ipynb #c17738d7
 def effort(plan: Plan) -> dict:
     "What the training took and left."
-    history, timing, memory = pd.read_csv(plan.run.history), pd.read_csv(plan.run.timing), plan.job.memory
+    history = pd.read_csv(plan.run.history)
+    timing = pd.read_csv(plan.run.timing)
+    memory = plan.job.memory
     best = best_epoch(history, plan.recipe)
-    took = dict(best_epoch=int(best.epoch), epochs=len(history), steps=int(history.steps.iloc[-1]), seconds=float(timing.seconds.sum()),
-                images_per_s=float(timing.images_per_s.median()), wait=float(timing.wait.median()), parameters=sum(p.numel() for p in plan.job.model.parameters()))
+    took = dict(
+        best_epoch=int(best.epoch), epochs=len(history), steps=int(history.steps.iloc[-1]),
+        seconds=float(timing.seconds.sum()), images_per_s=float(timing.images_per_s.median()),
+        wait=float(timing.wait.median()),
+        parameters=sum(p.numel() for p in plan.job.model.parameters()))
     return took | (dict(hard=memory.report()) if memory else {})
 
 # %% ../nbs/03_train.ipynb #55d6ef21
 def suspects(plan: Plan) -> pd.DataFrame:   # path, label, index, times, loss
     "Training photographs that the memory of hard ones takes for mislabelled."
     rows, found = plan.parts[plan.parts.part == 'train'], plan.job.memory.suspects
-    return pd.concat([rows[['path', 'label']].iloc[found['index'] % len(rows)].reset_index(drop=True), found.reset_index(drop=True)], axis=1)
+    return pd.concat(
+        [
+            rows[['path', 'label']].iloc[found['index'] % len(rows)].reset_index(drop=True),
+            found.reset_index(drop=True)],
+        axis=1)
 
 # %% ../nbs/03_train.ipynb #26b4d79e
 def finish(plan: Plan) -> dict:
-    "Predict with the best weights; write logits, submission and, last, `metrics.json`; a complete run is left as it is."
+    """Predict with the best weights; write logits, submission and, last, `metrics.json`; a
+    complete run is left as it is."""
     if plan.job is None: return read_metrics(plan.run)
     done = predict_parts(plan)
     metrics = scores(plan, done)
     if not is_main_process(): return metrics
     if 'test' in done and 'test' not in metrics:
-        write_submission(plan.run.submission, done['test'].ids, np.array(plan.data.classes)[done['test'].preds], with_all_tests(plan.data))
-    if plan.job.memory and len(doubtful := suspects(plan)): core.write_csv(plan.run.suspects, doubtful)
-    if 'valid' in metrics: metrics['valid'] |= crossfit_score([plan.run], [done['valid']], metrics['valid']['f1'])
+        write_submission(
+            plan.run.submission, done['test'].ids, np.array(plan.data.classes)[done['test'].preds],
+            with_all_tests(plan.data))
+    if plan.job.memory and len(doubtful := suspects(plan)):
+        core.write_csv(plan.run.suspects, doubtful)
+    if 'valid' in metrics:
+        metrics['valid'] |= crossfit_score([plan.run], [done['valid']], metrics['valid']['f1'])
     metrics |= effort(plan)
     plan.tracker.finish(metrics)
-    core.write_json(plan.run.environment, core.read_json(plan.run.environment) | dict(packs=plan.job.loaders.notes))
+    core.write_json(
+        plan.run.environment,
+        core.read_json(plan.run.environment) | dict(packs=plan.job.loaders.notes))
     core.write_json(plan.run.metrics, metrics)
     return metrics
 
 def read_metrics(run: Run) -> dict:
     "The metrics of a complete run; a `BadInput` where another machine has them."
-    if not run.done: raise BadInput(f'{run.metrics} is not there: the first of the machines has written its own; let `out` be a folder that all of them share')
+    if not run.done:
+        raise BadInput(
+            f'{run.metrics} is not there: the first of the machines has written its own; let `out` '
+            'be a folder that all of them share'
+        )
     return core.read_json(run.metrics)
 
 # %% ../nbs/03_train.ipynb #9aee45f2
 def notes_on(run: Run,
              parts: tuple[str, ...] = ('valid', 'oof', 'test'),   # of photographs
             ) -> list[str]:
-    "What has to be said beside the scores of a complete run: classes without photographs, and what its epoch was chosen by."
+    """What has to be said beside the scores of a complete run: classes without photographs, and
+    what its epoch was chosen by."""
     said = []
     for part in parts:
         p = load_predictions(run.path/f'{part}.npz') if (run.path/f'{part}.npz').exists() else None
-        if p is not None and p.labels is not None: said += [missing_note(p.labels, p.preds, p.classes, f'{part} part'), selection_note(run, part)]
+        if p is not None and p.labels is not None:
+            said += [
+                missing_note(p.labels, p.preds, p.classes, f'{part} part'),
+                selection_note(run, part)]
     return [s for s in said if s]
 
 # %% ../nbs/03_train.ipynb #cc9943e0
-def fit(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
-        show=None,                  # called after each epoch with history and table of classes (None: a live plot, or a line)
+def fit(version: str = 'baseline',  # a name of `rock_nb.training.recipes`
+        show=None,  # called after each epoch with history and table of classes (None: a live plot, or a line)
         **given,                    # parameters of `prepare`
        ) -> Run:                    # the complete run
     "Train a recipe, from wherever its run stands, and judge it."
@@ -297,8 +440,14 @@ def fit(version: str = 'baseline',  # a name of `rock_nb.learn.ladder`
 # %% ../nbs/03_train.ipynb #2570cb08
 def add_options(parser: Parser, names) -> Parser:
     "Add parameters of this notebook as command-line options, with their comments as help."
-    helps = docments(Recipe) | docments(prepare) | dict(epochs='in all, shared among the phases', lr='first learning rate; later phases keep their ratio to it')
-    for name in names: parser.add_argument(f'--{name}', metavar='', help=(helps.get(name) or '').replace('%', '%%'))
+    helps = (
+        docments(Recipe) | docments(prepare)
+        | dict(
+            epochs='in all, shared among the phases',
+            lr='first learning rate; later phases keep their ratio to it'))
+    for name in names:
+        parser.add_argument(
+            f'--{name}', metavar='', help=(helps.get(name) or '').replace('%', '%%'))
     return parser
 
 # %% ../nbs/03_train.ipynb #26a01936
@@ -316,8 +465,12 @@ def main(argv=None):
     "`python -m rock_nb.train`: the parameters of 03_train as options."
     about = 'Train one recipe into one run folder. Parameters left out are as in the recipe.'
     with core.program():
-        run = fit(**given_options(add_options(Parser('python -m rock_nb.train', description=about), PARAMETERS), argv))
-        if os.environ.get('RANK', '0') == '0': print(f"{run.path}: {read_metrics(run)['valid']}", *notes_on(run), sep='\n')
+        run = fit(
+            **given_options(
+                add_options(Parser('python -m rock_nb.train', description=about), PARAMETERS), argv)
+        )
+        if os.environ.get('RANK', '0') == '0':
+            print(f"{run.path}: {read_metrics(run)['valid']}", *notes_on(run), sep='\n')
 
 # %% ../nbs/03_train.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

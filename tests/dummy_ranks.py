@@ -39,7 +39,10 @@ def main():
         time.sleep(o.seconds)
         (o.run / f'{rank}.pid').write_text(str(os.getpid()))
         if rank == 0:
-            with open(history, 'a') as f: f.write('epoch,ranks,time\n' * (epoch == 0) + f'{epoch + 1},{int(total)},{time.time()}\n')
+            with open(history, 'a') as f:
+                f.write(
+                    'epoch,ranks,time\n' * (epoch == 0)
+                    + f'{epoch + 1},{int(total)},{time.time()}\n')
     dist.barrier()
     dist.destroy_process_group()
 

@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 TINY = dict(scale='smoke', workers=0)
-HARD = dict(arch='resnet18', sampler='balanced', batch_size=7, accumulate=2, hard_memory=20, hard_ratio=.2, ema=.9)
+HARD = dict(
+    arch='resnet18', sampler='balanced', batch_size=7, accumulate=2, hard_memory=20, hard_ratio=0.2,
+    ema=0.9)
 RUNS = dict(
     baseline=dict(version='baseline'),
     v3=dict(version='v3', arch='resnet18'),
@@ -31,7 +33,7 @@ ARRAYS = ('valid.npz', 'test.npz', 'oof.npz')
 WORK = f'''
 import json, sys
 from pathlib import Path
-from rock_nb.data.sample import make
+from rock_nb.data.synthetic import make
 from rock_nb.train import fit
 from rock_nb.folds import fit_folds
 from rock_nb.ensemble import ensemble
@@ -52,13 +54,16 @@ def make(checkout: Path, folder: Path) -> None:
     out = folder / 'runs'
     out.mkdir(parents=True, exist_ok=True)
     data = folder.resolve().parent / 'golden-photographs'
-    subprocess.run([sys.executable, '-c', WORK, str(data), str(out.resolve())], cwd=checkout, env=env, check=True)
+    subprocess.run(
+        [sys.executable, '-c', WORK, str(data), str(out.resolve())], cwd=checkout, env=env,
+        check=True)
 
 
 def bits(file: Path):
     "What of a file is compared: the bytes of each array of an .npz, the bytes of others."
     if file.suffix != '.npz': return file.read_bytes()
-    with np.load(file) as z: return {k: (z[k].dtype.str, z[k].shape, z[k].tobytes()) for k in sorted(z.files)}
+    with np.load(file) as z:
+        return {k: (z[k].dtype.str, z[k].shape, z[k].tobytes()) for k in sorted(z.files)}
 
 
 def recipe_of(run: Path) -> dict:
@@ -69,17 +74,23 @@ def recipe_of(run: Path) -> dict:
 def compare(first: Path, second: Path) -> int:
     "Print what differs between the runs of two folders; the number of differences."
     n = 0
-    names = sorted({p.name for f in (first, second) for p in (f / 'runs').iterdir() if (p / 'metrics.json').exists()})
+    names = sorted(
+        {
+            p.name for f in (first, second) for p in (f / 'runs').iterdir()
+            if (p / 'metrics.json').exists()})
     for name in names:
         a, b = (f / 'runs' / name for f in (first, second))
         there = [f for f in (*FILES, *ARRAYS) if (a / f).exists() or (b / f).exists()]
-        odd = [f for f in there if not ((a / f).exists() and (b / f).exists() and bits(a / f) == bits(b / f))]
+        odd = [
+            f for f in there
+            if not ((a / f).exists() and (b / f).exists() and bits(a / f) == bits(b / f))]
         known = [recipe_of(r).get('recipe', {}) for r in (a, b)]
         fields = [k for k in known[0] if k in known[1] and known[0][k] != known[1][k]]
         lost = sorted(known[0].keys() ^ known[1].keys())
-        print(f"{name:12} {len(there) - len(odd)} of {len(there)} files equal"
-              + f"{'; differ: ' + ', '.join(odd) if odd else ''}{'; recipe fields differ: ' + ', '.join(fields) if fields else ''}"
-              + f"{'; fields of one alone: ' + ', '.join(lost) if lost else ''}")
+        print(
+            f"{name:12} {len(there) - len(odd)} of {len(there)} files equal"
+            + f"{'; differ: ' + ', '.join(odd) if odd else ''}{'; recipe fields differ: ' + ', '.join(fields) if fields else ''}"
+            + f"{'; fields of one alone: ' + ', '.join(lost) if lost else ''}")
         n += len(odd) + len(fields)
     print('equal' if not n else f'{n} differences')
     return n
@@ -91,7 +102,9 @@ def main() -> int:
     p.add_argument('first', type=Path)
     p.add_argument('second', type=Path)
     given = p.parse_args()
-    return int(bool(compare(given.first, given.second))) if given.what == 'compare' else make(given.first, given.second) or 0
+    return (
+        int(bool(compare(given.first, given.second))) if given.what == 'compare'
+        else make(given.first, given.second) or 0)
 
 
 if __name__ == '__main__': sys.exit(main())

@@ -15,12 +15,16 @@ from dataclasses import dataclass
 import pytest
 
 
-def ip(*words) -> str: return subprocess.run(['ip', *map(str, words)], check=True, capture_output=True, text=True).stdout
+def ip(*words) -> str:
+    return subprocess.run(
+        ['ip', *map(str, words)], check=True, capture_output=True, text=True).stdout
 
 
 def need_machines():
     "Skip where network namespaces can't be made; in CI that is a failure."
-    why = 'no `ip` (apt-get install iproute2)' if not shutil.which('ip') else 'network namespaces need root' if os.geteuid() else None
+    why = (
+        'no `ip` (apt-get install iproute2)' if not shutil.which('ip')
+        else 'network namespaces need root' if os.geteuid() else None)
     if why: (pytest.fail if os.environ.get('CI') else pytest.skip)(why)
 
 
@@ -31,13 +35,17 @@ class Machine:
     address: str
     def start(self, *command, **kwargs) -> subprocess.Popen:
         "Run a command on this machine; its output as text."
-        return subprocess.Popen(['ip', 'netns', 'exec', self.name, *map(str, command)], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
-    def pids(self) -> list[int]: return [int(p) for p in ip('netns', 'pids', self.name).split()]
+        return subprocess.Popen(
+            ['ip', 'netns', 'exec', self.name, *map(str, command)], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
+    def pids(self) -> list[int]:
+        return [int(p) for p in ip('netns', 'pids', self.name).split()]
     def kill(self) -> int:
         "SIGKILL for every process here, at once; how many there were."
         pids = self.pids()
         for pid in pids:
-            with contextlib.suppress(ProcessLookupError): os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         return len(pids)
 
 
@@ -45,7 +53,9 @@ def join(switch: str, i: int) -> Machine:
     "A machine with a cable to the switch."
     m = Machine(f'{switch}-{i}', f'10.77.0.{i}')
     ip('netns', 'add', m.name)
-    ip('-n', switch, 'link', 'add', f'cable{i}', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', m.name)
+    ip(
+        '-n', switch, 'link', 'add', f'cable{i}', 'type', 'veth', 'peer', 'name', 'eth0', 'netns',
+        m.name)
     ip('-n', switch, 'link', 'set', f'cable{i}', 'master', 'switch', 'up')
     ip('-n', m.name, 'addr', 'add', f'{m.address}/24', 'dev', 'eth0')
     for device in ('lo', 'eth0'): ip('-n', m.name, 'link', 'set', device, 'up')

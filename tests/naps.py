@@ -9,8 +9,10 @@ FOLDER = Path(__file__).resolve().parent
 
 def alive(pid: int) -> bool:
     "Whether a process is there and no zombie."
-    try: return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
-    except OSError: return False
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
 
 
 def nap(home: str, name: str, seconds: float):
@@ -20,7 +22,8 @@ def nap(home: str, name: str, seconds: float):
     def note(word):
         with open(Path(home) / 'events', 'a') as f: f.write(f'{word} {name}\n')
     if (folder / 'result').exists(): return print('complete')
-    if (folder / 'pid').exists() and alive(int((folder / 'pid').read_text())): note('clash')
+    if (folder / 'pid').exists() and alive(int((folder / 'pid').read_text())):
+        note('clash')
     (folder / 'pid').write_text(str(os.getpid()))
     note('begin')
     time.sleep(seconds)
@@ -33,18 +36,25 @@ def nap(home: str, name: str, seconds: float):
 def register():
     "Make naps a kind of job."
     from rock_nb.jobs.job import KINDS, Kind
-    command = lambda g: ['setpriv', '--pdeathsig', 'KILL', sys.executable, '-S', '-E', str(FOLDER / 'naps.py'), g['home'], g['name'], str(g['seconds'])]
-    KINDS['nap'] = Kind(check=lambda g: g, folder=lambda g: Path(g['home']) / g['name'], command=command, result=lambda folder: dict(said=(folder / 'result').read_text()))
+    command = lambda g: [
+        'setpriv', '--pdeathsig', 'KILL', sys.executable, '-S', '-E', str(FOLDER / 'naps.py'),
+        g['home'], g['name'], str(g['seconds'])]
+    KINDS['nap'] = Kind(
+        check=lambda g: g, folder=lambda g: Path(g['home']) / g['name'], command=command,
+        result=lambda folder: dict(said=(folder / 'result').read_text()))
 
 
 def work(queue: dict, mode: str, log: str, **env):
     "A worker, in a process of its own."
     os.environ |= env
-    for fd in (1, 2): os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), fd)
+    for fd in (1, 2):
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), fd)
     from rock_nb.jobs.worker import Worker
     from rock_nb.queue import open_queue
     register()
-    print(Worker(open_queue(**queue), mode, lambda *words: print(*words, flush=True)).run(), flush=True)
+    print(
+        Worker(open_queue(**queue), mode, lambda *words: print(*words, flush=True)).run(),
+        flush=True)
 
 
 if __name__ == '__main__': nap(sys.argv[1], sys.argv[2], float(sys.argv[3]))

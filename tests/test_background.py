@@ -7,20 +7,26 @@ import time
 from pathlib import Path
 
 from conftest import ROOT
-from rock_nb.data.background import background_free
+from rock_nb.speed.background_cache import background_free
 from rock_nb.data.loader import read_image
 
-CODE = 'import sys; from rock_nb.data.background import background_free; background_free(sys.argv[3:], sys.argv[1], int(sys.argv[2]))'
+CODE = (
+    'import sys; from rock_nb.speed.background_cache import background_free; '
+    'background_free(sys.argv[3:], sys.argv[1], int(sys.argv[2]))')
 
 
 def start(out: Path, workers: int, files: list[str]) -> subprocess.Popen:
     "Another process that removes backgrounds; it leads a group of its own."
-    return subprocess.Popen([sys.executable, '-c', CODE, str(out), str(workers), *files], cwd=ROOT, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, '-c', CODE, str(out), str(workers), *files], cwd=ROOT,
+        start_new_session=True)
 
 
 def kept(out: Path) -> dict[str, bytes]:
     "The kept files by name."
-    return {p.name: p.read_bytes() for p in (out / '.cache').rglob('*.jpg') if not p.name.startswith('.')}
+    return {
+        p.name: p.read_bytes() for p in (out / '.cache').rglob('*.jpg')
+        if not p.name.startswith('.')}
 
 
 def ended(group: int, seconds: float = 30) -> bool:

@@ -16,17 +16,21 @@ def stones(tmp_path_factory):
     for k, name in enumerate(names):
         for i in range(EACH + PLANTED):
             folder = names[(k + 1) % 3] if i >= EACH else name
-            image = np.clip(np.array(COLOURS[name]) + gen.normal(0, 30, (36, 36, 3)), 0, 255).astype(np.uint8)
+            image = np.clip(
+                np.array(COLOURS[name]) + gen.normal(0, 30, (36, 36, 3)), 0, 255).astype(np.uint8)
             (root / folder).mkdir(exist_ok=True)
-            Image.fromarray(image).save(root / folder / f"{'planted' if i >= EACH else name}-{k}{i:02d}.png")
+            Image.fromarray(image).save(
+                root / folder / f"{'planted' if i >= EACH else name}-{k}{i:02d}.png")
     return root
 
 
 @pytest.mark.parametrize('workers', [0, 4])
 def test_memory_holds_what_was_planted(workers, stones, tmp_path):
     # one seat in sixteen goes to the memory, so that nearly all photographs are seen in the second epoch, too
-    plan = prepare('baseline', data=stones, out=tmp_path, scale='full', arch='test_resnet', pretrained=False, img_size=32, batch_size=16, epochs=2, lr=1e-3, workers=workers,
-                   sampler='balanced', hard_memory=60, hard_ratio=.0625, hard_lag=6)
+    plan = prepare(
+        'baseline', data=stones, out=tmp_path, scale='full', arch='test_resnet', pretrained=False,
+        img_size=32, batch_size=16, epochs=2, lr=1e-3, workers=workers, sampler='balanced',
+        hard_memory=60, hard_ratio=0.0625, hard_lag=6)
     train(plan)
     memory, rows = plan.job.memory, plan.parts[plan.parts.part == 'train'].reset_index(drop=True)
     memory.advance(memory.base.step + len(memory.queue))     # what the last steps brought, too

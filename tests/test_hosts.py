@@ -12,13 +12,13 @@ import pytest
 from conftest import ROOT, flags
 from hosts import Machine, machines
 from rock_nb.core import Run, read_json
-from rock_nb.judge.predict import load_predictions
+from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.train import fit
 
 LAUNCH = '''
 import sys
 from rock_nb.core import BadInput, Run
-from rock_nb.learn.launch import as_arguments, launch
+from rock_nb.distributed.launch import as_arguments, launch
 run, rdzv, wait, given = *sys.argv[1:4], eval(sys.argv[4])
 try: history = launch(as_arguments(dict(run=run, **given)), 'dummy_ranks', nnodes=4, rdzv=rdzv, run=Run(run), wait=float(wait), env=dict(PYTHONPATH=%r))
 except BadInput as e: sys.exit(f'{type(e).__name__}: {e}')
@@ -37,7 +37,8 @@ def run(tmp_path) -> Run:
     return Run(tmp_path / 'run')
 
 
-def rdzv(hosts: list[Machine], first: int = 0) -> str: return f'{hosts[first].address}:29500'
+def rdzv(hosts: list[Machine], first: int = 0) -> str:
+    return f'{hosts[first].address}:29500'
 
 
 def everywhere(hosts: list[Machine], *command) -> list[subprocess.Popen]:
@@ -56,7 +57,10 @@ def ends(p: subprocess.Popen, seconds: float = 120) -> tuple[int, str]:
     return p.returncode, out
 
 
-def history(run: Run) -> pd.DataFrame: return pd.read_csv(run.history) if run.history.exists() else pd.DataFrame(columns=['epoch', 'ranks', 'time'])
+def history(run: Run) -> pd.DataFrame:
+    return (
+        pd.read_csv(run.history) if run.history.exists()
+        else pd.DataFrame(columns=['epoch', 'ranks', 'time']))
 
 
 def wait_for(run: Run, what, seconds: float) -> pd.DataFrame:
@@ -91,7 +95,9 @@ def test_bad_input_on_one_machine_ends_all(hosts, run):
     started = everywhere(hosts, *dummy(run, rdzv(hosts), bad=2))
     said = [ends(p) for p in started]
     assert [code for code, _ in said] == [1]*4
-    assert all(out.strip().splitlines()[-1] == "BadInput: unknown recipe 'v9'; choose one of: v1, v2" for _, out in said), said
+    assert all(
+        out.strip().splitlines()[-1] == "BadInput: unknown recipe 'v9'; choose one of: v1, v2"
+        for _, out in said), said
 
 
 def test_too_few_machines_is_one_sentence(hosts, run):
@@ -99,8 +105,11 @@ def test_too_few_machines_is_one_sentence(hosts, run):
     assert code == 1 and out.startswith('BadInput: nobody answered at 10.77.0.1:29500 within 2 s')
     few = everywhere(hosts[:2], *dummy(run, rdzv(hosts), wait=12))
     said = [ends(p) for p in few]
-    assert all(code == 1 and out.startswith('BadInput: ') and out.count('\n') == 1 for code, out in said), said
-    assert any('fewer than 4 machines met at 10.77.0.1:29500 within 12 s' in out for _, out in said), said
+    assert all(
+        code == 1 and out.startswith('BadInput: ') and out.count('\n') == 1 for code, out in said
+    ), said
+    assert any(
+        'fewer than 4 machines met at 10.77.0.1:29500 within 12 s' in out for _, out in said), said
     assert not any(h.pids() for h in hosts)
 
 
@@ -110,16 +119,24 @@ def test_without_the_first_machine_all_end(hosts, run):
     hosts[0].kill()
     for p in started[1:]:
         code, out = ends(p, 90)
-        assert code == 1 and 'the first machine no longer answers at 10.77.0.1:29500' in out.splitlines()[-1], out
+        assert (
+            code == 1
+            and 'the first machine no longer answers at 10.77.0.1:29500' in out.splitlines()[-1]
+        ), out
 
 
-TOY = dict(version='v1', arch='test_vit', pretrained=False, scale='smoke', img_size=32, epochs=3, workers=0, every=0., run='four')   # a network without batch normalisation
+# a network without batch normalisation
+TOY = dict(
+    version='v1', arch='test_vit', pretrained=False, scale='smoke', img_size=32, epochs=3,
+    workers=0, every=0.0, run='four')
 CURVES = ['train_loss', 'valid_loss', 'valid_f1']
 
 
 def train(hosts: list[Machine], **given) -> list:
     "The command that trains with all machines."
-    return [sys.executable, '-m', 'rock_nb.train', *flags({**TOY, 'nnodes': 4, 'rdzv': rdzv(hosts), **given})]
+    return [
+        sys.executable, '-m', 'rock_nb.train',
+        *flags({**TOY, 'nnodes': 4, 'rdzv': rdzv(hosts), **given})]
 
 
 @pytest.fixture(scope='module')
@@ -165,4 +182,6 @@ def test_machine_lost_in_mid_epoch(hosts, alone, sample, tmp_path):
         code, out = ends(p, 300)
         assert code == 0, out[-3000:]
     check_four(run, alone, sample)
-    assert any('starting again' in p.read_text() or 'attempt_1' in str(p) for p in run.path.rglob('logs/**/*') if p.is_file()), 'no process was started again'
+    assert any(
+        'starting again' in p.read_text() or 'attempt_1' in str(p)
+        for p in run.path.rglob('logs/**/*') if p.is_file()), 'no process was started again'

@@ -10,17 +10,23 @@ import pytest
 from rock_nb.core import Run
 
 KILLS = 20
-SMALL = dict(arch='test_resnet', pretrained=False, img_size=32, batch_size=8, scale='smoke', workers=0, every=0., drop_rate=.1)
+SMALL = dict(
+    arch='test_resnet', pretrained=False, img_size=32, batch_size=8, scale='smoke', workers=0,
+    every=0.0, drop_rate=0.1)
 RECIPES = dict(
     plain=dict(version='v1', epochs=4),
-    hard=dict(version='baseline', epochs=4, sampler='balanced', hard_memory=20, hard_ratio=.25, hard_lag=3, ema=.9, accumulate=2, batch_size=4, optimizer='adamw', clip=1.),
-    phases=dict(version='v3', epochs=4, mix='cutmix', augment='v2', schedule='cosine', warmup=1., by_step=True),
-)
+    hard=dict(
+        version='baseline', epochs=4, sampler='balanced', hard_memory=20, hard_ratio=0.25,
+        hard_lag=3, ema=0.9, accumulate=2, batch_size=4, optimizer='adamw', clip=1.0),
+    phases=dict(
+        version='v3', epochs=4, mix='cutmix', augment='v2', schedule='cosine', warmup=1.0,
+        by_step=True))
 FILES = ('history', 'best', 'valid', 'test')
 
 
 def kill_at(call: int):
-    "Make this process kill itself at one of its calls that bring a file onto the disk: in the midst of a write, or between two."
+    """Make this process kill itself at one of its calls that bring a file onto the disk: in the
+    midst of a write, or between two."""
     calls = iter(range(1, 10**9))
     def counted(real):
         def f(*args, **kwargs):
@@ -63,7 +69,8 @@ def test_killed_again_and_again(name, processes, sample, tmp_path):
     given, log = {**SMALL, **RECIPES[name], 'data': str(sample), 'run': name}, tmp_path / 'log.txt'
     for folder in ('warm', 'whole'):    # twice: the first sitting waits until everything is loaded
         start = time.monotonic()
-        assert sitting(processes, given | dict(out=str(tmp_path / folder)), log) == 0, log.read_text()[-2000:]
+        assert sitting(processes, given | dict(out=str(tmp_path / folder)), log) == 0, (
+            log.read_text()[-2000:])
     took, whole = time.monotonic() - start, Run(tmp_path / 'whole' / name)
 
     draws, kills, ends = random.Random(41), 0, 0
@@ -76,12 +83,15 @@ def test_killed_again_and_again(name, processes, sample, tmp_path):
         kills += code != 0
         if code == 0: ends += same(torn, whole)
     if not torn.done:
-        assert sitting(processes, given | dict(out=str(torn.path.parent)), log) == 0, log.read_text()[-2000:]
+        assert sitting(processes, given | dict(out=str(torn.path.parent)), log) == 0, (
+            log.read_text()[-2000:])
         same(torn, whole)
 
 
 def same(torn: Run, whole: Run) -> bool:
     "Whether two complete runs hold the same bits, and nothing half done; else an error."
-    for file in FILES: assert getattr(torn, file).read_bytes() == getattr(whole, file).read_bytes(), f'{torn.path}: {file}'
+    for file in FILES:
+        assert getattr(torn, file).read_bytes() == getattr(whole, file).read_bytes(), (
+            f'{torn.path}: {file}')
     assert not list(torn.path.glob('.*.tmp'))
     return True

@@ -14,12 +14,16 @@ from rock_nb.train import fit
 GIVEN = {**TINY, 'version': 'v3', 'epochs': 6, 'run': 'killed', 'workers': 1}
 
 
-def epochs_of(run: Run) -> int: return len(pd.read_csv(run.history)) if run.history.exists() else 0
+def epochs_of(run: Run) -> int:
+    return len(pd.read_csv(run.history)) if run.history.exists() else 0
 
 
 def kill_when(command, cwd, ready, seconds=240):
-    "Start a command in its own process group, SIGKILL all of it once `ready()`; whether it was still at work then."
-    p = subprocess.Popen([str(c) for c in command], cwd=cwd, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    """Start a command in its own process group, SIGKILL all of it once `ready()`; whether it was
+    still at work then."""
+    p = subprocess.Popen(
+        [str(c) for c in command], cwd=cwd, start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
     end = time.time() + seconds
     while not ready() and p.poll() is None and time.time() < end: time.sleep(.02)
     alive = p.poll() is None
@@ -31,16 +35,21 @@ def kill_when(command, cwd, ready, seconds=240):
 def test_killed_training_goes_on_to_the_same_bits(sample, tmp_path):
     whole = fit(**GIVEN, data=sample, out=tmp_path / 'whole')
     run = Run(tmp_path / 'torn' / 'killed')
-    command = [sys.executable, '-m', 'rock_nb.train', *flags({**GIVEN, 'data': sample, 'out': run.path.parent})]
+    command = [
+        sys.executable, '-m', 'rock_nb.train',
+        *flags({**GIVEN, 'data': sample, 'out': run.path.parent})]
     assert kill_when(command, tmp_path, lambda: epochs_of(run) >= 2)
     assert not run.done and 2 <= epochs_of(run) < 6
     assert fit(**GIVEN, data=sample, out=run.path.parent).done
-    for file in ('history', 'best', 'valid', 'test'): assert getattr(run, file).read_bytes() == getattr(whole, file).read_bytes()
+    for file in ('history', 'best', 'valid', 'test'):
+        assert getattr(run, file).read_bytes() == getattr(whole, file).read_bytes()
 
 
 def test_killed_pipeline_goes_on(sample, tmp_path):
     (tmp_path / 'rules.py').write_text('def kind(path): return path.split("/")[-2].upper()\n')
-    given = dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke', arch='resnet18', pretrained=False, label='rules.py:kind', level=-1)
+    given = dict(
+        versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke', arch='resnet18',
+        pretrained=False, label='rules.py:kind', level=-1)
     command = [sys.executable, '-m', 'rock_nb.pipeline', *flags(given)]
     eda = tmp_path / 'runs' / 'eda' / 'eda.ipynb'
     assert kill_when(command, tmp_path, eda.exists)
@@ -48,10 +57,17 @@ def test_killed_pipeline_goes_on(sample, tmp_path):
 
     r = shell(*command, cwd=tmp_path)
     assert r.returncode == 0, r.stderr[-2000:]
-    assert eda.stat().st_mtime_ns == looked and '01_eda eda' in r.stdout.splitlines()[0] and 'complete' in r.stdout.splitlines()[0]
+    assert (
+        eda.stat().st_mtime_ns == looked and '01_eda eda' in r.stdout.splitlines()[0]
+        and 'complete' in r.stdout.splitlines()[0])
     runs = tmp_path / 'runs'
-    assert all((runs / p).exists() for p in ('baseline/train.ipynb', 'baseline/confusion.ipynb', 'baseline/augment.ipynb', 'ensemble/submission.csv'))
-    assert 'GRANITE' in set(pd.read_csv(runs / 'ensemble' / 'submission.csv').iloc[:, 1]) | set(pd.read_csv(runs / 'baseline' / 'split.csv').label)
+    assert all(
+        (runs / p).exists()
+        for p in (
+            'baseline/train.ipynb', 'baseline/confusion.ipynb', 'baseline/augment.ipynb',
+            'ensemble/submission.csv'))
+    assert 'GRANITE' in set(pd.read_csv(runs / 'ensemble' / 'submission.csv').iloc[:, 1]) | set(
+        pd.read_csv(runs / 'baseline' / 'split.csv').label)
 
     stamps = {p: p.stat().st_mtime_ns for p in runs.rglob('*.ipynb')}
     r = shell(*command, cwd=tmp_path)
@@ -61,8 +77,13 @@ def test_killed_pipeline_goes_on(sample, tmp_path):
 
 def test_failing_step_names_cell_error_and_way_on(sample, tmp_path):
     (tmp_path / 'runs' / 'baseline').mkdir(parents=True)
-    (tmp_path / 'runs' / 'baseline' / 'recipe.json').write_text('{"recipe": {}}')      # another run's folder
-    r = shell('python', '-m', 'rock_nb.pipeline', *flags(dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke')))
+    # another run's folder
+    (tmp_path / 'runs' / 'baseline' / 'recipe.json').write_text('{"recipe": {}}')
+    r = shell(
+        'python', '-m', 'rock_nb.pipeline',
+        *flags(dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke')))
     assert r.returncode != 0
     says = r.stderr.strip().splitlines()[-1]
-    assert '03_train baseline stopped in cell' in says and 'holds another run' in says and 'go on with: python -m rock_nb.pipeline' in says
+    assert (
+        '03_train baseline stopped in cell' in says and 'holds another run' in says
+        and 'go on with: python -m rock_nb.pipeline' in says)

@@ -12,7 +12,9 @@ def by_python(out, data, **more): return fit(**GIVEN, data=data, out=out, **more
 
 
 def by_papermill(out, data, **more):
-    r = shell('papermill', 'nbs/03_train.ipynb', out / 'o.ipynb', *flags({**GIVEN, 'data': data, 'out': out, **more}, papermill=True))
+    r = shell(
+        'papermill', 'nbs/03_train.ipynb', out / 'o.ipynb',
+        *flags({**GIVEN, 'data': data, 'out': out, **more}, papermill=True))
     assert r.returncode == 0, r.stderr[-2000:]
     return Run(out / 'same')
 
@@ -23,13 +25,16 @@ def by_notebook(out, data, **more):
     from nbclient import NotebookClient
     nb = nbformat.read(ROOT / 'nbs' / '03_train.ipynb', 4)
     cell = next(c for c in nb.cells if 'parameters' in c.metadata.get('tags', []))
-    cell.source += ''.join(f'\n{k} = {v!r}' for k, v in {**GIVEN, 'data': str(data), 'out': str(out), **more}.items())
+    cell.source += ''.join(
+        f'\n{k} = {v!r}' for k, v in {**GIVEN, 'data': str(data), 'out': str(out), **more}.items())
     NotebookClient(nb, timeout=600, resources=dict(metadata=dict(path=str(ROOT / 'nbs')))).execute()
     return Run(out / 'same')
 
 
 def by_shell(out, data, **more):
-    r = shell('python', '-m', 'rock_nb.train', *flags({**GIVEN, 'data': data, 'out': out, **more}), cwd=out)
+    r = shell(
+        'python', '-m', 'rock_nb.train', *flags({**GIVEN, 'data': data, 'out': out, **more}),
+        cwd=out)
     assert r.returncode == 0, r.stderr[-2000:]
     return Run(out / 'same')
 

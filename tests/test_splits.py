@@ -11,8 +11,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from rock_nb.core import BadInput, rng
 from rock_nb.data import audit as room
 from rock_nb.data.audit import audit, group_duplicates
-from rock_nb.data.deal import deal_folds, deal_holdout, sklearn_folds
-from rock_nb.data.sample import CLASSES, draw
+from rock_nb.data.group_split import deal_folds, deal_holdout, sklearn_folds
+from rock_nb.data.synthetic import CLASSES, draw
 from rock_nb.data.split import holdout, kfold, split, split_data, split_together
 from rock_nb.data.table import read_data
 
@@ -48,7 +48,8 @@ COPIES = dict(
 
 @pytest.fixture(scope='module')
 def photographs(tmp_path_factory) -> Path:
-    "Generated photographs in class folders: 56 that differ, and a copy of each kind of some of them, the copy in another class where its number is odd."
+    """Generated photographs in class folders: 56 that differ, and a copy of each kind of some of
+    them, the copy in another class where its number is odd."""
     folder = tmp_path_factory.mktemp('photographs')
     for c in CLASSES: (folder / c).mkdir()
     for i in range(56):
@@ -84,13 +85,15 @@ def test_turned_copies_without_details(photographs, out):
         assert len(copies) == 2
         for copy in copies:
             alike = groups.index[groups.alike == groups.alike[copy]]
-            assert {number(p) for p in alike} == {number(copy)} and len(alike) == 2, (name, list(alike))
+            assert {number(p) for p in alike} == {number(copy)} and len(alike) == 2, (
+                name, list(alike))
 
 
 def test_what_was_found_is_remembered(photographs, out, monkeypatch):
     before = group_duplicates(read_data(photographs), out)
     def refuse(*_): raise AssertionError('looked at again')
-    for name in ('look', 'find_details', 'near_crops'): monkeypatch.setattr(room, name, refuse)
+    for name in ('look', 'find_details', 'near_crops'):
+        monkeypatch.setattr(room, name, refuse)
     pd.testing.assert_frame_equal(group_duplicates(read_data(photographs), out), before)
 
 
@@ -119,16 +122,24 @@ def test_groups_of_a_user_that_share_a_picture(photographs, out, capsys):
     parts = split_together(own, None, out, valid=.3)
     assert parts.part.groupby(alike).nunique().max() == 1
     said = capsys.readouterr().out
-    assert 'show the same picture' in said and f'{len(set(alike))} instead of {len(data.train)}' in said
-    apart = replace(data, train=data.train.assign(group=[f'stone {number(p)}' for p in data.train.path]))
+    assert (
+        'show the same picture' in said
+        and f'{len(set(alike))} instead of {len(data.train)}' in said)
+    apart = replace(
+        data, train=data.train.assign(group=[f'stone {number(p)}' for p in data.train.path]))
     parts = split_together(apart, None, out, valid=.3)
-    assert capsys.readouterr().out == '' and set(parts.group) == set(apart.train.group)     # nothing to join, nothing said
+    # nothing to join, nothing said
+    assert capsys.readouterr().out == '' and set(parts.group) == set(apart.train.group)
 
 
 def test_chains_of_groups_are_joined(photographs, out, capsys):
     "Group 0 shares a picture with group 1, and that another with group 2."
     data = read_data(photographs)
-    group = [('a' if '-' not in p and number(p) == 1 else 'c' if '-' in p and number(p) == 2 else 'b' if number(p) in (1, 2) else f'{number(p)}') for p in data.train.path]
+    group = [
+        (
+            'a' if '-' not in p and number(p) == 1 else 'c' if '-' in p and number(p) == 2 else 'b'
+            if number(p) in (1, 2) else f'{number(p)}')
+        for p in data.train.path]
     parts = split_together(replace(data, train=data.train.assign(group=group)), None, out, valid=.3)
     chain = parts[[g in 'abc' for g in group]]
     assert len(chain) == 4 and chain.group.nunique() == 1 and chain.part.nunique() == 1
@@ -136,12 +147,16 @@ def test_chains_of_groups_are_joined(photographs, out, capsys):
 
 
 def test_given_folds_are_obeyed_and_said(photographs, tmp_path, out, capsys):
-    file = listed(photographs, tmp_path, 'folds.csv', fold=lambda p: 1 if '-' in p else 0)     # every copy in the other fold
+    # every copy in the other fold
+    file = listed(photographs, tmp_path, 'folds.csv', fold=lambda p: 1 if '-' in p else 0)
     data, parts, _ = split_data(photographs, file, fold=1, out=out)
     said = capsys.readouterr().out
     assert parts.fold.tolist() == [1 if '-' in p else 0 for p in parts.path]
-    assert 'The given folds put 16 pictures' in said and 'into more than one part' in said and '(fold 0, train)' in said and '(fold 1, valid)' in said
-    every = group_duplicates(data, out).alike.loc[parts.path].to_numpy()      # with parts of photographs, which a training does not wait for
+    assert (
+        'The given folds put 16 pictures' in said and 'into more than one part' in said
+        and '(fold 0, train)' in said and '(fold 1, valid)' in said)
+    # with parts of photographs, which a training does not wait for
+    every = group_duplicates(data, out).alike.loc[parts.path].to_numpy()
     assert 30 <= (parts.part.groupby(every).nunique() > 1).sum() < 40
     named = [w for w in said.split() if w.endswith('.jpg')]
     assert len(named) == 2 and number(named[0]) == number(named[1])
@@ -154,8 +169,12 @@ def test_large_sets_of_copies_leave_no_class_lopsided(tmp_path):
     "Forty parts of one photograph are a group of forty, not one photograph of the draw."
     for c in ('Basalt', 'Granite'):
         (tmp_path / 'data' / c).mkdir(parents=True)
-        for i in range(40): Image.fromarray(draw(c, 41, i, size=(48, 60), strange=0)).save(tmp_path / 'data' / c / f'{i:02d}.jpg')
-    for i in range(20): (tmp_path / 'data' / 'Basalt' / f'copy{i}.jpg').write_bytes((tmp_path / 'data' / 'Basalt' / '00.jpg').read_bytes())
+        for i in range(40):
+            Image.fromarray(draw(c, 41, i, size=(48, 60), strange=0)).save(
+                tmp_path / 'data' / c / f'{i:02d}.jpg')
+    for i in range(20):
+        (tmp_path / 'data' / 'Basalt' / f'copy{i}.jpg').write_bytes(
+            (tmp_path / 'data' / 'Basalt' / '00.jpg').read_bytes())
     data = read_data(tmp_path / 'data')
     for seed in range(6):
         parts = split_together(data, None, tmp_path, valid=.3, seed=seed)
@@ -164,16 +183,19 @@ def test_large_sets_of_copies_leave_no_class_lopsided(tmp_path):
 
 
 def test_unlike_photographs_stay_alone(tmp_path):
-    "Other photographs of the same rock, the same photographed frame around all of them, blank ones: no two are alike."
+    """Other photographs of the same rock, the same photographed frame around all of them, blank
+    ones: no two are alike."""
     for c in ('Basalt', 'Granite'): (tmp_path / 'data' / c).mkdir(parents=True)
     bar = Image.new('RGB', (200, 30))
-    bar.paste(Image.fromarray(rng(1).integers(0, 2, (12, 80, 1), np.uint8).repeat(3, 2) * 255), (60, 8))
+    bar.paste(
+        Image.fromarray(rng(1).integers(0, 2, (12, 80, 1), np.uint8).repeat(3, 2) * 255), (60, 8))
     for i in range(16):
         c = ('Basalt', 'Granite')[i % 2]
         im = Image.fromarray(draw(c, 41, i, size=(200, 200), strange=0)).resize((200, 200))
         im.paste(bar, (0, 170))       # a scale bar, the same on all
         im.save(tmp_path / 'data' / c / f'{i}.jpg')
-        Image.new('RGB', (150, 100), (250, 250 - i, 250)).save(tmp_path / 'data' / c / f'blank{i}.png')
+        Image.new('RGB', (150, 100), (250, 250 - i, 250)).save(
+            tmp_path / 'data' / c / f'blank{i}.png')
     groups = group_duplicates(read_data(tmp_path / 'data'), tmp_path)
     assert not groups.alike.duplicated().any()
 
@@ -182,7 +204,9 @@ def test_unlike_photographs_stay_alone(tmp_path):
 
 def stones(table) -> pd.DataFrame:
     "A row for each photograph of a table of groups × classes."
-    rows = [(f'c{k}', f'g{g}') for g, row in enumerate(table) for k, n in enumerate(row) for _ in range(int(n))]
+    rows = [
+        (f'c{k}', f'g{g}') for g, row in enumerate(table) for k, n in enumerate(row)
+        for _ in range(int(n))]
     frame = pd.DataFrame(rows, columns=['label', 'group'])
     return frame.assign(path=[f'{i:05d}' for i in range(len(frame))])
 
@@ -192,24 +216,29 @@ def pure(i: int, groups: tuple, sizes: float) -> np.ndarray:
     r, rows = rng(41, i), []
     k = int(r.integers(2, 6))
     for c in range(k):
-        for _ in range(int(r.integers(*groups))): rows.append(np.eye(k, dtype=int)[c] * int(np.exp(r.uniform(0, sizes))))
+        for _ in range(int(r.integers(*groups))):
+            rows.append(np.eye(k, dtype=int)[c] * int(np.exp(r.uniform(0, sizes))))
     return np.array(rows)
 
 
 def spanning(i: int, most: int = 9) -> np.ndarray:
     "Groups that span classes."
     r = rng(43, i)
-    table = r.integers(1, 40, (int(r.integers(3, most)), int(r.integers(2, 4)))) * (r.random(1) < .3)
+    table = r.integers(1, 40, (int(r.integers(3, most)), int(r.integers(2, 4)))) * (
+        r.random(1) < 0.3)
     table = np.where(r.random(table.shape) < .5, r.integers(1, 40, table.shape), table)
     table[:2] = np.maximum(table[:2], 1)
     return table
 
 
 def nearest(table, share):
-    "Over all hold-outs: a rank (classes without training, without validation, with more than half held out) and the squared distance."
+    """Over all hold-outs: a rank (classes without training, without validation, with more than
+    half held out) and the squared distance."""
     total, several = table.sum(0), (table > 0).sum(0) > 1
     part = np.array(list(product((0, 1), repeat=len(table)))) @ table / total
-    wrong = 1e6 * (part == 1).sum(1) + 1e4 * ((part == 0) & several).sum(1) + 100 * (part > max(.5, share) + 1e-9).sum(1)
+    wrong = (
+        1e6 * (part == 1).sum(1) + 1e4 * ((part == 0) & several).sum(1)
+        + 100 * (part > max(0.5, share) + 1e-9).sum(1))
     return (wrong + ((part - share)**2).sum(1)).min()
 
 
@@ -217,7 +246,9 @@ def cost_of(frame, held, share):
     table = pd.crosstab(frame.group, frame.label)
     part = pd.Series(held).groupby(frame.label.to_numpy()).mean()
     several = (table > 0).sum() > 1
-    wrong = 1e6 * (part == 1).sum() + 1e4 * ((part == 0) & several).sum() + 100 * (part > max(.5, share) + 1e-9).sum()
+    wrong = (
+        1e6 * (part == 1).sum() + 1e4 * ((part == 0) & several).sum()
+        + 100 * (part > max(0.5, share) + 1e-9).sum())
     return wrong + ((part - share)**2).sum()
 
 
@@ -229,7 +260,8 @@ def test_few_groups_are_dealt_as_well_as_can_be():
         for share in (.1, .3, .5):
             held = holdout(frame, share, seed=i)
             assert pd.Series(held).groupby(frame.group).nunique().max() == 1
-            assert np.isclose(cost_of(frame, held, share), nearest(table, share)), (i, share, table.tolist())
+            assert np.isclose(cost_of(frame, held, share), nearest(table, share)), (
+                i, share, table.tolist())
 
 
 def test_two_to_six_groups_a_class():
@@ -264,11 +296,14 @@ def test_the_seed_decides():
     frame = stones(pure(7, (8, 20), 2))
     deals = [holdout(frame, .3, seed=s) for s in (1, 1, 2)]
     assert (deals[0] == deals[1]).all() and (deals[0] != deals[2]).any()
-    assert len({tuple(holdout(stones([[5, 0]] * 6 + [[0, 5]] * 6), .3, seed=s)) for s in range(20)}) > 5
+    assert (
+        len({tuple(holdout(stones([[5, 0]] * 6 + [[0, 5]] * 6), 0.3, seed=s)) for s in range(20)})
+        > 5)
 
 
 def test_folds_leave_no_class_out():
-    "Of groups that span classes scikit-learn leaves a class out of a fold in every third case; here one in a hundred at most, where nothing else may be possible."
+    """Of groups that span classes scikit-learn leaves a class out of a fold in every third case;
+    here one in a hundred at most, where nothing else may be possible."""
     missing = dict(sklearn=0, ours=0)
     for i in range(80):
         r = rng(44, i)
@@ -277,7 +312,9 @@ def test_folds_leave_no_class_out():
         if frame.groupby('label').group.nunique().min() < n: continue
         for name, fold in dict(sklearn=sklearn_folds(frame, n, 41), ours=kfold(frame, n)).items():
             assert pd.Series(fold).groupby(frame.group).nunique().max() == 1
-            missing[name] += (pd.crosstab(frame.label, fold).reindex(columns=range(n), fill_value=0) == 0).any(axis=None)
+            missing[name] += (
+                pd.crosstab(frame.label, fold).reindex(columns=range(n), fill_value=0) == 0
+            ).any(axis=None)
     assert missing['ours'] <= 1 and missing['sklearn'] > 10 * max(1, missing['ours']), missing
 
 
@@ -291,13 +328,17 @@ def test_folds_of_as_many_groups_as_folds():
 def test_very_many_groups_take_seconds():
     r = np.random.default_rng(0)
     group = r.integers(0, 20_000, 100_000)
-    frame = pd.DataFrame(dict(label=np.array([f'c{g % 7}' for g in range(20_000)])[group], group=group))
-    giant = frame.assign(group=np.where(r.random(len(frame)) < .2, -1, group))       # one that is in all classes
+    frame = pd.DataFrame(
+        dict(label=np.array([f'c{g % 7}' for g in range(20_000)])[group], group=group))
+    # one that is in all classes
+    giant = frame.assign(group=np.where(r.random(len(frame)) < .2, -1, group))
     for f in (frame, giant):
         held = pd.Series(deal_holdout(f, .3))
         assert held.groupby(f.group).nunique().max() == 1
         assert held.groupby(f.label).mean().sub(.3).abs().max() < .01
-        assert np.abs(pd.crosstab(f.label, deal_folds(f, 5), normalize='index').to_numpy() - .2).max() < .02
+        assert (
+            np.abs(pd.crosstab(f.label, deal_folds(f, 5), normalize='index').to_numpy() - 0.2).max()
+            < 0.02)
 
 
 def test_one_group_is_refused():
@@ -308,7 +349,8 @@ def test_one_group_is_refused():
 
 def test_photographs_without_groups_are_split_as_before():
     "The hash of splits that older versions made."
-    frame = pd.DataFrame(dict(path=[f'{i:04d}' for i in range(300)], label=['a']*60 + ['b']*90 + ['c']*150))
+    frame = pd.DataFrame(
+        dict(path=[f'{i:04d}' for i in range(300)], label=['a'] * 60 + ['b'] * 90 + ['c'] * 150))
     assert np.flatnonzero(split(frame).part == 'valid')[:8].tolist() == VALID
     many = frame.assign(group=[f'{i // 3}' for i in range(300)])
     assert sklearn_folds(many, 5, 41).tolist() == kfold(many, 5).tolist()

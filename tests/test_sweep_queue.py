@@ -21,8 +21,12 @@ def place(sample, tmp_path, monkeypatch):
     monkeypatch.delenv('ROCK_QUEUE_URL', raising=False)
     log = open(tmp_path / 'worker.log', 'ab')
     (tmp_path / 'queue').mkdir()
-    worker = subprocess.Popen([sys.executable, '-m', 'rock_nb.queue', 'work', '--folder', str(tmp_path / 'queue')], stdout=log, stderr=log)
-    given = {**TINY, 'arch': 'test_resnet', 'workers': 0, 'data': sample, 'out': tmp_path / 'runs', 'name': 'found', 'queue': tmp_path / 'queue'}
+    worker = subprocess.Popen(
+        [sys.executable, '-m', 'rock_nb.queue', 'work', '--folder', str(tmp_path / 'queue')],
+        stdout=log, stderr=log)
+    given = {
+        **TINY, 'arch': 'test_resnet', 'workers': 0, 'data': sample, 'out': tmp_path / 'runs',
+        'name': 'found', 'queue': tmp_path / 'queue'}
     yield tmp_path, [sys.executable, '-m', 'rock_nb.sweep', *flags(given)]
     worker.terminate()
     worker.wait(20)
@@ -41,7 +45,8 @@ def test_a_killed_search_goes_on(place):
     tmp_path, command = place
     command += flags(dict(space=SPACE, trials=3, epochs=1))
     board = tmp_path / 'runs' / 'found' / 'trials.csv'
-    first = subprocess.Popen(command, stdout=open(tmp_path / 'first.log', 'w'), stderr=subprocess.STDOUT)
+    first = subprocess.Popen(
+        command, stdout=open(tmp_path / 'first.log', 'w'), stderr=subprocess.STDOUT)
     until(board.exists)                                     # written after the first trial, not at the end
     first.send_signal(signal.SIGKILL)
     first.wait()
@@ -51,14 +56,22 @@ def test_a_killed_search_goes_on(place):
     r = shell(*command)
     assert r.returncode == 0, r.stderr[-2000:]
     table = pd.read_csv(board)
-    assert (table.state == 'done').all() and sorted(table.trial) == [0, 1, 2] and table.valid_f1.is_monotonic_decreasing and table.lr.between(1e-4, 1e-2).all()
-    assert before.merge(table, on=['trial', 'lr', 'smoothing']).shape[0] == len(before)     # what was drawn stayed
+    assert (
+        (table.state == 'done').all() and sorted(table.trial) == [0, 1, 2]
+        and table.valid_f1.is_monotonic_decreasing and table.lr.between(1e-4, 1e-2).all())
+    # what was drawn stayed
+    assert before.merge(table, on=['trial', 'lr', 'smoothing']).shape[0] == len(before)
     jobs = {j.given['run']: j for j in open_queue(folder=tmp_path / 'queue').jobs()}
-    assert sorted(jobs) == ['trial-000', 'trial-001', 'trial-002'] and all(j.state == 'done' and j.attempts == 1 for j in jobs.values())    # none was trained twice
+    # none was trained twice
+    assert sorted(jobs) == ['trial-000', 'trial-001', 'trial-002'] and all(
+        j.state == 'done' and j.attempts == 1 for j in jobs.values())
     for row in table.itertuples():
-        assert jobs[f'trial-{row.trial:03}'].given['lr'] == pytest.approx(row.lr) and jobs[f'trial-{row.trial:03}'].result['valid']['f1'] == pytest.approx(row.valid_f1)
+        assert jobs[f'trial-{row.trial:03}'].given['lr'] == pytest.approx(row.lr) and jobs[
+            f'trial-{row.trial:03}'].result['valid']['f1'] == pytest.approx(row.valid_f1)
     best = (tmp_path / 'runs' / 'found' / 'best.py').read_text()
-    assert f'trial {table.trial[0]} of 3' in best and 'def best_of_found():' in best and 'return replace(baseline(), ' in best and best in r.stdout
+    assert (
+        f'trial {table.trial[0]} of 3' in best and 'def best_of_found():' in best
+        and 'return replace(baseline(), ' in best and best in r.stdout)
     assert (tmp_path / 'runs' / 'found' / 'trials.png').exists()
 
 
@@ -72,12 +85,17 @@ def test_what_is_hopeless_is_stopped(place):
         trial.set_user_attr('fields', dict(lr=1.5e-9))
         trial.report(.99, 1)
         study.tell(trial, .99)
-    given = {**TINY, 'arch': 'test_resnet', 'workers': 0, 'epochs': 400, 'seed': 41, 'data': command[command.index('--data') + 1]}
-    s = room.Search(folder, study, 'random', room.read_space('lr=1e-9..2e-9'), {k: v for k, v in given.items() if k != 'scale'}, 'smoke', 6, prune=True)
+    given = {
+        **TINY, 'arch': 'test_resnet', 'workers': 0, 'epochs': 400, 'seed': 41,
+        'data': command[command.index('--data') + 1]}
+    s = room.Search(
+        folder, study, 'random', room.read_space('lr=1e-9..2e-9'),
+        {k: v for k, v in given.items() if k != 'scale'}, 'smoke', 6, prune=True)
     table = room.drive(s, room.Through(queue))
     last = table[table.trial == 5].iloc[0]
     assert last.state == 'hopeless' and last.valid_f1 < .99 and 1 <= last.epoch < 400, table
-    assert all(j.state == 'stopped' for j in queue.jobs()) and not Run(folder / 'trial-005').done     # stopped, or taken out at once
+    # stopped, or taken out at once
+    assert all(j.state == 'stopped' for j in queue.jobs()) and not Run(folder / 'trial-005').done
 
 
 def test_a_grid_through_the_queue(place):
@@ -85,7 +103,9 @@ def test_a_grid_through_the_queue(place):
     r = shell(*command, *flags(dict(grid='lr=1e-3,1e-4', seeds='41,42', epochs=1)))
     assert r.returncode == 0, r.stderr[-2000:]
     table, runs = (pd.read_csv(tmp_path / 'runs' / 'found' / f'{n}.csv') for n in ('sweep', 'runs'))
-    assert len(table) == 2 and (table.seeds == 2).all() and set(table.lr) == {1e-3, 1e-4} and table.valid_f1.is_monotonic_decreasing
+    assert (
+        len(table) == 2 and (table.seeds == 2).all() and set(table.lr) == {1e-3, 1e-4}
+        and table.valid_f1.is_monotonic_decreasing)
     assert set(zip(runs.lr, runs.seed)) == {(1e-3, 41), (1e-3, 42), (1e-4, 41), (1e-4, 42)}
     r = shell(*command, *flags(dict(grid='lr=1e-3,1e-5', seeds='41,42', epochs=1)))
     assert r.returncode != 0 and 'holds another search (space:' in r.stderr

@@ -43,7 +43,8 @@ class Folder(type(Path())):
 
     def tree(self, below='', n=4, classes=CLASSES, start=0, ending='.jpg'):
         top = f'{below}/' if below else ''
-        return self.photos(*(f'{top}{c}/{c}{i}{ending}' for c in classes for i in range(start, start + n)))
+        return self.photos(
+            *(f'{top}{c}/{c}{i}{ending}' for c in classes for i in range(start, start + n)))
 
     def flat(self, n=4, below='images', ending='.jpg') -> list[tuple[str, str]]:
         "Photographs in one folder; their paths and classes."
@@ -60,7 +61,9 @@ class Folder(type(Path())):
 def outcome(data) -> dict[str, int]:
     "How many photographs are in each part: train, valid (fold 0 beside fold -1), test."
     fold = data.train.fold if 'fold' in data.train else pd.Series(-1, data.train.index)
-    found = dict(train=int((fold != 0).sum()), valid=int((fold == 0).sum()), test=0 if data.test is None else len(data.test))
+    found = dict(
+        train=int((fold != 0).sum()), valid=int((fold == 0).sum()),
+        test=0 if data.test is None else len(data.test))
     return {p: n for p, n in found.items() if n}
 
 
@@ -86,7 +89,13 @@ def said(data, what) -> bool: return any(what in n for n in data.notes)
 @pytest.mark.parametrize('sep', [',', ';', '\t', '|', ', '])
 def test_encodings_and_separators(d, encoding, sep):
     rows = d.flat()
-    file = d.text('own.csv', *(sep.join(r) for r in [('file', 'Gestein'), *((p, c.replace('Marble', 'Marmor grün')) for p, c in rows)]), encoding=encoding)
+    file = d.text(
+        'own.csv',
+        *(
+            sep.join(r)
+            for r in [
+                ('file', 'Gestein'), *((p, c.replace('Marble', 'Marmor grün')) for p, c in rows)]),
+        encoding=encoding)
     data = read_data(file)
     assert data.classes == ('Basalt', 'Granite', 'Marmor grün') and outcome(data) == dict(train=12)
     assert said(data, 'not UTF-8') == (not encoding.startswith('utf-8'))
@@ -96,71 +105,131 @@ def test_encodings_and_separators(d, encoding, sep):
                                              ('cp1251', 'Базальт Гранит Мрамор'), ('cp1252', 'Basålt Gränit Märmör')])
 def test_languages(d, encoding, names):
     names = dict(zip(CLASSES, names.split()))
-    file = d.text('list.csv', '파일,label' if encoding == 'cp949' else 'file,label', *(f'{p},{names[c]}' for p, c in d.flat()), encoding=encoding)
+    file = d.text(
+        'list.csv', '파일,label' if encoding == 'cp949' else 'file,label',
+        *(f'{p},{names[c]}' for p, c in d.flat()), encoding=encoding)
     data = read_data(file)
     assert data.classes == tuple(sorted(names.values())) and said(data, f'is read as {encoding}')
 
 
 @pytest.mark.parametrize('column', ['image', 'img', 'filepath', 'file_path', 'image_name', 'Image Name', 'name', 'file_name', 'FileName', 'file-name', 'photo', 'id', 'image_id', 'Datei'])
 def test_columns_of_paths(d, column):
-    assert by_name(read_data(d.text('own.csv', f'rock,{column}', *(f'{c},{p}' for p, c in d.flat()))))
+    assert by_name(
+        read_data(d.text('own.csv', f'rock,{column}', *(f'{c},{p}' for p, c in d.flat()))))
 
 
 @pytest.mark.parametrize('write', ['stem', 'name', 'windows', 'dot', 'other machine', 'windows machine', 'folder above', 'absolute', 'address'])
 def test_ways_to_write_a_path(d, write):
-    ways = dict(stem=lambda p: Path(p).stem, name=lambda p: Path(p).name, windows=lambda p: p.replace('/', '\\'), dot=lambda p: f'./{p}',
-                absolute=lambda p: str(d / p)) | {'other machine': lambda p: f'/home/anna/rocks/{p}', 'windows machine': lambda p: 'C:\\rocks\\' + p.replace('/', '\\'),
-                                                  'folder above': lambda p: f'photos/{p}', 'address': lambda p: f'https://rocks.org/{p}?size=full'}
+    ways = dict(
+        stem=lambda p: Path(p).stem, name=lambda p: Path(p).name,
+        windows=lambda p: p.replace('/', '\\'), dot=lambda p: f'./{p}',
+        absolute=lambda p: str(d / p)) | { 'other machine': lambda p: f'/home/anna/rocks/{p}',
+        'windows machine': lambda p: 'C:\\rocks\\' + p.replace('/', '\\'),
+        'folder above': lambda p: f'photos/{p}',
+        'address': lambda p: f'https://rocks.org/{p}?size=full'}
     rows = d.flat()
-    if write == 'folder above': d.rename(d.parent / 'moved'); (d.parent / 'top').mkdir(); (d.parent / 'moved').rename(d.parent / 'top' / 'photos')
+    if write == 'folder above':
+        d.rename(d.parent / 'moved')
+        (d.parent / 'top').mkdir()
+        (d.parent / 'moved').rename(d.parent / 'top' / 'photos')
     here = Folder(d.parent / 'top') if write == 'folder above' else d
-    data = read_data(here.text('own.csv', 'image,label', *(f'{ways[write](p)},{c}' for p, c in rows)))
+    data = read_data(
+        here.text('own.csv', 'image,label', *(f'{ways[write](p)},{c}' for p, c in rows)))
     assert by_name(data) and outcome(data) == dict(train=12)
 
 
 @pytest.mark.parametrize('form', ['NFC', 'NFD'])
 @pytest.mark.parametrize('disk', ['NFC', 'NFD', 'mixed'])
 def test_forms_of_unicode(d, form, disk):
-    there = {'mixed': lambda t: unicodedata.normalize('NFC', t.split('/')[0]) + '/' + unicodedata.normalize('NFD', t.split('/')[1])}.get(disk, lambda t: unicodedata.normalize(disk, t))
+    there = {
+        'mixed': lambda t: (
+            unicodedata.normalize('NFC', t.split('/')[0]) + '/'
+            + unicodedata.normalize('NFD', t.split('/')[1]))
+    }.get(disk, lambda t: unicodedata.normalize(disk, t))
     paths = [f'Grünstein/ä{i}.jpg' for i in range(4)] + [f'Höhle/ö{i}.jpg' for i in range(4)]
     d.photos(*map(there, paths))
-    table = d.text('own.csv', 'path,rock', *(unicodedata.normalize(form, f'{p},{p.split("/")[0]}') for p in paths))
-    for source in (table, d): assert read_data(source).classes == ('Grünstein', 'Höhle')
-    folds = d.text('folds.csv', 'path,fold', *(unicodedata.normalize(form, f'{p},{i % 2}') for i, p in enumerate(paths)))
+    table = d.text(
+        'own.csv', 'path,rock',
+        *(unicodedata.normalize(form, f'{p},{p.split("/")[0]}') for p in paths))
+    for source in (table, d):
+        assert read_data(source).classes == ('Grünstein', 'Höhle')
+    folds = d.text(
+        'folds.csv', 'path,fold',
+        *(unicodedata.normalize(form, f'{p},{i % 2}') for i, p in enumerate(paths)))
     table.unlink()
     assert sorted(read_data(d, folds=folds).train.fold) == [0]*4 + [1]*4
 
 
 def test_one_class_in_two_forms_is_one(d):
-    d.photos('Grünstein/1.jpg', unicodedata.normalize('NFD', 'Grünstein') + '/2.jpg', 'Tuff/3.jpg', 'Tuff/4.jpg')
+    d.photos(
+        'Grünstein/1.jpg', unicodedata.normalize('NFD', 'Grünstein') + '/2.jpg', 'Tuff/3.jpg',
+        'Tuff/4.jpg')
     assert read_data(d).counts.to_dict() == {'Grünstein': 2, 'Tuff': 2}
 
 
 def write(d, kind, rows) -> Path:
     "The same table as a file of a kind."
     frame = pd.DataFrame(rows, columns=['file_name', 'label'])
-    if kind == 'xlsx': pytest.importorskip('openpyxl'); frame.to_excel(d / 'metadata.xlsx', index=False)
-    if kind == 'parquet': pytest.importorskip('pyarrow'); frame.to_parquet(d / 'metadata.parquet')
-    if kind == 'jsonl': d.text('metadata.jsonl', *(json.dumps(r) for r in frame.to_dict('records')))
+    if kind == 'xlsx':
+        pytest.importorskip('openpyxl')
+        frame.to_excel(d / 'metadata.xlsx', index=False)
+    if kind == 'parquet':
+        pytest.importorskip('pyarrow')
+        frame.to_parquet(d / 'metadata.parquet')
+    if kind == 'jsonl':
+        d.text('metadata.jsonl', *(json.dumps(r) for r in frame.to_dict('records')))
     if kind == 'json': d.text('metadata.json', frame.to_json(orient='records'))
-    if kind == 'columns': kind = 'json'; d.text('metadata.json', frame.to_json(orient='list') if False else json.dumps(frame.to_dict('list')))
-    if kind == 'mapping': kind = 'json'; d.text('metadata.json', json.dumps(dict(rows)))
-    if kind in ('csv', 'tsv'): frame.to_csv(d / f'metadata.{kind}', sep=',\t'[kind == 'tsv'])
-    if kind == 'list': kind = 'txt'; d.text('metadata.txt', *(f'{p} {c}' for p, c in rows))
-    if kind == 'numbers': kind = 'txt'; d.text('metadata.txt', *(f'{p} {CLASSES.index(c)}' for p, c in rows)); d.text('classes.txt', *CLASSES)
-    if kind == 'no header': kind = 'csv'; d.text('metadata.csv', *(f'{p},{c}' for p, c in rows))
+    if kind == 'columns':
+        kind = 'json'
+        d.text(
+            'metadata.json',
+            frame.to_json(orient='list') if False else json.dumps(frame.to_dict('list')))
+    if kind == 'mapping':
+        kind = 'json'
+        d.text('metadata.json', json.dumps(dict(rows)))
+    if kind in ('csv', 'tsv'):
+        frame.to_csv(d / f'metadata.{kind}', sep=',\t'[kind == 'tsv'])
+    if kind == 'list':
+        kind = 'txt'
+        d.text('metadata.txt', *(f'{p} {c}' for p, c in rows))
+    if kind == 'numbers':
+        kind = 'txt'
+        d.text('metadata.txt', *(f'{p} {CLASSES.index(c)}' for p, c in rows))
+        d.text('classes.txt', *CLASSES)
+    if kind == 'no header':
+        kind = 'csv'
+        d.text('metadata.csv', *(f'{p},{c}' for p, c in rows))
     if kind == 'coco':
         kind = 'json'
-        d.text('metadata.json', json.dumps(dict(images=[dict(id=i, file_name=p) for i, (p, c) in enumerate(rows)], categories=[dict(id=5 + k, name=c) for k, c in enumerate(CLASSES)],
-                                                annotations=[dict(id=i, image_id=i, category_id=5 + CLASSES.index(c)) for i, (p, c) in enumerate(rows)])))
+        d.text(
+            'metadata.json',
+            json.dumps(
+                dict(
+                    images=[dict(id=i, file_name=p) for i, (p, c) in enumerate(rows)],
+                    categories=[dict(id=5 + k, name=c) for k, c in enumerate(CLASSES)],
+                    annotations=[
+                        dict(id=i, image_id=i, category_id=5 + CLASSES.index(c))
+                        for i, (p, c) in enumerate(rows)])))
     if kind == 'studio':
         kind = 'json'
-        d.text('metadata.json', json.dumps([dict(id=i, data=dict(image=f'/data/upload/7/0f9a3c1b-{Path(p).name}'), annotations=[dict(was_cancelled=False, result=[
-            dict(type='choices', value=dict(choices=[c]))])]) for i, (p, c) in enumerate(rows)]))
+        d.text(
+            'metadata.json',
+            json.dumps(
+                [
+                    dict(
+                        id=i, data=dict(image=f'/data/upload/7/0f9a3c1b-{Path(p).name}'),
+                        annotations=[
+                            dict(
+                                was_cancelled=False,
+                                result=[dict(type='choices', value=dict(choices=[c]))])])
+                    for i, (p, c) in enumerate(rows)]))
     if kind == 'studio csv':
         kind = 'csv'
-        d.text('metadata.csv', 'annotation_id,annotator,choice,created_at,id,image,lead_time', *(
-            f'{i},1,{c},2024-01-01,{i},/data/local-files/?d={p},{i}.25' for i, (p, c) in enumerate(rows)))
+        d.text(
+            'metadata.csv', 'annotation_id,annotator,choice,created_at,id,image,lead_time',
+            *(
+                f'{i},1,{c},2024-01-01,{i},/data/local-files/?d={p},{i}.25'
+                for i, (p, c) in enumerate(rows)))
     return d / f'metadata.{kind}'
 
 
@@ -177,36 +246,58 @@ def test_class_names_of_hugging_face(d):
     pa = pytest.importorskip('pyarrow')
     import pyarrow.parquet as parquet
     rows = d.flat()
-    about = dict(info=dict(features=dict(file_name=dict(dtype='string', _type='Value'), label=dict(names=list(CLASSES), _type='ClassLabel'))))
-    table = pa.table(dict(file_name=[p for p, _ in rows], label=[CLASSES.index(c) for _, c in rows]))
-    parquet.write_table(table.replace_schema_metadata({'huggingface': json.dumps(about)}), d / 'metadata.parquet')
+    about = dict(
+        info=dict(
+            features=dict(
+                file_name=dict(dtype='string', _type='Value'),
+                label=dict(names=list(CLASSES), _type='ClassLabel'))))
+    table = pa.table(
+        dict(file_name=[p for p, _ in rows], label=[CLASSES.index(c) for _, c in rows]))
+    parquet.write_table(
+        table.replace_schema_metadata({'huggingface': json.dumps(about)}), d / 'metadata.parquet')
     assert by_name(read_data(d))
-    parquet.write_table(pa.table(dict(image=[dict(bytes=b'x', path='1.jpg')], label=[0])), d / 'own.parquet')
+    parquet.write_table(
+        pa.table(dict(image=[dict(bytes=b'x', path='1.jpg')], label=[0])), d / 'own.parquet')
     refused(d / 'own.parquet', 'holds the photographs themselves')
 
 
 def test_quotes_commas_and_blank_lines(d):
     d.photos('a, b.jpg', 'c;d.jpg', 'e.jpg', 'f g.jpg')
-    data = read_data(d.text('own.csv', '', 'file;rock', '"a, b.jpg";Tuff', '"c;d.jpg";"Tuff"', '', 'e.jpg;Gneiss;', 'f g.jpg; Gneiss '))
-    assert data.train.path.tolist() == ['a, b.jpg', 'c;d.jpg', 'e.jpg', 'f g.jpg'] and data.classes == ('Gneiss', 'Tuff')
-    refused(d.text('own.csv', 'file,rock', 'a, b.jpg,Tuff', 'e.jpg,Tuff'), 'line 2 has 3 cells, 2 expected')
+    data = read_data(
+        d.text(
+            'own.csv', '', 'file;rock', '"a, b.jpg";Tuff', '"c;d.jpg";"Tuff"', '', 'e.jpg;Gneiss;',
+            'f g.jpg; Gneiss '))
+    assert data.train.path.tolist() == [
+        'a, b.jpg', 'c;d.jpg', 'e.jpg', 'f g.jpg'] and data.classes == ('Gneiss', 'Tuff')
+    refused(
+        d.text('own.csv', 'file,rock', 'a, b.jpg,Tuff', 'e.jpg,Tuff'),
+        'line 2 has 3 cells, 2 expected')
 
 
 # --- which column is the class
 
 def test_one_column_left_is_the_class(d):
     rows = d.flat()
-    data = read_data(d.text('own.csv', 'file,lithology,weight,note', *(f'{p},{c},{i + .25},' for i, (p, c) in enumerate(rows))))
+    data = read_data(
+        d.text(
+            'own.csv', 'file,lithology,weight,note',
+            *(f'{p},{c},{i + 0.25},' for i, (p, c) in enumerate(rows))))
     assert by_name(data) and said(data, 'the class is the column lithology')
 
 
 def test_several_columns_are_asked_about(d):
-    file = d.text('own.csv', 'file,lithology,collector,year', *(f'{p},{c},{"AB"[i % 2]},{2019 + i // 2 % 2}' for i, (p, c) in enumerate(d.flat())))
+    file = d.text(
+        'own.csv', 'file,lithology,collector,year',
+        *(f'{p},{c},{"AB"[i % 2]},{2019 + i // 2 % 2}' for i, (p, c) in enumerate(d.flat())))
     says = refused(file, 'several columns that could be the class: lithology, collector, year')
     assert '`label`' in says and '`target`' in says
-    assert by_name(read_data(file, label='lithology')) and read_data(file, label='collector').classes == ('A', 'B')
-    assert len(read_data(file, label='lithology,collector').classes) == 6 and 'year' in read_data(file, label='lithology').train
-    refused(file, "no column 'colour' for `label`; it has lithology, collector, year", label='colour')
+    assert by_name(read_data(file, label='lithology')) and read_data(
+        file, label='collector').classes == ('A', 'B')
+    assert (
+        len(read_data(file, label='lithology,collector').classes) == 6
+        and 'year' in read_data(file, label='lithology').train)
+    refused(
+        file, "no column 'colour' for `label`; it has lithology, collector, year", label='colour')
     refused(d, 'names a column', label='lithology') if not file.unlink() else None
 
 
@@ -216,37 +307,62 @@ def test_two_columns_of_classes(d):
     assert by_name(read_data(file))
     file = d.text('own.csv', 'file,target,class', *(f'{p},{CLASSES.index(c)},{c}' for p, c in rows))
     assert by_name(read_data(file))
-    refused(d.text('own.csv', 'file,class,category', *(f'{p},{c},{i % 2}' for i, (p, c) in enumerate(rows))), 'several columns of classes: class, category')
+    refused(
+        d.text(
+            'own.csv', 'file,class,category', *(f'{p},{c},{i % 2}' for i, (p, c) in enumerate(rows))
+        ),
+        'several columns of classes: class, category')
 
 
 @pytest.mark.parametrize('yes, no', [('1', '0'), ('1.0', '0.0'), ('True', 'False'), ('x', '')])
 def test_one_hot(d, yes, no):
     rows = d.flat()
     hot = lambda c: ', '.join(yes if c == k else no for k in CLASSES)
-    assert by_name(read_data(d.text('own.csv', 'filename, Basalt, Granite, Marble', *(f'{p}, {hot(c)}' for p, c in rows))))
-    assert by_name(read_data(d.text('own.csv', 'filename, Basalt, Granite, Marble, photographer', *(f'{p}, {hot(c)}, {i % 2}b' for i, (p, c) in enumerate(rows)))))
+    assert by_name(
+        read_data(
+            d.text(
+                'own.csv', 'filename, Basalt, Granite, Marble', *(f'{p}, {hot(c)}' for p, c in rows)
+            )))
+    assert by_name(
+        read_data(
+            d.text(
+                'own.csv', 'filename, Basalt, Granite, Marble, photographer',
+                *(f'{p}, {hot(c)}, {i % 2}b' for i, (p, c) in enumerate(rows)))))
 
 
-@pytest.mark.parametrize('cells, says', [('1,1,0', 'has several classes: Basalt, Granite'), ('0,0,0', 'has none of the classes Basalt, Granite, Marble')])
+@pytest.mark.parametrize('cells, says', [('1,1,0', 'has several classes: Basalt, Granite'), ('0,0,0',
+    'has none of the classes Basalt, Granite, Marble')])
 def test_several_labels_are_refused(d, cells, says):
     rows = d.flat()
     lines = [f'{p},' + ','.join(str(int(c == k)) for k in CLASSES) for p, c in rows]
     lines[3] = f'{rows[3][0]},{cells}'
-    assert 'multi-label' in refused(d.text('own.csv', 'filename,Basalt,Granite,Marble', *lines), f'line 5 ({rows[3][0]}) {says}')
+    assert 'multi-label' in refused(
+        d.text('own.csv', 'filename,Basalt,Granite,Marble', *lines), f'line 5 ({rows[3][0]}) {says}'
+    )
 
 
-@pytest.mark.parametrize('several', ['Basalt|Granite', '"Basalt,Granite"', '"[""Basalt"", ""Granite""]"', "\"['Basalt', 'Granite']\"", 'Basalt;Granite', '"{""choices"": [""Basalt"", ""Marble""]}"'])
+@pytest.mark.parametrize('several', ['Basalt|Granite', '"Basalt,Granite"', '"[""Basalt"", ""Granite""]"', "\"['Basalt', 'Granite']\"", 'Basalt;Granite',
+    '"{""choices"": [""Basalt"", ""Marble""]}"'])
 def test_several_labels_in_a_cell(d, several):
     rows = d.flat()
     lines = [f'{p},{several if i == 3 else c}' for i, (p, c) in enumerate(rows)]
-    assert 'multi-label' in refused(d.text('own.csv', 'filename,label', *lines), f'gives {rows[3][0]} 2 classes')
+    assert 'multi-label' in refused(
+        d.text('own.csv', 'filename,label', *lines), f'gives {rows[3][0]} 2 classes')
 
 
 @pytest.mark.parametrize('other', ['basalt', 'BASALT', 'Bas alt', 'Basalt '])
 def test_one_class_several_ways(d, other):
-    file = d.text('own.csv', 'path , label ', *(f'{p} , {other if c == "Basalt" and i % 2 else c}' for i, (p, c) in enumerate(d.flat())))
-    if other.strip() == 'Basalt': assert by_name(read_data(file))
-    else: refused(file, f"'{min(other, 'Basalt')}' (2 photographs) and '{max(other, 'Basalt')}' (2), which differ in case or spaces only")
+    file = d.text(
+        'own.csv', 'path , label ',
+        *(f'{p} , {other if c == "Basalt" and i % 2 else c}' for i, (p, c) in enumerate(d.flat())))
+    if other.strip() == 'Basalt':
+        assert by_name(read_data(file))
+    else:
+        refused(
+            file,
+            f"'{min(other, 'Basalt')}' (2 photographs) and '{max(other, 'Basalt')}' (2), which "
+            "differ in case or spaces only"
+        )
 
 
 def test_class_folders_that_differ_in_case(d):
@@ -260,37 +376,60 @@ def test_class_folders_that_differ_in_case(d):
 def test_columns_of_parts(d, column, words):
     words = words.split()
     rows = d.flat()
-    data = read_data(d.text('own.csv', f'path,label,{column}', *(f'{p},{c},{words[max(0, i % 4 - 1)]}' for i, (p, c) in enumerate(rows))))
-    assert outcome(data) == dict(train=6, valid=3, test=3) and by_name(data) and 'label' in data.test
+    data = read_data(
+        d.text(
+            'own.csv', f'path,label,{column}',
+            *(f'{p},{c},{words[max(0, i % 4 - 1)]}' for i, (p, c) in enumerate(rows))))
+    assert (
+        outcome(data) == dict(train=6, valid=3, test=3) and by_name(data) and 'label' in data.test)
     assert not {*data.train.path} & {*data.test.path} and data.tests is not None
 
 
 @pytest.mark.parametrize('yes, no', [('True', 'False'), ('1', '0'), ('yes', 'no'), ('TRUE', '')])
 @pytest.mark.parametrize('flag, part', [('is_valid', 'valid'), ('is_test', 'test'), ('is_val', 'valid'), ('IsTest', 'test'), ('test', 'test')])
 def test_flags_of_parts(d, flag, part, yes, no):
-    data = read_data(d.text('own.csv', f'path,label,{flag}', *(f'{p},{c},{yes if i % 4 == 3 else no}' for i, (p, c) in enumerate(d.flat()))))
+    data = read_data(
+        d.text(
+            'own.csv', f'path,label,{flag}',
+            *(f'{p},{c},{yes if i % 4 == 3 else no}' for i, (p, c) in enumerate(d.flat()))))
     assert outcome(data) == {'train': 9, part: 3} and by_name(data)
 
 
 def test_parts_that_are_no_parts(d):
     rows = d.flat()
-    table = lambda head, value: d.text('own.csv', f'path,label,{head}', *(f'{p},{c},{value(i)}' for i, (p, c) in enumerate(rows)))
-    refused(table('split', lambda i: 'tset' if i == 2 else 'train'), "line 4 holds 'tset' in the column split; expected train, valid or test")
-    refused(table('split', lambda i: '' if i == 2 else 'train'), "line 4 holds '' in the column split")
+    table = lambda head, value: d.text(
+        'own.csv', f'path,label,{head}', *(f'{p},{c},{value(i)}' for i, (p, c) in enumerate(rows)))
+    refused(
+        table('split', lambda i: 'tset' if i == 2 else 'train'),
+        "line 4 holds 'tset' in the column split; expected train, valid or test")
+    refused(
+        table('split', lambda i: '' if i == 2 else 'train'), "line 4 holds '' in the column split")
     refused(table('split', lambda i: i % 3), 'whole numbers belong in a column fold')
-    refused(table('is_valid', lambda i: 'maybe'), "holds 'maybe' in the column is_valid; expected True or False")
+    refused(
+        table('is_valid', lambda i: 'maybe'),
+        "holds 'maybe' in the column is_valid; expected True or False")
     refused(table('split', lambda i: 'test'), 'no photograph to train on, only test')
     data = read_data(table('fold,split', lambda i: f'{i % 3},{("train", "val")[i % 4 == 0]}'))
     assert outcome(data) == dict(train=9, valid=3) and said(data, 'the parts count')
 
 
 def test_a_test_part_without_classes(d):
-    data = read_data(d.text('own.csv', 'path,label,split', *(f'{p},{"" if i % 4 == 3 else c},{"test" if i % 4 == 3 else "train"}' for i, (p, c) in enumerate(d.flat()))))
-    assert outcome(data) == dict(train=9, test=3) and 'label' not in data.test and data.test.id.tolist() == ['Basalt3', 'Granite3', 'Marble3']
+    data = read_data(
+        d.text(
+            'own.csv', 'path,label,split',
+            *(
+                f'{p},{"" if i % 4 == 3 else c},{"test" if i % 4 == 3 else "train"}'
+                for i, (p, c) in enumerate(d.flat()))))
+    assert (
+        outcome(data) == dict(train=9, test=3) and 'label' not in data.test
+        and data.test.id.tolist() == ['Basalt3', 'Granite3', 'Marble3'])
 
 
-FOLDERS = ['train valid test', 'training_set val_set test_set', 'train_data val_data test_data', 'Train_images Valid_images Test_images', 'TRAIN VAL TEST', 'trainset valset testset', 'Training Validation Testing',
-           '1.Training 2.Validation 3.Test', 'train2017 val2017 test2017', 'train-images dev-images eval-images', 'dataset_train dataset_val dataset_test']
+FOLDERS = [
+    'train valid test', 'training_set val_set test_set', 'train_data val_data test_data',
+    'Train_images Valid_images Test_images', 'TRAIN VAL TEST', 'trainset valset testset',
+    'Training Validation Testing', '1.Training 2.Validation 3.Test', 'train2017 val2017 test2017',
+    'train-images dev-images eval-images', 'dataset_train dataset_val dataset_test']
 
 
 @pytest.mark.parametrize('names', FOLDERS)
@@ -299,59 +438,87 @@ def test_part_folders(d, names):
     d.tree(train, 4).tree(test, 1, start=8)
     assert outcome(read_data(d)) == dict(train=12, test=3)
     data = read_data(d.tree(valid, 2, start=5))
-    assert outcome(data) == dict(train=12, valid=6, test=3) and data.classes == CLASSES and by_name(data) and 'label' in data.test
+    assert (
+        outcome(data) == dict(train=12, valid=6, test=3) and data.classes == CLASSES
+        and by_name(data) and 'label' in data.test)
 
 
 @pytest.mark.parametrize('names', ['original augmented', 'raw processed', 'fold1 fold2', 'camera_a camera_b', 'learn_me exam'])
 def test_parts_or_copies_are_asked_about(d, names):
     a, b = names.split()
-    says = refused(d.tree(a).tree(b), 'hold the same folders (basalt, granite, marble): are they parts or copies')
+    says = refused(
+        d.tree(a).tree(b),
+        'hold the same folders (basalt, granite, marble): are they parts or copies')
     assert a in says and b in says
-    assert read_data(d, level=-1).classes == CLASSES and read_data(d, level=0).classes == tuple(sorted((a, b)))
+    assert read_data(d, level=-1).classes == CLASSES and read_data(d, level=0).classes == tuple(
+        sorted((a, b)))
     assert read_data(d / a).classes == CLASSES
 
 
 def test_a_copy_beside_the_classes(d):
     refused(d.tree().tree('augmented'), 'augmented holds folders that lie beside it too')
-    data = read_data(Folder(d.parent / 'two').tree().tree('test', 1, start=7).tree('valid', 2, start=5) / '.')
+    data = read_data(
+        Folder(d.parent / 'two').tree().tree('test', 1, start=7).tree('valid', 2, start=5) / '.')
     assert data.classes == CLASSES and outcome(data) == dict(train=12, valid=6, test=3)
 
 
 def test_copies_within_train(d):
-    refused(d.tree('train/original').tree('train/augmented').tree('test', 1), 'hold the same folders')
+    refused(
+        d.tree('train/original').tree('train/augmented').tree('test', 1), 'hold the same folders')
 
 
 def test_parts_within_classes(d):
-    d.photos(*(f'{c}/{p}/{c}{p}{i}.jpg' for c in CLASSES for p, n in dict(train=4, val=2, Test=1).items() for i in range(n)))
-    assert outcome(read_data(d)) == dict(train=12, valid=6, test=3) and read_data(d).classes == CLASSES
+    d.photos(
+        *(
+            f'{c}/{p}/{c}{p}{i}.jpg' for c in CLASSES
+            for p, n in dict(train=4, val=2, Test=1).items() for i in range(n)))
+    assert (
+        outcome(read_data(d)) == dict(train=12, valid=6, test=3) and read_data(d).classes == CLASSES
+    )
 
 
 def test_nested_trees_stay_as_they_are(d):
-    d.photos('Igneous/Granite/1.jpg', 'Igneous/Basalt/2.jpg', 'Sedimentary/Chalk/3.jpg', 'Sedimentary/Marl/4.jpg')
-    assert read_data(d).classes == ('Igneous', 'Sedimentary') and read_data(d, level=-1).classes == ('Basalt', 'Chalk', 'Granite', 'Marl')
+    d.photos(
+        'Igneous/Granite/1.jpg', 'Igneous/Basalt/2.jpg', 'Sedimentary/Chalk/3.jpg',
+        'Sedimentary/Marl/4.jpg')
+    assert read_data(d).classes == ('Igneous', 'Sedimentary') and read_data(
+        d, level=-1).classes == ('Basalt', 'Chalk', 'Granite', 'Marl')
 
 
 def test_two_folders_for_one_part(d):
-    refused(d.tree('train_a1').tree('train_1').tree('train_2'), 'has 2 folders for train: train_1, train_2')
+    refused(
+        d.tree('train_a1').tree('train_1').tree('train_2'),
+        'has 2 folders for train: train_1, train_2')
 
 
 def test_the_only_folder_holds_the_classes(d):
-    refused(d.tree('archive'), 'its folders are Basalt, Granite, Marble: if they are the classes, give `data`')
+    refused(
+        d.tree('archive'),
+        'its folders are Basalt, Granite, Marble: if they are the classes, give `data`')
 
 
-@pytest.mark.parametrize('folder, says', [('Marbel', "test/Marbel is no class that is trained on (did you mean 'Marble'?)"), ('marble', "did you mean 'Marble'?"), ('Gneiss', 'test/Gneiss is no class that is trained on; the classes are')])
+@pytest.mark.parametrize('folder, says', [('Marbel', "test/Marbel is no class that is trained on "
+                                                     "(did you mean 'Marble'?)"), ('marble', "did you mean 'Marble'?"), ('Gneiss',
+                                                         'test/Gneiss is no class that is trained '
+                                                         'on; the classes are')])
 def test_an_unknown_class_among_the_tests(d, folder, says):
     refused(d.tree('train').tree('test', 2, ('Basalt', 'Granite', folder), start=8), says)
-    refused(Folder(d.parent / 'valid').tree('train').tree('val', 2, ('Basalt', folder), start=8) / '.', f"the class '{folder}' is in the part valid")
+    refused(
+        Folder(d.parent / 'valid').tree('train').tree('val', 2, ('Basalt', folder), start=8) / '.',
+        f"the class '{folder}' is in the part valid")
 
 
 def test_test_photographs_beside_class_folders(d):
-    refused(d.tree('train').tree('test', 1, start=8).photos('test/1.jpg'), 'test/1.jpg, which lies in no class folder, is no class')
+    refused(
+        d.tree('train').tree('test', 1, start=8).photos('test/1.jpg'),
+        'test/1.jpg, which lies in no class folder, is no class')
 
 
 def test_tests_in_folders_that_are_no_classes(d):
     data = read_data(d.tree('train').photos('test/images/1.jpg', 'test/images/2.jpg'))
-    assert outcome(data) == dict(train=12, test=2) and 'label' not in data.test and said(data, 'so there is no test score')
+    assert (
+        outcome(data) == dict(train=12, test=2) and 'label' not in data.test
+        and said(data, 'so there is no test score'))
 
 
 def test_an_unknown_class_in_test_csv(d):
@@ -365,13 +532,17 @@ def test_an_unknown_class_in_test_csv(d):
 def roboflow(d, part, n):
     names = [f'{c}{i}.jpg' for c in CLASSES for i in range(n)]
     d.photos(*(f'{part}/{f}' for f in names))
-    d.text(f'{part}/_classes.csv', 'filename, Basalt, Granite, Marble', *(f + ''.join(f', {int(f.startswith(c))}' for c in CLASSES) for f in names))
+    d.text(
+        f'{part}/_classes.csv', 'filename, Basalt, Granite, Marble',
+        *(f + ''.join(f', {int(f.startswith(c))}' for c in CLASSES) for f in names))
 
 
 def test_roboflow(d):
     for part, n in dict(train=4, valid=2, test=1).items(): roboflow(d, part, n)
     data = read_data(d)
-    assert outcome(data) == dict(train=12, valid=6, test=3) and by_name(data) and data.classes == CLASSES
+    assert (
+        outcome(data) == dict(train=12, valid=6, test=3) and by_name(data)
+        and data.classes == CLASSES)
 
 
 @pytest.mark.parametrize('ending', ['csv', 'jsonl', 'parquet'])
@@ -384,16 +555,23 @@ def test_hugging_face_folders(d, ending):
     assert outcome(data) == dict(train=12, valid=6, test=3) and by_name(data)
 
 
-def coco_of(rows, first=0): return json.dumps(dict(
-    images=[dict(id=i, file_name=Path(p).name) for i, (p, c) in enumerate(rows)], categories=[dict(id=k, name=c) for k, c in enumerate(CLASSES)],
-    annotations=[dict(id=i, image_id=i, category_id=CLASSES.index(c)) for i, (p, c) in enumerate(rows)]))
+def coco_of(rows, first=0):
+    return json.dumps(
+        dict(
+            images=[dict(id=i, file_name=Path(p).name) for i, (p, c) in enumerate(rows)],
+            categories=[dict(id=k, name=c) for k, c in enumerate(CLASSES)],
+            annotations=[
+                dict(id=i, image_id=i, category_id=CLASSES.index(c))
+                for i, (p, c) in enumerate(rows)]))
 
 
 @pytest.mark.parametrize('place', ['beside', 'annotations'])
 def test_coco_parts(d, place):
     for part, n in (('train2017', 4), ('val2017', 2), ('test2017', 1)):
         rows = d.flat(n, part)
-        d.text(f'{part}/_annotations.coco.json' if place == 'beside' else f'annotations/instances_{part}.json', coco_of(rows))
+        d.text(
+            f'{part}/_annotations.coco.json' if place == 'beside'
+            else f'annotations/instances_{part}.json', coco_of(rows))
     data = read_data(d)
     assert outcome(data) == dict(train=12, valid=6, test=3) and by_name(data)
 
@@ -406,7 +584,9 @@ def test_kaggle(d, images, ending):
     d.photos('test_images/t1.jpg' if images == 'train_images' else 'test/t1.jpg')
     d.text('sample_submission.csv', 'id,label', 't1,Basalt')
     data = read_data(d)
-    assert by_name(data) and outcome(data) == dict(train=12, test=1) and data.test.id.tolist() == ['t1']
+    assert (
+        by_name(data) and outcome(data) == dict(train=12, test=1)
+        and data.test.id.tolist() == ['t1'])
 
 
 def test_kaggle_ids_in_both_parts(d):
@@ -414,7 +594,9 @@ def test_kaggle_ids_in_both_parts(d):
     d.text('train.csv', 'id,label', *(f'{i},{CLASSES[i % 3]}' for i in range(6)))
     d.text('test.csv', 'id', *map(str, range(5, -1, -1)))
     data = read_data(d)
-    assert data.train.path.tolist() == [f'train/{i}.jpg' for i in range(6)] and data.test.path.tolist() == [f'test/{i}.jpg' for i in range(5, -1, -1)]
+    assert data.train.path.tolist() == [
+        f'train/{i}.jpg' for i in range(6)
+    ] and data.test.path.tolist() == [f'test/{i}.jpg' for i in range(5, -1, -1)]
 
 
 def test_lists_of_imagenet(d):
@@ -428,7 +610,12 @@ def test_lists_of_imagenet(d):
 
 def test_lists_of_paths_alone(d):
     d.tree('train').tree('test', 1, start=8)
-    data = read_data(d.text('all.txt', *(f'{p}/{c}/{c}{i}.jpg' for p, n in (('train', range(4)), ('test', (8,))) for c in CLASSES for i in n)))
+    data = read_data(
+        d.text(
+            'all.txt',
+            *(
+                f'{p}/{c}/{c}{i}.jpg' for p, n in (('train', range(4)), ('test', (8,)))
+                for c in CLASSES for i in n)))
     assert data.classes == CLASSES and outcome(data) == dict(train=12, test=3)
 
 
@@ -441,20 +628,36 @@ def test_train_and_valid_tables(d):
 
 def test_several_tables_are_asked_about(d):
     rows = d.flat()
-    for name in ('a', 'b'): d.text(f'{name}.csv', 'file,label', *(f'{p},{c}' for p, c in rows))
+    for name in ('a', 'b'):
+        d.text(f'{name}.csv', 'file,label', *(f'{p},{c}' for p, c in rows))
     refused(d, 'has several tables of photographs: a.csv, b.csv; give `data` the one that counts')
 
 
 def test_tables_that_contradict_the_folders(d):
     rows = [(f'{c}/{c}{i}.jpg', c) for c in CLASSES for i in range(4)]
     d.tree()
-    d.text('labels.csv', 'file,label', *(f'{p},{"Granite" if i == 0 else c}' for i, (p, c) in enumerate(rows)))
-    refused(d, 'labels.csv and the folders give 1 photographs different classes, first Basalt/Basalt0.jpg is Granite in the table')
-    d.text('labels.csv', 'file,label', *(f'{p},{"Tuff" if i % 2 else "Gneiss"}' for i, (p, c) in enumerate(rows)))
-    refused(d, 'has the folders Basalt, Granite, Marble and the table labels.csv with the classes Gneiss, Tuff')
+    d.text(
+        'labels.csv', 'file,label',
+        *(f'{p},{"Granite" if i == 0 else c}' for i, (p, c) in enumerate(rows)))
+    refused(
+        d,
+        'labels.csv and the folders give 1 photographs different classes, first Basalt/Basalt0.jpg '
+        'is Granite in the table'
+    )
+    d.text(
+        'labels.csv', 'file,label',
+        *(f'{p},{"Tuff" if i % 2 else "Gneiss"}' for i, (p, c) in enumerate(rows)))
+    refused(
+        d,
+        'has the folders Basalt, Granite, Marble and the table labels.csv with the classes Gneiss, '
+        'Tuff'
+    )
     assert read_data(d / 'labels.csv').classes == ('Gneiss', 'Tuff')
-    d.text('labels.csv', 'file,label,split', *(f'{p},{c},{"test" if i % 4 == 0 else "train"}' for i, (p, c) in enumerate(rows)))
-    assert said(read_data(d), 'labels.csv, which has part too, is not used') and outcome(read_data(d / 'labels.csv')) == dict(train=9, test=3)
+    d.text(
+        'labels.csv', 'file,label,split',
+        *(f'{p},{c},{"test" if i % 4 == 0 else "train"}' for i, (p, c) in enumerate(rows)))
+    assert said(read_data(d), 'labels.csv, which has part too, is not used') and outcome(
+        read_data(d / 'labels.csv')) == dict(train=9, test=3)
     (d / 'labels.csv').rename(d / 'train.csv')
     assert outcome(read_data(d)) == dict(train=9, test=3)
 
@@ -466,9 +669,14 @@ def test_what_is_left_out_is_said(d):
     d.photos('Granite/IMG_1', 'Granite/IMG_2.jpg_large')
     for name in ('a.nef', 'b.NEF'): (d / 'Granite' / name).write_bytes(b'x')
     data = read_data(d)
-    assert outcome(data) == dict(train=14) and said(data, 'left out: 1 file that is no photograph, Basalt/notes.txt') and said(data, '2 .nef cannot be read: convert them')
+    assert (
+        outcome(data) == dict(train=14)
+        and said(data, 'left out: 1 file that is no photograph, Basalt/notes.txt')
+        and said(data, '2 .nef cannot be read: convert them'))
     assert 'Granite/IMG_1' in data.train.path.tolist()
-    assert said(read_data(Folder(d.parent / 'more').tree('train').photos('odd/x.jpg', 'odd/y.jpg') / '.'), 'left out: 2 photographs that no class or table names, first odd/x.jpg')
+    assert said(
+        read_data(Folder(d.parent / 'more').tree('train').photos('odd/x.jpg', 'odd/y.jpg') / '.'),
+        'left out: 2 photographs that no class or table names, first odd/x.jpg')
 
 
 @pytest.mark.parametrize('name', ['@eaDir', '#recycle', 'lost+found', '$RECYCLE.BIN', 'System Volume Information', '.Trash-1000', '.Trashes', '__MACOSX', '@Recycle', '#snapshot', '@tmp', '.ipynb_checkpoints'])
@@ -483,7 +691,8 @@ def test_a_folder_that_cannot_be_entered(d, monkeypatch):
     scan = os.scandir
 
     def locked(path='.'):
-        if str(path).endswith('Granite'): raise PermissionError(13, 'Permission denied', str(path))
+        if str(path).endswith('Granite'):
+            raise PermissionError(13, 'Permission denied', str(path))
         return scan(path)
     monkeypatch.setattr(os, 'scandir', locked)
     refused(d, "Granite can't be entered (Permission denied)")
@@ -495,7 +704,8 @@ def test_links_make_no_second_photograph(d):
     (d / 'Granite' / 'all').symlink_to(d)
     (d / 'Marble' / 'copy').symlink_to(d / 'Marble')
     data = read_data(d)
-    assert outcome(data) == dict(train=12) and said(data, 'left out: 1 links to photographs that are there already, first Basalt/again.jpg')
+    assert outcome(data) == dict(train=12) and said(
+        data, 'left out: 1 links to photographs that are there already, first Basalt/again.jpg')
     (d / 'Granite' / 'more').symlink_to(d / 'Marble')
     refused(d, 'one photograph can be in one class and one part only')
 
@@ -513,9 +723,14 @@ def test_a_store_of_links_is_a_data_set(d):
 def test_links_in_a_table(d):
     rows = d.flat()
     (d / 'images' / 'Basalt9.jpg').symlink_to(d / 'images' / 'Basalt0.jpg')
-    data = read_data(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Basalt9.jpg,Basalt'))
+    data = read_data(
+        d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Basalt9.jpg,Basalt')
+    )
     assert outcome(data) == dict(train=12) and said(data, '1 links')
-    refused(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Basalt9.jpg,Granite'), 'one photograph can be in one class')
+    refused(
+        d.text(
+            'own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Basalt9.jpg,Granite'),
+        'one photograph can be in one class')
 
 
 def test_names_that_are_no_utf8(d):
@@ -534,17 +749,29 @@ def test_many_rows_are_read_quickly(d):
 
 def test_missing_files_are_named(d):
     rows = d.flat()
-    refused(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Tuff1.jpg,Basalt'), 'line 14 names images/Tuff1.jpg, which is not there')
-    refused(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows[1:]), 'images/basalt0.png,Basalt'), '(there is images/Basalt0.jpg)')
-    refused(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Basalt1.jpg,Basalt'), 'twice')
+    refused(
+        d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Tuff1.jpg,Basalt'),
+        'line 14 names images/Tuff1.jpg, which is not there')
+    refused(
+        d.text(
+            'own.csv', 'file,label', *(f'{p},{c}' for p, c in rows[1:]), 'images/basalt0.png,Basalt'
+        ),
+        '(there is images/Basalt0.jpg)')
+    refused(
+        d.text(
+            'own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Basalt1.jpg,Basalt'),
+        'twice')
     d.photos('more/Basalt1.jpg')
-    refused(d.text('own.csv', 'file,label', 'Basalt1,Basalt', 'Granite1,Granite'), 'Basalt1 may be images/Basalt1.jpg or more/Basalt1.jpg (2 in all)')
+    refused(
+        d.text('own.csv', 'file,label', 'Basalt1,Basalt', 'Granite1,Granite'),
+        'Basalt1 may be images/Basalt1.jpg or more/Basalt1.jpg (2 in all)')
 
 
 def test_the_fingerprint_of_class_folders_is_that_of_their_table(d):
     rows = [(f'{c}/{c}{i}.jpg', c) for c in CLASSES for i in range(4)]
     folders = fingerprint(read_data(d.tree()))
-    assert folders == fingerprint(read_data(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows))))
+    assert folders == fingerprint(
+        read_data(d.text('own.csv', 'file,label', *(f'{p},{c}' for p, c in rows))))
 
 
 # --- what was silently wrong once
@@ -557,11 +784,17 @@ def lines_of(rows, *more):
 def test_classes_by_numbers_count_alike_in_all_parts(d):
     for part, classes in dict(train=CLASSES, val=CLASSES[:2]).items():
         d.photos(*(f'{part}/{c}{part}{i}.jpg' for c in classes for i in range(3)))
-        d.text(f'{part}.txt', *(f'{c}{part}{i}.jpg {1 + CLASSES.index(c)}' for c in classes for i in range(3)))
+        d.text(
+            f'{part}.txt',
+            *(f'{c}{part}{i}.jpg {1 + CLASSES.index(c)}' for c in classes for i in range(3)))
     d.text('classes.txt', *CLASSES)
     assert by_name(read_data(d)) and outcome(read_data(d)) == dict(train=9, valid=6)
     (d / 'val.txt').unlink()
-    refused(d.text('train.txt', *(f'{c}train{i}.jpg {1 + CLASSES.index(c)}' for c in CLASSES[:2] for i in range(3))), 'they may count from 0 or from 1')
+    refused(
+        d.text(
+            'train.txt',
+            *(f'{c}train{i}.jpg {1 + CLASSES.index(c)}' for c in CLASSES[:2] for i in range(3))),
+        'they may count from 0 or from 1')
 
 
 def test_a_table_of_numbers_beside_a_list_of_names(d):
@@ -574,7 +807,8 @@ def test_a_table_of_numbers_beside_a_list_of_names(d):
     assert by_name(read_data(d))
     d.text('classes.txt', *names[:2])
     d.text('labels.csv', 'file,label', *(f'{p},{2*names.index(c)}' for p, c in rows))
-    assert read_data(d).classes == ('0', '2', '4') and said(read_data(d), 'more than the 2 names in the list beside it')
+    assert read_data(d).classes == ('0', '2', '4') and said(
+        read_data(d), 'more than the 2 names in the list beside it')
     d.text('sample_submission.csv', 'file,label', 'x,0')
     assert read_data(d).classes == ('0', '2', '4')
 
@@ -588,8 +822,10 @@ def test_lists_of_who_is_tested_beside_class_folders(d, names, there):
         head = ['path'] if name.endswith('csv') else []
         d.text(place + name, *head, *(f'{c}/{c}{i}.jpg' for c in CLASSES))
     data = read_data(d)
-    assert outcome(data) == dict(train=6, valid=3, test=3) and by_name(data) and 'label' in data.test
-    assert {Path(p).stem[-1] for p in data.test.path} == {'0'} and {Path(p).stem[-1] for p in data.train.path[data.train.fold == 0]} == {'1'}
+    assert (
+        outcome(data) == dict(train=6, valid=3, test=3) and by_name(data) and 'label' in data.test)
+    assert {Path(p).stem[-1] for p in data.test.path} == {'0'} and {
+        Path(p).stem[-1] for p in data.train.path[data.train.fold == 0]} == {'1'}
     assert said(data, 'not trained on: 6 photographs of the class folders')
 
 
@@ -604,14 +840,18 @@ def test_a_labelled_list_of_flat_tests(d, name, sep):
 
 
 def test_a_list_that_contradicts_the_folders(d):
-    d.tree().text('val.txt', *(f'{c}/{c}0.jpg {"Granite" if c == "Basalt" else c}' for c in CLASSES))
-    refused(d, 'val.txt and the folders give 1 photographs different classes, first Basalt/Basalt0.jpg')
+    d.tree().text(
+        'val.txt', *(f'{c}/{c}0.jpg {"Granite" if c == "Basalt" else c}' for c in CLASSES))
+    refused(
+        d, 'val.txt and the folders give 1 photographs different classes, first Basalt/Basalt0.jpg')
 
 
 def test_a_test_csv_that_names_photographs_of_the_class_folders(d):
     d.tree().text('test.csv', 'id,path', *(f'{c},{c}/{c}0.jpg' for c in CLASSES))
     data = read_data(d)
-    assert outcome(data) == dict(train=9, test=3) and not {*data.train.path} & {*data.test.path} and said(data, 'not trained on: 3')
+    assert (
+        outcome(data) == dict(train=9, test=3) and not {*data.train.path} & {*data.test.path}
+        and said(data, 'not trained on: 3'))
 
 
 @pytest.mark.parametrize('part', ['val', 'test'])
@@ -623,81 +863,145 @@ def test_tables_of_parts_that_share_photographs(d, part):
 
 
 def test_a_train_table_that_names_tests(d):
-    d.photos(*(f'{p}/{c}{i}.jpg' for c in CLASSES for p, n in dict(train=range(4), test=range(8, 10)).items() for i in n))
-    d.text('train.csv', 'file,label', *(f'{c}{i}.jpg,{c}' for c in CLASSES for i in (0, 1, 2, 3, 8, 9)))
+    d.photos(
+        *(
+            f'{p}/{c}{i}.jpg' for c in CLASSES
+            for p, n in dict(train=range(4), test=range(8, 10)).items() for i in n))
+    d.text(
+        'train.csv', 'file,label', *(f'{c}{i}.jpg,{c}' for c in CLASSES for i in (0, 1, 2, 3, 8, 9))
+    )
     refused(d, 'has 6 photographs twice, first test/Basalt8.jpg')
 
 
 @pytest.mark.parametrize('top', ['', 'images/'])
 @pytest.mark.parametrize('found', [False, True])
 def test_a_table_whose_paths_have_folders_of_parts(d, top, found):
-    rows = [(f'{top}{p}/{c}{p}{i}.jpg', c) for p, n in dict(training=4, validation=1, test=2).items() for c in CLASSES for i in range(n)]
+    rows = [
+        (f'{top}{p}/{c}{p}{i}.jpg', c) for p, n in dict(training=4, validation=1, test=2).items()
+        for c in CLASSES for i in range(n)]
     d.photos(*(p for p, _ in rows))
     file = d.text('metadata.csv', 'file_name,rock', *lines_of(rows))
     data = read_data(d if found else file)
-    assert outcome(data) == dict(train=12, valid=3, test=6) and by_name(data) and said(data, 'train, valid and test are the folders of the photographs')
+    assert (
+        outcome(data) == dict(train=12, valid=3, test=6) and by_name(data)
+        and said(data, 'train, valid and test are the folders of the photographs'))
     d.photos(f'{top}more/Basalt9.jpg')
-    refused(d.text('metadata.csv', 'file_name,rock', *lines_of(rows), f'{top}more/Basalt9.jpg,Basalt'), f'and others, first {top}more/Basalt9.jpg: say in a column split')
+    refused(
+        d.text('metadata.csv', 'file_name,rock', *lines_of(rows), f'{top}more/Basalt9.jpg,Basalt'),
+        f'and others, first {top}more/Basalt9.jpg: say in a column split')
 
 
 def test_a_column_of_parts_that_contradicts_the_folders(d):
-    rows = [(f'{p}/{c}/{c}{p}{i}.jpg', c) for p, n in dict(train=4, test=1).items() for c in CLASSES for i in range(n)]
+    rows = [
+        (f'{p}/{c}/{c}{p}{i}.jpg', c) for p, n in dict(train=4, test=1).items() for c in CLASSES
+        for i in range(n)]
     d.photos(*(p for p, _ in rows))
-    data = read_data(d.text('own.csv', 'path,label,split', *lines_of(rows, lambda i: 'train' if i % 2 else 'test')))
-    assert said(data, 'lie in a folder of another part than the table says, first train/Basalt/') and said(data, 'the table counts')
+    data = read_data(
+        d.text(
+            'own.csv', 'path,label,split', *lines_of(rows, lambda i: 'train' if i % 2 else 'test')))
+    assert said(
+        data, 'lie in a folder of another part than the table says, first train/Basalt/'
+    ) and said(data, 'the table counts')
     assert outcome(data) == dict(train=7, test=8)
 
 
 @pytest.mark.parametrize('odd', ['tets', 'unlabeled', '', 'unused'])
 def test_parts_in_a_column_of_another_name(d, odd):
     rows = d.flat()
-    assert outcome(read_data(d.text('own.csv', 'path,label,phase', *lines_of(rows, lambda i: ('train', 'train', 'val', 'test')[i % 4])))) == dict(train=6, valid=3, test=3)
-    refused(d.text('own.csv', 'path,label,phase', *lines_of(rows, lambda i: odd if i == 7 else ('train', 'test')[i % 4 == 0])), f'line 9 holds {odd!r} in the column phase')
+    assert outcome(
+        read_data(
+            d.text(
+                'own.csv', 'path,label,phase',
+                *lines_of(rows, lambda i: ('train', 'train', 'val', 'test')[i % 4])))
+    ) == dict(train=6, valid=3, test=3)
+    refused(
+        d.text(
+            'own.csv', 'path,label,phase',
+            *lines_of(rows, lambda i: odd if i == 7 else ('train', 'test')[i % 4 == 0])),
+        f'line 9 holds {odd!r} in the column phase')
 
 
 def test_several_flags_of_parts(d):
     rows = d.flat()
     one = lambda k, of: lambda i: int(of[i % 4] == k)
     flags = lambda *of: [one(k, of) for k in range(3)]
-    assert outcome(read_data(d.text('own.csv', 'path,label,train,val,test', *lines_of(rows, *flags(0, 0, 1, 2))))) == dict(train=6, valid=3, test=3)
-    refused(d.text('own.csv', 'path,label,train,val,test', *lines_of(rows, *flags(0, 5, 1, 2))), 'line 3 says no in all of the columns train, val, test')
-    refused(d.text('own.csv', 'path,label,is_valid,is_test', *lines_of(rows, lambda i: int(i % 4 == 0), lambda i: int(i % 4 < 2))), 'line 2: the columns is_valid and is_test disagree')
-    assert outcome(read_data(d.text('own.csv', 'path,label,is_train,is_test', *lines_of(rows, one(0, (0, 0, 1, 2)), one(2, (0, 0, 1, 2)))))) == dict(train=6, valid=3, test=3)
+    assert outcome(
+        read_data(
+            d.text('own.csv', 'path,label,train,val,test', *lines_of(rows, *flags(0, 0, 1, 2))))
+    ) == dict(train=6, valid=3, test=3)
+    refused(
+        d.text('own.csv', 'path,label,train,val,test', *lines_of(rows, *flags(0, 5, 1, 2))),
+        'line 3 says no in all of the columns train, val, test')
+    refused(
+        d.text(
+            'own.csv', 'path,label,is_valid,is_test',
+            *lines_of(rows, lambda i: int(i % 4 == 0), lambda i: int(i % 4 < 2))),
+        'line 2: the columns is_valid and is_test disagree')
+    assert outcome(
+        read_data(
+            d.text(
+                'own.csv', 'path,label,is_train,is_test',
+                *lines_of(rows, one(0, (0, 0, 1, 2)), one(2, (0, 0, 1, 2)))))
+    ) == dict(train=6, valid=3, test=3)
 
 
 def test_a_column_fold_of_words_and_a_column_kfold(d):
     rows = d.flat()
-    assert outcome(read_data(d.text('own.csv', 'path,label,fold', *lines_of(rows, lambda i: ('train', 'test')[i % 4 == 0])))) == dict(train=9, test=3)
-    assert outcome(read_data(d.text('own.csv', 'path,label,kfold', *lines_of(rows, lambda i: i % 4)))) == dict(train=9, valid=3)
+    assert outcome(
+        read_data(
+            d.text(
+                'own.csv', 'path,label,fold',
+                *lines_of(rows, lambda i: ('train', 'test')[i % 4 == 0])))) == dict(train=9, test=3)
+    assert outcome(
+        read_data(d.text('own.csv', 'path,label,kfold', *lines_of(rows, lambda i: i % 4)))
+    ) == dict(train=9, valid=3)
 
 
 @pytest.mark.parametrize('name', ['split.csv', 'rocks.csv', 'metadata.csv'])
 def test_a_table_of_parts_beside_class_folders_is_spoken_of(d, name):
-    d.tree().text(name, 'path,split', *(f'{c}/{c}{i}.jpg,{"test" if i == 0 else "train"}' for c in CLASSES for i in range(4)))
-    assert said(read_data(d), f'{name}, which has part too, is not used') and outcome(read_data(d)) == dict(train=12)
+    d.tree().text(
+        name, 'path,split',
+        *(f'{c}/{c}{i}.jpg,{"test" if i == 0 else "train"}' for c in CLASSES for i in range(4)))
+    assert said(read_data(d), f'{name}, which has part too, is not used') and outcome(
+        read_data(d)) == dict(train=12)
     assert outcome(read_data(d / name)) == dict(train=9, test=3)
 
 
 def test_korean_tables_and_folders(d):
     names = dict(zip(CLASSES, ('현무암', '화강암', '대리암')))
     rows = d.flat()
-    file = d.text('목록.csv', '파일명,라벨,촬영자,구분', *(f'{p},{names[c]},{"AB"[i % 2]},{("학습용", "학습용", "검증용", "시험용")[i % 4]}' for i, (p, c) in enumerate(rows)), encoding='cp949')
+    file = d.text(
+        '목록.csv', '파일명,라벨,촬영자,구분',
+        *(
+            f'{p},{names[c]},{"AB"[i % 2]},{("학습용", "학습용", "검증용", "시험용")[i % 4]}'
+            for i, (p, c) in enumerate(rows)),
+        encoding='cp949')
     data = read_data(file)
     assert outcome(data) == dict(train=6, valid=3, test=3) and data.classes == ('대리암', '현무암', '화강암')
     assert all(names[Path(p).name[:-5]] == c for p, c in zip(data.train.path, data.train.label))
     file.unlink()
     d.text('라벨.csv', '이미지,클래스', *(f'{Path(p).stem},{names[c]}' for p, c in rows), encoding='cp949')
     assert outcome(read_data(d)) == dict(train=12)
-    more = Folder(d.parent / 'more').tree('학습데이터').tree('검증데이터', 1, start=6).tree('테스트데이터', 1, start=8)
+    more = (
+        Folder(d.parent / 'more') .tree('학습데이터') .tree('검증데이터', 1, start=6)
+        .tree('테스트데이터', 1, start=8))
     assert outcome(read_data(more / '.')) == dict(train=12, valid=3, test=3)
 
 
 def test_one_hot_parts_that_lack_a_class(d):
-    "Roboflow's valid and test often have no photograph of a rare class; the columns may be in another order."
-    for part, n, columns in (('train', 4, CLASSES), ('valid', 2, CLASSES[::-1]), ('test', 1, CLASSES)):
-        names = [f'{c}{i}.jpg' for c in CLASSES if c != 'Marble' or part == 'train' for i in range(n)]
+    """Roboflow's valid and test often have no photograph of a rare class; the columns may be in
+    another order."""
+    for part, n, columns in (
+        ('train', 4, CLASSES),
+        ('valid', 2, CLASSES[::-1]),
+        ('test', 1, CLASSES),
+    ):
+        names = [
+            f'{c}{i}.jpg' for c in CLASSES if c != 'Marble' or part == 'train' for i in range(n)]
         d.photos(*(f'{part}/{f}' for f in names))
-        d.text(f'{part}/_classes.csv', 'filename, ' + ', '.join(columns), *(f + ''.join(f', {int(f.startswith(c))}' for c in columns) for f in names))
+        d.text(
+            f'{part}/_classes.csv', 'filename, ' + ', '.join(columns),
+            *(f + ''.join(f', {int(f.startswith(c))}' for c in columns) for f in names))
     assert outcome(read_data(d)) == dict(train=12, valid=4, test=2) and by_name(read_data(d))
 
 
@@ -712,34 +1016,54 @@ def test_coco_that_has_an_image_twice(d):
     assert by_name(read_data(d.text('own.json', json.dumps(found))))
 
 
-@pytest.mark.parametrize('path', ['/data/upload/1/abc-{}', 's3://bucket/rocks/{}', '/data/local-files/?d=rocks%2Fimages%2F{}', 'file:///C:/rocks/images/{}', '\\\\nas\\share\\images\\{}', 'D:\\사진\\images\\{}'])
+@pytest.mark.parametrize('path', ['/data/upload/1/abc-{}', 's3://bucket/rocks/{}',
+    '/data/local-files/?d=rocks%2Fimages%2F{}', 'file:///C:/rocks/images/{}', '\\\\nas\\share\\images\\{}', 'D:\\사진\\images\\{}'])
 def test_more_ways_to_write_a_path(d, path):
-    assert by_name(read_data(d.text('own.csv', 'image,choice', *(f'{path.format(Path(p).name)},{c}' for p, c in d.flat()))))
+    assert by_name(
+        read_data(
+            d.text(
+                'own.csv', 'image,choice',
+                *(f'{path.format(Path(p).name)},{c}' for p, c in d.flat()))))
 
 
 def test_paths_of_a_windows_machine_whose_names_are_there_twice(d):
     d.photos(*(f'{c}/{i}.jpg' for c in CLASSES for i in range(4)))
-    data = read_data(d.text('own.csv', 'path,rock', *(f'D:\\rocks\\{c}\\{i}.jpg,{c}' for c in CLASSES for i in range(4))))
-    assert all(p.split('/')[0] == c for p, c in zip(data.train.path, data.train.label)) and outcome(data) == dict(train=12)
+    data = read_data(
+        d.text(
+            'own.csv', 'path,rock',
+            *(f'D:\\rocks\\{c}\\{i}.jpg,{c}' for c in CLASSES for i in range(4))))
+    assert all(p.split('/')[0] == c for p, c in zip(data.train.path, data.train.label)) and outcome(
+        data) == dict(train=12)
 
 
 @pytest.mark.parametrize('other, how', [('Basalt\u200b', None), ('\ufeffBasalt', None), ('Ba\u00adsalt', 'zeros or invisible marks'), ('Ba\u200bsalt', 'zeros or invisible marks')])
 def test_invisible_marks_in_labels(d, other, how):
-    file = d.text('own.csv', 'path,label', *(f'{p},{other if i == 2 else c}' for i, (p, c) in enumerate(d.flat())))
+    file = d.text(
+        'own.csv', 'path,label',
+        *(f'{p},{other if i == 2 else c}' for i, (p, c) in enumerate(d.flat())))
     if how is None: assert by_name(read_data(file))
     else: refused(file, f'which differ in {how} only')
 
 
 def test_numbers_as_labels(d):
     rows = d.flat()
-    table = lambda form: d.text('own.csv', 'path,label', *(f'{p},{form(i, CLASSES.index(c) + 1)}' for i, (p, c) in enumerate(rows)))
+    table = lambda form: d.text(
+        'own.csv', 'path,label',
+        *(f'{p},{form(i, CLASSES.index(c) + 1)}' for i, (p, c) in enumerate(rows)))
     assert read_data(table(lambda i, k: f'{k}.0')).classes == ('1', '2', '3')
     assert read_data(table(lambda i, k: f'{k}.5')).classes == ('1.5', '2.5', '3.5')
-    refused(table(lambda i, k: '0'*(i % 2) + str(k)), "the classes '01' (2 photographs) and '1' (2), which differ in zeros or invisible marks only")
+    refused(
+        table(lambda i, k: '0' * (i % 2) + str(k)),
+        "the classes '01' (2 photographs) and '1' (2), which differ in zeros or invisible marks "
+        "only"
+    )
     refused(table(lambda i, k: f'{k}.0' if i % 2 else k), "'1.0'")
     for part, n, form in (('train', 4, '{}'), ('val', 2, '{}.0')):
-        d.text(f'{part}.csv', 'file,label', *(f'{Path(p).name},{form.format(CLASSES.index(c))}' for p, c in d.flat(n, part)))
-    assert read_data(d).classes == ('0', '1', '2') and outcome(read_data(d)) == dict(train=12, valid=6)
+        d.text(
+            f'{part}.csv', 'file,label',
+            *(f'{Path(p).name},{form.format(CLASSES.index(c))}' for p, c in d.flat(n, part)))
+    assert read_data(d).classes == ('0', '1', '2') and outcome(read_data(d)) == dict(
+        train=12, valid=6)
 
 
 @pytest.mark.parametrize('kind', ['csv', 'xlsx', 'folders'])
@@ -750,7 +1074,9 @@ def test_labels_that_look_like_nothing(d, kind):
     if kind == 'xlsx':
         pytest.importorskip('openpyxl')
         pd.DataFrame(rows, columns=['path', 'label']).to_excel(d / 'own.xlsx', index=False)
-    source = {'csv': lambda: d.text('own.csv', 'path,label', *lines_of(rows)), 'xlsx': lambda: d / 'own.xlsx', 'folders': lambda: d}[kind]()
+    source = {
+        'csv': lambda: d.text('own.csv', 'path,label', *lines_of(rows)),
+        'xlsx': lambda: d / 'own.xlsx', 'folders': lambda: d}[kind]()
     assert read_data(source).classes == names and by_name(read_data(source))
 
 
@@ -758,18 +1084,29 @@ def test_labels_that_look_like_nothing(d, kind):
 def test_columns_of_row_numbers(d, head):
     rows = d.flat()
     number = lambda i: ','.join([str(i)]*head.count(','))
-    assert by_name(read_data(d.text('own.csv', f'{head}path,rock', *(f'{number(i)},{p},{c}' for i, (p, c) in enumerate(rows)))))
+    assert by_name(
+        read_data(
+            d.text(
+                'own.csv', f'{head}path,rock',
+                *(f'{number(i)},{p},{c}' for i, (p, c) in enumerate(rows)))))
 
 
 def test_a_rare_class_makes_a_column_no_less_a_class(d):
     d.photos(*(f'{i}.jpg' for i in range(6)))
     names = ['Tuff', 'Chert', 'Gneiss', 'Marl', 'Marl', 'Slate']
-    refused(d.text('own.csv', 'file,lithology,site', *(f'{i}.jpg,{names[i]},{"xy"[i % 2]}' for i in range(6))), 'several columns that could be the class: site, lithology')
+    refused(
+        d.text(
+            'own.csv', 'file,lithology,site',
+            *(f'{i}.jpg,{names[i]},{"xy"[i % 2]}' for i in range(6))),
+        'several columns that could be the class: site, lithology')
 
 
 def test_a_column_label_beside_another_of_classes(d):
-    file = d.text('own.csv', 'file,label,class', *(f'{p},{"young" if c == "Basalt" else "old"},{c}' for p, c in d.flat()))
-    assert read_data(file).classes == ('old', 'young') and said(read_data(file), 'the class is the column label; class would be taken with `label class`')
+    file = d.text(
+        'own.csv', 'file,label,class',
+        *(f'{p},{"young" if c == "Basalt" else "old"},{c}' for p, c in d.flat()))
+    assert read_data(file).classes == ('old', 'young') and said(
+        read_data(file), 'the class is the column label; class would be taken with `label class`')
     assert by_name(read_data(file, label='class'))
 
 
@@ -780,11 +1117,14 @@ def test_copies_without_class_folders(d, names):
     refused(d, 'sounds like a copy or a piece of the data, not like a class')
     assert len(read_data(d, level=0).classes) == 2
     d.text('labels.csv', 'file,label', *(f'{a}/{c}{i}.jpg,{c}' for c in CLASSES for i in range(3)))
-    assert by_name(read_data(d)) and said(read_data(d), 'left out: 9 photographs that no class or table names')
+    assert by_name(read_data(d)) and said(
+        read_data(d), 'left out: 9 photographs that no class or table names')
 
 
 def test_a_flat_copy_beside_the_classes(d):
-    refused(d.tree().photos(*(f'augmented/{c}{i}.jpg' for c in CLASSES for i in range(3))), 'augmented sounds like a copy')
+    refused(
+        d.tree().photos(*(f'augmented/{c}{i}.jpg' for c in CLASSES for i in range(3))),
+        'augmented sounds like a copy')
 
 
 @pytest.mark.parametrize('parts', ['valid', 'test', 'val test'])
@@ -795,7 +1135,9 @@ def test_no_part_to_train_on(d, parts):
 
 
 def test_a_loose_photograph(d):
-    refused(d.tree('train').tree('val', 2, start=5).photos('val/x.jpg', 'val/y.jpg'), 'val/x.jpg lies in no class folder (2 such photographs); expected')
+    refused(
+        d.tree('train').tree('val', 2, start=5).photos('val/x.jpg', 'val/y.jpg'),
+        'val/x.jpg lies in no class folder (2 such photographs); expected')
 
 
 def test_links_that_lead_nowhere(d):
@@ -803,23 +1145,34 @@ def test_links_that_lead_nowhere(d):
     (d / 'Loop').symlink_to(d / 'Loop')
     (d / 'Gneiss').symlink_to(d / 'nowhere')
     data = read_data(d)
-    assert outcome(data) == dict(train=12) and said(data, 'left out: 2 links that lead nowhere, first Gneiss')
+    assert outcome(data) == dict(train=12) and said(
+        data, 'left out: 2 links that lead nowhere, first Gneiss')
     (d / 'test').symlink_to(d / 'Basalt')
     refused(d, 'one photograph can be in one class and one part only')
 
 
 def test_names_with_a_space_at_their_end(d):
     d.photos(*(f'images/{c}{i}.jpg ' for c in CLASSES for i in range(4)))
-    assert by_name(read_data(d.text('own.csv', 'path,label', *(f'images/{c}{i}.jpg ,{c}' for c in CLASSES for i in range(4)))))
+    assert by_name(
+        read_data(
+            d.text(
+                'own.csv', 'path,label',
+                *(f'images/{c}{i}.jpg ,{c}' for c in CLASSES for i in range(4)))))
 
 
 def test_all_missing_files_are_counted(d):
     rows = d.flat()
     gone = [f'images/gone{i}.jpg,Basalt' for i in range(60)]
-    refused(d.text('labels.csv', 'path,label', *lines_of(rows), *gone[:7]), 'line 14 names images/gone0.jpg, which is not there; add the file or remove the line (7 such lines)')
+    refused(
+        d.text('labels.csv', 'path,label', *lines_of(rows), *gone[:7]),
+        'line 14 names images/gone0.jpg, which is not there; add the file or remove the line (7 '
+        'such lines)'
+    )
     d.text('labels.csv', 'path,label', *gone, *lines_of(rows))
     refused(d, '(60 such lines)')
-    d.text('labels.csv', 'path,label', *(f'{p},{"" if i in (3, 5) else c}' for i, (p, c) in enumerate(rows)))
+    d.text(
+        'labels.csv', 'path,label',
+        *(f'{p},{"" if i in (3, 5) else c}' for i, (p, c) in enumerate(rows)))
     refused(d, 'images/Basalt3.jpg has an empty class (2 such photographs)')
 
 
@@ -833,16 +1186,22 @@ def test_what_a_table_does_not_name_is_counted(d):
     rows = d.flat()
     d.photos('images/x.jpg', 'images/y.jpg', 'images/more/z.jpg')
     file = d.text('labels.csv', 'path,label', *lines_of(rows))
-    assert said(read_data(file), 'left out: 2 photographs beside those that labels.csv names, first images/x.jpg')
+    assert said(
+        read_data(file),
+        'left out: 2 photographs beside those that labels.csv names, first images/x.jpg')
     assert said(read_data(d), 'left out: 3 photographs that no class or table names')
 
 
 def test_a_table_for_train_beside_a_folder_of_tests(d):
     "Kaggle's dog breeds: labels.csv, train/, test/."
-    d.photos(*(f'train/{i:05x}.jpg' for i in range(12)), *(f'test/{i:05x}.jpg' for i in range(20, 24)))
+    d.photos(
+        *(f'train/{i:05x}.jpg' for i in range(12)), *(f'test/{i:05x}.jpg' for i in range(20, 24)))
     d.text('labels.csv', 'id,breed', *(f'{i:05x},{CLASSES[i % 3]}' for i in range(12)))
     data = read_data(d)
-    assert outcome(data) == dict(train=12, test=4) and data.test.id.tolist() == [f'{i:05x}' for i in range(20, 24)] and 'label' not in data.test
+    assert (
+        outcome(data) == dict(train=12, test=4)
+        and data.test.id.tolist() == [f'{i:05x}' for i in range(20, 24)]
+        and 'label' not in data.test)
 
 
 @pytest.mark.parametrize('folder', ['', 'x/'])
@@ -850,7 +1209,9 @@ def test_cub(d, folder):
     rows = [(f'{folder}{c}/{c}{i}.jpg', c) for c in CLASSES for i in range(4)]
     d.photos(*(f'images/{p}' for p, _ in rows))
     d.text('images.txt', *(f'{i + 1} {p}' for i, (p, c) in enumerate(rows)))
-    d.text('image_class_labels.txt', *(f'{i + 1} {1 + CLASSES.index(c)}' for i, (p, c) in enumerate(rows)))
+    d.text(
+        'image_class_labels.txt',
+        *(f'{i + 1} {1 + CLASSES.index(c)}' for i, (p, c) in enumerate(rows)))
     d.text('train_test_split.txt', *(f'{i + 1} {int(i % 4 > 0)}' for i in range(12)))
     d.text('classes.txt', *(f'{i + 1} {c}' for i, c in enumerate(CLASSES)))
     data = read_data(d)
@@ -861,47 +1222,69 @@ def test_cub(d, folder):
 
 def test_lists_that_are_not_used_are_spoken_of(d):
     d.tree().text('val.txt', *(f'{c}/{c}{i}.jpg' for c in CLASSES for i in (19, 29)))
-    d.text('evaluation.csv', 'path,answer,p', *(f'{c}/{c}{i}.jpg,{c},.5' for c in CLASSES for i in range(4)))
+    d.text(
+        'evaluation.csv', 'path,answer,p',
+        *(f'{c}/{c}{i}.jpg,{c},.5' for c in CLASSES for i in range(4)))
     data = read_data(d)
-    assert outcome(data) == dict(train=12) and said(data, 'evaluation.csv is not used: it names all photographs')
+    assert outcome(data) == dict(train=12) and said(
+        data, 'evaluation.csv is not used: it names all photographs')
     (d / 'evaluation.csv').unlink()
     assert said(read_data(d), 'val.txt is not used: it names no photograph that is there')
     d.text('val.txt', *(f'{c}/{c}{i}.jpg' for c in CLASSES for i in (0, 9)))
-    refused(d, 'val.txt line 3 names Basalt/Basalt9.jpg, which is not there; add the file or remove the line (3 such lines)')
+    refused(
+        d,
+        'val.txt line 3 names Basalt/Basalt9.jpg, which is not there; add the file or remove the '
+        'line (3 such lines)'
+    )
 
 
 @pytest.mark.parametrize('names', ['images test', 'val test', 'more test'])
 def test_a_table_whose_paths_have_some_folders_of_parts(d, names):
     rows = [(f'{p}/{c}{p}{i}.jpg', c) for p in names.split() for c in CLASSES for i in range(3)]
     d.photos(*(p for p, _ in rows))
-    refused(d.text('own.csv', 'file,label', *lines_of(rows)), 'say in a column split who is trained on')
+    refused(
+        d.text('own.csv', 'file,label', *lines_of(rows)), 'say in a column split who is trained on')
     data = read_data(d.text('own.csv', 'file,label,fold', *lines_of(rows, lambda i: i % 3)))
     assert said(data, 'the folds of the table count') and outcome(data) == dict(train=12, valid=6)
-    assert outcome(read_data(d.text('own.csv', 'file,label,split', *lines_of(rows, lambda i: 'train' if i < 9 else 'test')))) == dict(train=9, test=9)
+    assert outcome(
+        read_data(
+            d.text(
+                'own.csv', 'file,label,split',
+                *lines_of(rows, lambda i: 'train' if i < 9 else 'test')))) == dict(train=9, test=9)
 
 
 def test_numbers_of_a_test_table_count_like_those_of_train(d):
     for part, classes in dict(train=CLASSES, val=CLASSES, test=CLASSES[1:]).items():
         d.photos(*(f'{part}/{c}{part}{i}.jpg' for c in classes for i in range(2)))
-        d.text(f'{part}.csv', 'file,label', *(f'{c}{part}{i}.jpg,{1 + CLASSES.index(c)}' for c in classes for i in range(2)))
+        d.text(
+            f'{part}.csv', 'file,label',
+            *(f'{c}{part}{i}.jpg,{1 + CLASSES.index(c)}' for c in classes for i in range(2)))
     d.text('classes.txt', *CLASSES)
     data = read_data(d)
-    assert outcome(data) == dict(train=6, valid=6, test=4) and by_name(data) and 'label' in data.test
+    assert (
+        outcome(data) == dict(train=6, valid=6, test=4) and by_name(data) and 'label' in data.test)
 
 
 def test_photographs_in_numbered_pieces(d):
     "HAM10000 lies in two folders, and one table speaks of both."
     d.photos(*(f'HAM_images_part_{1 + i % 2}/ISIC_{i}.jpg' for i in range(12)))
-    refused(d, 'HAM_images_part_1, HAM_images_part_2 sounds like a copy or a piece of the data, not like a class')
+    refused(
+        d,
+        'HAM_images_part_1, HAM_images_part_2 sounds like a copy or a piece of the data, not like '
+        'a class'
+    )
     d.text('HAM_metadata.csv', 'image_id,dx', *(f'ISIC_{i},{CLASSES[i % 3]}' for i in range(12)))
     data = read_data(d)
-    assert data.classes == CLASSES and data.counts.tolist() == [4, 4, 4] and data.train.label[data.train.id == 'ISIC_4'].item() == CLASSES[1]
+    assert (
+        data.classes == CLASSES and data.counts.tolist() == [4, 4, 4]
+        and data.train.label[data.train.id == 'ISIC_4'].item() == CLASSES[1])
 
 
 @pytest.mark.parametrize('end', ['\r', '\r\n'])
 def test_ends_of_lines(d, end):
     rows = d.flat()
-    (d / 'own.csv').write_bytes(end.join(['path,label,note', *(f'{p},{c},"wet{end}rock"' for p, c in rows)]).encode())
+    (d / 'own.csv').write_bytes(
+        end.join(['path,label,note', *(f'{p},{c},"wet{end}rock"' for p, c in rows)]).encode())
     assert by_name(read_data(d / 'own.csv'))
 
 
@@ -909,13 +1292,17 @@ def test_ends_of_lines(d, end):
 
 def test_a_table_with_parts_is_trained_on_and_judged(sample, tmp_path):
     "Rows of the test part are judged, not learned; the run knows them by itself."
-    from rock_nb.judge.evidence import rows_of
+    from rock_nb.evaluation.run_data import rows_of
     from rock_nb.train import fit
     paths = sorted(p.relative_to(sample).as_posix() for p in (sample / 'train').rglob('*.jpg'))
-    lines = [f'{p},{p.split("/")[1]},{("train", "train", "val", "test")[i % 4]}' for i, p in enumerate(paths)]
+    lines = [
+        f'{p},{p.split("/")[1]},{("train", "train", "val", "test")[i % 4]}'
+        for i, p in enumerate(paths)]
     table = sample.parent / 'with_parts.csv'
     table.write_text('\n'.join(['file,rock,Split', *(f'{sample.name}/{line}' for line in lines)]))
     run = fit(**TINY, data=table, out=tmp_path, epochs=1, workers=0, show=lambda *_: None)
     split, metrics = pd.read_csv(run.split), json.loads(run.metrics.read_text())
-    assert {*split.Split[split.part == 'train']} == {'train'} and {*split.Split[split.part == 'valid']} == {'val'}
-    assert 'test' in metrics and len(rows_of(Run(run.path), 'test')[1]) == sum(',test' in line for line in lines)
+    assert {*split.Split[split.part == 'train']} == {'train'} and {
+        *split.Split[split.part == 'valid']} == {'val'}
+    assert 'test' in metrics and len(rows_of(Run(run.path), 'test')[1]) == sum(
+        ',test' in line for line in lines)

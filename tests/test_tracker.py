@@ -7,7 +7,7 @@ import pytest
 
 from rock_nb import core
 from rock_nb.core import Run
-from rock_nb.learn.tracker import NEEDS, make_trackers, wandb_history
+from rock_nb.training.tracking import NEEDS, make_trackers, wandb_history
 
 ROWS = [dict(epoch=e, phase=0, lr=1e-3, train_loss=1 / e, valid_f1=.1 * e) for e in range(1, 6)]
 PROGRAM = """
@@ -15,7 +15,7 @@ import os, sys
 import pandas as pd
 from rock_nb import core
 from rock_nb.core import Run
-from rock_nb.learn.tracker import make_trackers
+from rock_nb.training.tracking import make_trackers
 from test_tracker import ROWS
 run = Run(sys.argv[1])
 tracker = make_trackers('tensorboard mlflow wandb', run, dict(arch='resnet18'))
@@ -31,7 +31,9 @@ def test_killed_and_resumed(tmp_path):
     from mlflow import MlflowClient
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     run = Run(tmp_path / 'v2-lr=0.001')
-    r = subprocess.run([sys.executable, '-c', PROGRAM, run.path], cwd=core.root() / 'tests', capture_output=True, text=True, timeout=300)
+    r = subprocess.run(
+        [sys.executable, '-c', PROGRAM, run.path], cwd=core.root() / 'tests', capture_output=True,
+        text=True, timeout=300)
     assert r.returncode == -9, r.stderr[-2000:]
 
     core.write_csv(run.history, pd.DataFrame(ROWS))
@@ -47,7 +49,9 @@ def test_killed_and_resumed(tmp_path):
     for column in ROWS[0]:
         wanted = [(r['epoch'], r[column]) for r in ROWS]
         assert [(e.step, pytest.approx(e.value)) for e in events.Scalars(column)] == wanted
-        assert [(m.step, m.value) for m in client.get_metric_history(logged.info.run_id, column)] == wanted
+        assert [
+            (m.step, m.value) for m in client.get_metric_history(logged.info.run_id, column)
+        ] == wanted
         assert list(kept[column].items()) == wanted
     assert logged.info.status == 'FINISHED' and logged.data.metrics['final/valid/f1'] == .5
     assert len(events.Scalars('final/valid/f1')) == 1

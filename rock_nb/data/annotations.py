@@ -6,7 +6,7 @@
 __all__ = ['coco', 'named_numbers', 'image_list', 'numbered_table']
 
 # %% ../../nbs/data/annotations.ipynb #78b2a3f5
-import json, os
+import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pandas as pd
 from ..core import BadInput
 from .files import ENDINGS, ending, nfc
 from .layouts import Source, layout, read_rows, table, with_classes
-from .tabular import decode_text, find_columns, plain_name, read_text
+from .tabular import decode_text, find_columns, read_text
 
 # %% ../../nbs/data/annotations.ipynb #06faf773
 @lru_cache(maxsize=4)
@@ -38,13 +38,14 @@ def _one_each(source: Source, given: dict[str, set[str]]) -> pd.DataFrame:   # p
     "A table of the photographs with one class; several are a `BadInput`, those without are counted."
     for path, names in given.items():
         if len(names) > 1:
-            raise BadInput(f"{source.path} gives {path} {len(names)} classes: {', '.join(sorted(names))}; "
-                           'several labels a photograph (multi-label), '
-                           'or annotators who disagree, are not learned here: give each one class')
+            raise BadInput(
+                f"{source.path} gives {path} {len(names)} classes: {', '.join(sorted(names))}; "
+                'several labels a photograph (multi-label), '
+                'or annotators who disagree, are not learned here: give each one class')
     none = [p for p, names in given.items() if not names]
     if none:
-        source.notes.append(f'{source.path}: left out {len(none)} photographs without a class, first '
-                            f'{none[0]}')
+        source.notes.append(
+            f'{source.path}: left out {len(none)} photographs without a class, first {none[0]}')
     rows = [(p, *names) for p, names in given.items() if names]
     return pd.DataFrame(rows, columns=['path', 'label'], dtype=str)
 
@@ -56,9 +57,11 @@ def coco(source: Source) -> pd.DataFrame:
     try:
         names = {c['id']: str(c['name']).strip() for c in found['categories']}
         given = {i['id']: set() for i in found['images']}
-        for a in found['annotations']: given[a['image_id']].add(names[a['category_id']])
+        for a in found['annotations']:
+            given[a['image_id']].add(names[a['category_id']])
         by_path = {}
-        for i in found['images']: by_path.setdefault(i['file_name'], set()).update(given[i['id']])
+        for i in found['images']:
+            by_path.setdefault(i['file_name'], set()).update(given[i['id']])
     except (KeyError, TypeError) as e:
         raise BadInput(f'{source.path} is no COCO file: {e} is missing or wrong') from None
     return with_classes(source, read_rows(source, _one_each(source, by_path)))
@@ -79,8 +82,9 @@ def _choices(task: dict, file) -> set[str]:
         if a.get('was_cancelled'): continue
         for r in a.get('result', []):
             if r.get('type') not in ('choices', None):
-                raise BadInput(f"{file} holds {r.get('type')}, not choices; export a classification "
-                               "of whole photographs")
+                raise BadInput(
+                    f"{file} holds {r.get('type')}, not choices; export a classification "
+                    "of whole photographs")
             found |= {str(c).strip() for c in r['value'].get('choices', [])}
     return found
 
@@ -142,11 +146,13 @@ _NAMES = ('classes.txt', 'class_names.txt', 'classnames.txt', 'names.txt', 'labe
 
 def names_beside(file: Path) -> list[str]:
     "The names in the list of names that lies beside a file; [] where there is none."
-    there = next((file.parent/n for n in _NAMES if (file.parent/n).is_file() and file.name != n), None)
+    there = next(
+        (file.parent / n for n in _NAMES if (file.parent / n).is_file() and file.name != n), None)
     lines = [line.strip() for line in decode_text(there)[0].splitlines()
              if line.strip()] if there else []
     heads = [line.split(None, 1)[0] for line in lines]
-    names = [line.split(None, 1)[-1] for line in lines] if all(h.isdigit() for h in heads) else lines
+    names = (
+        [line.split(None, 1)[-1] for line in lines] if all(h.isdigit() for h in heads) else lines)
     odd = len({*names}) < len(names) or any(n.isdigit() or ending(n) in ENDINGS for n in names)
     return [] if odd else [nfc(n) for n in names]
 
@@ -155,21 +161,24 @@ def _first_number(source: Source, number: pd.Series, n: int) -> int:
     if number.min() == 0: return 0
     if number.max() == n: return 1
     if source.start is not None: return source.start
-    raise BadInput(f'{source.path} has classes from {number.min()} to {number.max()} and the list '
-                   f'of names beside it has {n}: they may count from 0 or from 1; write names instead')
+    raise BadInput(
+        f'{source.path} has classes from {number.min()} to {number.max()} and the list '
+        f'of names beside it has {n}: they may count from 0 or from 1; write names instead')
 
 # %% ../../nbs/data/annotations.ipynb #55bb2123
 def named_numbers(source: Source, frame: pd.DataFrame) -> pd.DataFrame:   # path, label
     "A table whose classes are names where they were numbers and a list of names lies beside it."
     names, given = names_beside(source.path), frame.label != ''
-    if not names or not given.any() or not frame.label[given].str.isdigit().all(): return frame
+    if not names or not given.any() or not frame.label[given].str.isdigit().all():
+        return frame
     number = frame.label[given].astype(int)
     if number.max() > len(names):
         source.notes.append(f'{source.path} has classes up to {number.max()}, more than the '
                             f'{len(names)} names in the list beside it, which is not used')
         return frame
     source.start = _first_number(source, number, len(names))
-    return frame.assign(label=frame.label.where(~given, number.map(lambda i: names[i - source.start])))
+    return frame.assign(
+        label=frame.label.where(~given, number.map(lambda i: names[i - source.start])))
 
 @layout(lambda source: source.path.is_file() and ending(source.path.name) in ('.txt', '.lst', '.list'))
 def image_list(source: Source) -> pd.DataFrame:

@@ -23,23 +23,32 @@ from ..core import BadInput, choose, outputs, progress, short_hash
 from .colour import is_srgb, is_veiled, profile_name
 from .crops import NOTHING, Details, find_details, near_crops, shrink
 from .duplicates import near_duplicates, sets, signature, turned_duplicates
-from .image import DARK, TURNS, ImageReader, Loaded, explain, from_pillow, no_white, usual_white
+from .image import (
+    DARK, TURNS, ImageReader, Loaded, explain, from_pillow, no_white, usual_white)
 from .table import Data
 
 # %% ../../nbs/data/audit.ipynb #c21ed19a
-FACTS = dict(format=str, mode=str, width='Int64', height='Int64', red=float, green=float, blue=float, brightness=float, contrast=float, error=str,
-             orientation=int, content=int, phash=int, odd=str)   # odd: what few files have, as JSON; '' for the others
+# odd: what few files have, as JSON; '' for the others
+FACTS = dict(
+    format=str, mode=str, width='Int64', height='Int64', red=float, green=float, blue=float,
+    brightness=float, contrast=float, error=str, orientation=int, content=int, phash=int, odd=str)
 
 def look(path: str | os.PathLike, reader: ImageReader = ImageReader()) -> dict:
-    "Facts of one file (`FACTS`, and an 8 × 8 thumbnail `small`), or the error; `content` 0: it could not even be opened."
+    """Facts of one file (`FACTS`, and an 8 × 8 thumbnail `small`), or the error; `content` 0: it
+    could not even be opened."""
     content = 0
     try:
-        with open(path, 'rb') as f: raw = f.read()
-        content = int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), 'little', signed=True)
+        with open(path, 'rb') as f:
+            raw = f.read()
+        content = int.from_bytes(
+            hashlib.blake2b(raw, digest_size=8).digest(), 'little', signed=True)
         return dict(content=content, error='') | decode(raw, reader)
-    except Image.DecompressionBombError as e: return dict(content=content, error=explain(e))
-    except BadInput as e: return dict(content=content, error=str(e))
-    except Exception as e: return dict(content=content, error=f'{type(e).__name__}: {e}'.split(' <_io.')[0])
+    except Image.DecompressionBombError as e:
+        return dict(content=content, error=explain(e))
+    except BadInput as e:
+        return dict(content=content, error=str(e))
+    except Exception as e:
+        return dict(content=content, error=f'{type(e).__name__}: {e}'.split(' <_io.')[0])
 
 # %% ../../nbs/data/audit.ipynb #ccf703d4
 THIRD = np.full(3, 1/3, np.float32)
@@ -54,31 +63,40 @@ def _open(raw: bytes, reader: ImageReader) -> tuple[Loaded, tuple[int, int], int
         (w, h), turn = im.size, im.getexif().get(0x0112, 1)
         reader.check_pixels(w, h)
         if im.format == 'JPEG': im.draft(im.mode, (64, 64))
-        return from_pillow(im, getattr(im, 'n_frames', 1)), (w, h) if turn not in TURNS or turn < 5 else (h, w), turn
+        return (
+            from_pillow(im, getattr(im, 'n_frames', 1)),
+            (w, h) if turn not in TURNS or turn < 5 else (h, w), turn)
 
 # %% ../../nbs/data/audit.ipynb #d5f6d034
 def decode(raw: bytes,   # a whole file
            reader: ImageReader = ImageReader()) -> dict:
-    "Format, mode, upright width and height, EXIF orientation (1…8), mean colour, brightness and contrast (0…255), perceptual hash and thumbnail, and what is odd."
+    """Format, mode, upright width and height, EXIF orientation (1…8), mean colour, brightness and
+    contrast (0…255), perceptual hash and thumbnail, and what is odd."""
     seen, (w, h), turn = _open(raw, reader)
     odd = oddities_of(seen, reader)
     if 'white' in odd: reader = replace(reader, max_value=odd['white'])
     square = reader.upright_rgb(seen).resize((64, 64), Image.BOX)
     a = np.asarray(square, dtype=np.float32)
     grey = a@THIRD
-    red, green, blue = (np.full(4096, 1/4096, np.float32)@a.reshape(-1, 3)).tolist()   # products: faster than means of so few
+    # products: faster than means of so few
+    red, green, blue = (np.full(4096, 1/4096, np.float32)@a.reshape(-1, 3)).tolist()
     phash, small = signature(grey)
-    return dict(format=seen.format, mode=seen.mode, width=w, height=h, red=red, green=green, blue=blue, brightness=float(grey.mean()), contrast=float(grey.std()),
-                orientation=turn if turn in TURNS else 1, phash=phash, small=small, odd=json.dumps(odd) if odd else '')
+    return dict(
+        format=seen.format, mode=seen.mode, width=w, height=h, red=red, green=green, blue=blue,
+        brightness=float(grey.mean()), contrast=float(grey.std()),
+        orientation=turn if turn in TURNS else 1, phash=phash, small=small,
+        odd=json.dumps(odd) if odd else '')
 
 # %% ../../nbs/data/audit.ipynb #a1d70002
 def oddities_of(seen: Loaded, reader: ImageReader) -> dict:
-    "What a file has that most have not: depth, low, peak, most, stated, white; bands, used; pages, page; profile; transparent."
+    """What a file has that most have not: depth, low, peak, most, stated, white; bands, used;
+    pages, page; profile; transparent."""
     odd = {}
     if seen.is_deep: odd |= seen.depth() | dict(white=_white(seen, reader))
     if seen.bands: odd |= dict(bands=seen.bands, used=list(seen.used))
     if seen.pages > 1: odd |= dict(pages=seen.pages, page=reader.page)
-    if seen.profile and not is_srgb(seen.profile, _profile_mode(seen)): odd['profile'] = profile_name(seen.profile) or 'without a name'
+    if seen.profile and not is_srgb(seen.profile, _profile_mode(seen)):
+        odd['profile'] = profile_name(seen.profile) or 'without a name'
     if _has_holes(seen): odd['transparent'] = True
     return odd
 
@@ -99,7 +117,9 @@ def _profile_mode(seen: Loaded) -> str:
 def _has_holes(seen: Loaded) -> bool:
     "Whether anything is transparent."
     if seen.alpha is not None: return bool(seen.alpha.min() < seen.alpha.max())
-    return bool(seen.im) and is_veiled(seen.im) and seen.im.convert('RGBA').getchannel('A').getextrema()[0] < 255
+    return (
+        bool(seen.im) and is_veiled(seen.im)
+        and seen.im.convert('RGBA').getchannel('A').getextrema()[0] < 255)
 
 # %% ../../nbs/data/audit.ipynb #628da7ad
 LOOK = 4   # goes up when `look` finds other things, so that all files are looked at again
@@ -116,17 +136,32 @@ def memory(file: Path):
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(file, timeout=60)) as db:
-            db.execute(f"CREATE TABLE IF NOT EXISTS facts ({', '.join(KEPT)}, PRIMARY KEY (path)) WITHOUT ROWID")
-            db.execute('CREATE TABLE IF NOT EXISTS details (content INTEGER PRIMARY KEY, points, codes)')
+            db.execute(
+                f"CREATE TABLE IF NOT EXISTS facts ({', '.join(KEPT)}, PRIMARY KEY (path)) WITHOUT "
+                "ROWID"
+            )
+            db.execute(
+                'CREATE TABLE IF NOT EXISTS details (content INTEGER PRIMARY KEY, points, codes)')
             db.execute('CREATE TABLE IF NOT EXISTS crops (contents INTEGER PRIMARY KEY, pairs)')
             yield db
-    except (sqlite3.Error, FileExistsError) as e: raise BadInput(f'{file} cannot be written or read ({e}); make room, or delete it, or give another folder with `out`') from None
+    except (sqlite3.Error, FileExistsError) as e:
+        raise BadInput(
+            f'{file} cannot be written or read ({e}); make room, or delete it, or give another '
+            'folder with `out`'
+        ) from None
 
 # %% ../../nbs/data/audit.ipynb #2dbfd52a
 def stats(files: list[str]) -> np.ndarray:   # int64 (N, 2)
     "Size in bytes and time of change in nanoseconds of each file."
-    try: return np.fromiter((v for s in map(os.stat, files) for v in (s.st_size, s.st_mtime_ns)), np.int64, 2*len(files)).reshape(-1, 2)
-    except OSError as e: raise BadInput(f'the photograph {e.filename} cannot be found ({e.strerror}); put it back, or start again without it') from None
+    try:
+        return np.fromiter(
+            (v for s in map(os.stat, files) for v in (s.st_size, s.st_mtime_ns)), np.int64,
+            2 * len(files)).reshape(-1, 2)
+    except OSError as e:
+        raise BadInput(
+            f'the photograph {e.filename} cannot be found ({e.strerror}); put it back, or start '
+            'again without it'
+        ) from None
 
 def stamps(files: list[str]) -> list[str]:
     "Size and time of change of each file, as one text each."
@@ -142,15 +177,20 @@ class Facts:
         self.files = [os.path.join(data.root, p) for p in self.paths]
         n, now = len(self.files), stats(self.files)
         blank = {str: lambda: np.full(n, '', object), float: lambda: np.full(n, np.nan)}
-        self.columns = {c: blank.get(t, lambda: np.zeros(n, np.int64))() for c, t in FACTS.items()} | dict(small=np.zeros((n, 64), np.uint8), turned=np.zeros((n, 7), np.int64), bytes=now[:, 0], changed=now[:, 1])
+        self.columns = {
+            c: blank.get(t, lambda: np.zeros(n, np.int64))() for c, t in FACTS.items()} | dict(
+            small=np.zeros((n, 64), np.uint8), turned=np.zeros((n, 7), np.int64), bytes=now[:, 0],
+            changed=now[:, 1])
         self.known = np.zeros(n, bool)
     def __getitem__(self, c): return self.columns[c]
-    def own(self, at: np.ndarray): return zip(self.paths[at], self['bytes'][at].tolist(), self['changed'][at].tolist())
+    def own(self, at: np.ndarray):
+        return zip(self.paths[at], self['bytes'][at].tolist(), self['changed'][at].tolist())
     def fill(self, at: np.ndarray, rows: list[tuple]):
         "Put rows with the columns `KEPT` into their places."
         for c, values in list(zip(KEPT, zip(*rows)))[3:]:   # path, size and time of change are there
             if c == 'small':      # the thumbnail, and the hashes of the seven other forms
-                raw = np.frombuffer(b''.join(v or bytes(120) for v in values), np.uint8).reshape(-1, 120)
+                raw = np.frombuffer(b''.join(v or bytes(120) for v in values), np.uint8).reshape(
+                    -1, 120)
                 self['small'][at] = raw[:, :64]
                 self['turned'][at] = raw[:, 64:].copy().view(np.int64)
             elif FACTS[c] is str: self[c][at] = [sys.intern(v) for v in values]
@@ -163,17 +203,23 @@ def recall(db: sqlite3.Connection, facts: Facts):
     rows = db.execute(f"SELECT {', '.join(KEPT)} FROM facts")
     while some := rows.fetchmany(10_000):
         at = facts.paths.get_indexer([r[0] for r in some])
-        fresh = (at >= 0) & (facts['bytes'][at] == [r[1] for r in some]) & (facts['changed'][at] == [r[2] for r in some])
-        if fresh.any(): facts.fill(at[fresh], [r for r, ok in zip(some, fresh) if ok])
+        fresh = (
+            (at >= 0) & (facts['bytes'][at] == [r[1] for r in some])
+            & (facts['changed'][at] == [r[2] for r in some]))
+        if fresh.any():
+            facts.fill(at[fresh], [r for r, ok in zip(some, fresh) if ok])
 
 def look_at(files: list[str], todo: np.ndarray, chunk: int = 64, reader: ImageReader = ImageReader()):
-    "Yield, for chunk after chunk of the rows `todo`, the rows and what `look` sees, in as many threads as there are cores."
+    """Yield, for chunk after chunk of the rows `todo`, the rows and what `look` sees, in as many
+    threads as there are cores."""
     see = partial(look, reader=reader) if reader.settings() else look
     chunks = np.split(todo, range(chunk, len(todo), chunk))
     pool = ThreadPoolExecutor(min(16, cpu_count()))   # Pillow decodes outside of Python's lock
     with progress(total=len(todo), label='looking at photographs') as bar:
         try:
-            for rows, seen in zip(chunks, pool.map(lambda rows: [see(files[i]) for i in rows], chunks)):
+            for rows, seen in zip(
+                chunks, pool.map(lambda rows: [see(files[i]) for i in rows], chunks)
+            ):
                 yield rows, seen
                 bar.update(len(rows))
         finally: pool.shutdown(cancel_futures=True)
@@ -190,8 +236,12 @@ def _check_peaks(deep: pd.DataFrame, white: float, root):
     dark, top = deep[(deep.peak > 0) & (deep.peak < white/DARK)], deep.loc[deep.peak.idxmax()]
     if dark.empty: return
     first = dark.loc[dark.peak.idxmin()]
-    raise BadInput(f'{root/first.name} holds {first.depth} values up to {first.peak:g}, {root/top.name} {top.depth} values up to {top.peak:g}: '
-                   f'with white {white:g} for all the first would be black; scale them alike, or say with max_value which number is white')
+    raise BadInput(
+        f'{root / first.name} holds {first.depth} values up to {first.peak:g}, {root / top.name} '
+        f'{top.depth} values up to {top.peak:g}: '
+        f'with white {white:g} for all the first would be black; scale them alike, or say with '
+        'max_value which number is white'
+    )
 
 # %% ../../nbs/data/audit.ipynb #1a90771b
 def common_white(
@@ -204,11 +254,16 @@ def common_white(
     if reader.max_value:
         over = deep[deep.most > reader.max_value*1.001]
         if over.empty: return reader.max_value
-        raise BadInput(f'{root/over.index[0]} holds {over.depth.iloc[0]} values up to {over.peak.iloc[0]:g}, more than a twentieth of them above max_value {reader.max_value:g}; give a greater one')
+        raise BadInput(
+            f'{root / over.index[0]} holds {over.depth.iloc[0]} values up to '
+            f'{over.peak.iloc[0]:g}, more than a twentieth of them above max_value '
+            f'{reader.max_value:g}; give a greater one'
+        )
     floats = deep.depth.str.startswith('float')
     own = [s if s >= p else usual_white(p, f) for s, p, f in zip(deep.stated, deep.peak, floats)]
     for (path, row), w in zip(deep.iterrows(), own):
-        if w is None or row.low < 0: raise BadInput(f'{root/path} {no_white(row.depth, row.low, row.peak)}')
+        if w is None or row.low < 0:
+            raise BadInput(f'{root / path} {no_white(row.depth, row.low, row.peak)}')
     white = float(max(own))
     _check_peaks(deep, white, root)
     return white
@@ -230,10 +285,13 @@ def odd_files(
     paths = pd.unique(pd.concat([f.path for f in (data.train, data.test) if f is not None]))
     with memory(memory_file(data, out, reader)) as db:
         rows = dict(db.execute("SELECT path, odd FROM facts WHERE odd != ''").fetchall())
-    return pd.Series({p: rows[p] for p in paths if p in rows}, dtype=object) if rows else pd.Series(dtype=object)
+    return (
+        pd.Series({p: rows[p] for p in paths if p in rows}, dtype=object) if rows
+        else pd.Series(dtype=object))
 
-def data_white(data: Data, out=None, reader: ImageReader = ImageReader()) -> float | None:   # None: there are no deep files
-    "The number that is white in all deep files of a data set that has been audited; what fits none is a `BadInput`."
+def data_white(data: Data, out=None, reader: ImageReader = ImageReader()) -> float | None:  # None: there are no deep files
+    """The number that is white in all deep files of a data set that has been audited; what fits
+    none is a `BadInput`."""
     odd = odd_files(data, out, reader)
     return common_white(deep_files(odd.index, odd).sort_index(), Path(data.root), reader)
 
@@ -242,6 +300,7 @@ def _counted(values: pd.Series) -> str:
     "Values with how often each is there, most first."
     return ', '.join(f'{v}: {n:,}' for v, n in values.value_counts().items())
 
+# %% ../../nbs/data/audit.ipynb #6898744a
 def image_notes(
     odd: pd.Series,       # of `odd_files`
     white: float | None,  # of `common_white`; None: it is refused
@@ -252,35 +311,63 @@ def image_notes(
     have = lambda name: rows[rows[name].notna()] if name in rows else rows.head(0)
     said = []
     if len(r := have('depth')):
-        chosen = f'{white:g} is white in all of them' if white else 'no one of them can be white for all'
-        said.append(f'{len(r):,} images are deep ({_counted(r.depth)}), their largest numbers {r.peak.min():g} to {r.peak.max():g}: {chosen} (`max_value`).')
-    if len(r := have('pages')): said.append(f'{len(r):,} images have several pages ({int(r.pages.min())} to {int(r.pages.max())}): page {reader.page} is read (`page`).')
+        chosen = (
+            f'{white:g} is white in all of them' if white else 'no one of them can be white for all'
+        )
+        said.append(
+            f'{len(r):,} images are deep ({_counted(r.depth)}), their largest numbers '
+            f'{r.peak.min():g} to {r.peak.max():g}: {chosen} (`max_value`).'
+        )
+    if len(r := have('pages')):
+        said.append(
+            f'{len(r):,} images have several pages ({int(r.pages.min())} to {int(r.pages.max())}): '
+            f'page {reader.page} is read (`page`).'
+        )
     if len(r := have('bands')):
         used = _counted(r.used.map(lambda u: ' '.join(map(str, u))))
-        said.append(f'{len(r):,} images have several bands ({_counted(r.bands.astype(int))}); read as grey or as red, green, blue are {used} (`bands`).')
-    if len(r := have('profile')): said.append(f"{len(r):,} images have a colour profile ({_counted(r.profile)}), which is {'converted to sRGB' if reader.icc else 'ignored'} (`icc`).")
-    if len(r := have('transparent')): said.append(f'{len(r):,} images have transparent parts, which are white.')
+        said.append(
+            f'{len(r):,} images have several bands ({_counted(r.bands.astype(int))}); read as grey '
+            f'or as red, green, blue are {used} (`bands`).'
+        )
+    if len(r := have('profile')):
+        said.append(
+            f"{len(r):,} images have a colour profile ({_counted(r.profile)}), which is "
+            f"{'converted to sRGB' if reader.icc else 'ignored'} (`icc`)."
+        )
+    if len(r := have('transparent')):
+        said.append(f'{len(r):,} images have transparent parts, which are white.')
     return said
 
 # %% ../../nbs/data/audit.ipynb #f90a269c
-DEFAULT = {c: '' if t is str else None if t is float else 0 for c, t in FACTS.items()} | dict(small=None)   # of a file that can't be read
+# of a file that can't be read
+DEFAULT = {c: '' if t is str else None if t is float else 0 for c, t in FACTS.items()} | dict(
+    small=None)
 
 def complete(db: sqlite3.Connection, facts: Facts, todo: np.ndarray, every: float, reader: ImageReader):
     "Look at the files of the rows `todo`, and remember what was seen."
     new, last = [], time.monotonic()
     def write():
-        with db: db.executemany(f"REPLACE INTO facts VALUES ({', '.join('?'*len(KEPT))})", [r for r in new if r[KEPT.index('content')]])
+        with db:
+            db.executemany(
+                f"REPLACE INTO facts VALUES ({', '.join('?' * len(KEPT))})",
+                [r for r in new if r[KEPT.index('content')]])
         new.clear()
     try:
         for at, seen in look_at(facts.files, todo, reader=reader) if len(todo) else ():
-            rows = [(*own, *(s.get(c, d) for c, d in DEFAULT.items())) for own, s in zip(facts.own(at), seen)]
-            facts.fill(at, rows); new += rows
-            if time.monotonic() - last > every: write(); last = time.monotonic()
+            rows = [
+                (*own, *(s.get(c, d) for c, d in DEFAULT.items()))
+                for own, s in zip(facts.own(at), seen)]
+            facts.fill(at, rows)
+            new += rows
+            if time.monotonic() - last > every:
+                write()
+                last = time.monotonic()
     finally: write()
 
 # %% ../../nbs/data/audit.ipynb #cd158d74
-def survey(data: Data, out=None, every: float = 2., reader: ImageReader = ImageReader()) -> Facts:   # every: seconds between writings
-    "Facts of every photograph of a data set: remembered ones, and of the files that are new or changed since."
+def survey(data: Data, out=None, every: float = 2., reader: ImageReader = ImageReader()) -> Facts:  # every: seconds between writings
+    """Facts of every photograph of a data set: remembered ones, and of the files that are new or
+    changed since."""
     facts = Facts(data)
     with memory(memory_file(data, out, reader)) as db:
         recall(db, facts)
@@ -298,26 +385,35 @@ def audit(data: Data,
     facts = survey(data, out, reader=reader)
     unread = facts['width'] == 0
     frame = pd.DataFrame({c: facts[c] for c in [*FACTS, 'bytes']}, index=facts.paths)
-    return frame.assign(**{c: pd.arrays.IntegerArray(facts[c], unread) for c in ('width', 'height')})
+    return frame.assign(
+        **{c: pd.arrays.IntegerArray(facts[c], unread) for c in ('width', 'height')})
 
 # %% ../../nbs/data/audit.ipynb #a8e50ac3
-def readable(data: Data,
-             on_error: str = 'raise',  # 'raise', or 'skip': leave out what can't be read
-             out=None,                 # the folder of runs
-             reader: ImageReader = ImageReader(),
-            ) -> tuple[Data, pd.DataFrame]:  # the data set without them, with its files' sizes; path and error of each
+def readable(
+    data: Data,
+    on_error: str = 'raise',  # 'raise', or 'skip': leave out what can't be read
+    out=None,  # the folder of runs
+    reader: ImageReader = ImageReader(),
+) -> tuple[
+    Data, pd.DataFrame
+]:  # the data set without them, with its files' sizes; path and error of each
     "A data set of which every photograph can be decoded."
     choose(on_error, ('raise', 'skip'), 'on_error')
     facts = audit(data, out, reader)
     bad = facts[facts.error != ''][['error']].reset_index()
     if len(bad) and on_error == 'raise':
-        raise BadInput(f'the photograph {data.root/bad.path[0]} cannot be read ({bad.error[0]}); {len(bad)} in all: replace them, or use on_error="skip"')
+        raise BadInput(
+            f'the photograph {data.root / bad.path[0]} cannot be read ({bad.error[0]}); {len(bad)} '
+            'in all: replace them, or use on_error="skip"'
+        )
     common_white(deep_files(facts.index, facts.odd), Path(data.root), reader)
-    keep = lambda f: f if f is None or not len(bad) else f[~f.path.isin(bad.path)].reset_index(drop=True)
+    keep = lambda f: (
+        f if f is None or not len(bad) else f[~f.path.isin(bad.path)].reset_index(drop=True))
     return replace(data, train=keep(data.train), test=keep(data.test), sizes=facts.bytes), bad
 
 # %% ../../nbs/data/audit.ipynb #042f63de
-SMALLEST = 64   # pixels of the shorter side: smaller photographs have too few details to look for parts of them
+# pixels of the shorter side: smaller photographs have too few details to look for parts of them
+SMALLEST = 64
 
 def thumbnail_of(file: str, reader: ImageReader = ImageReader()) -> np.ndarray:   # uint8 (h, w)
     "The grey thumbnail of a file, in which parts are looked for."
@@ -335,7 +431,9 @@ def decode_details(file: str, reader: ImageReader = ImageReader()) -> Details:
 def remembered(db: sqlite3.Connection) -> dict[int, Details]:
     "Details that were found before, by the hash of the file's content."
     rows = db.execute('SELECT content, points, codes FROM details')
-    return {c: Details(np.frombuffer(p, np.int16).reshape(-1, 4), np.frombuffer(q, np.int64)) for c, p, q in rows}
+    return {
+        c: Details(np.frombuffer(p, np.int16).reshape(-1, 4), np.frombuffer(q, np.int64))
+        for c, p, q in rows}
 
 # %% ../../nbs/data/audit.ipynb #aada6402
 def details_of(files: list[str],
@@ -346,17 +444,22 @@ def details_of(files: list[str],
     "Details of photographs: remembered ones, and of the files that are new."
     known = remembered(db)
     todo = [i for i, c in enumerate(contents) if c not in known]
-    with ThreadPoolExecutor(min(16, cpu_count())) as pool, progress(total=len(todo), label='looking for parts of others') as bar:
+    with (
+        ThreadPoolExecutor(min(16, cpu_count())) as pool,
+        progress(total=len(todo), label='looking for parts of others') as bar,
+    ):
         for part in (todo[i:i + 512] for i in range(0, len(todo), 512)):
             seen = list(pool.map(partial(decode_details, reader=reader), [files[i] for i in part]))
             known |= {contents[i]: d for i, d in zip(part, seen)}
-            rows = [(contents[i], d.points.tobytes(), d.codes.tobytes()) for i, d in zip(part, seen)]
+            rows = [
+                (contents[i], d.points.tobytes(), d.codes.tobytes()) for i, d in zip(part, seen)]
             with db: db.executemany('REPLACE INTO details VALUES (?, ?, ?)', rows)
             bar.update(len(part))
     return [known[c] for c in contents]
 
 # %% ../../nbs/data/audit.ipynb #a19644c2
-CROPS_UP_TO = 20_000   # photographs: some 10 ms of a core each is minutes; of 475,026 it would be over an hour
+# photographs: some 10 ms of a core each is minutes; of 475,026 it would be over an hour
+CROPS_UP_TO = 20_000
 
 def find_crops(facts: Facts,
                rows: np.ndarray,    # int (M,): photographs among which to look, each content once
@@ -367,13 +470,16 @@ def find_crops(facts: Facts,
     "Photographs of which one is a part of the other, maybe turned or mirrored."
     rows, known = [x[np.argsort(facts['content'][rows])] for x in (rows, known)]
     contents = facts['content'][rows]
-    key = int.from_bytes(hashlib.blake2b(contents.tobytes() + known.tobytes(), digest_size=8).digest(), 'little', signed=True)
+    key = int.from_bytes(
+        hashlib.blake2b(contents.tobytes() + known.tobytes(), digest_size=8).digest(), 'little',
+        signed=True)
     if found := db.execute('SELECT pairs FROM crops WHERE contents = ?', (key,)).fetchone():
         return rows[np.frombuffer(found[0], np.int64).reshape(-1, 2)]
     files = [facts.files[i] for i in rows]
     thumbnail = lambda i: thumbnail_of(files[i], reader)
     pairs = near_crops(details_of(files, contents.tolist(), db, reader), thumbnail, known)
-    with db: db.execute('REPLACE INTO crops VALUES (?, ?)', (key, pairs.astype(np.int64).tobytes()))
+    with db:
+        db.execute('REPLACE INTO crops VALUES (?, ?)', (key, pairs.astype(np.int64).tobytes()))
     return rows[pairs]
 
 # %% ../../nbs/data/audit.ipynb #fd7dfdd5
@@ -382,18 +488,23 @@ def group_duplicates(data: Data,
                      reader: ImageReader = ImageReader(),
                      crops: bool | None = None,  # look for parts of photographs too, once for each file (None: where there are at most `CROPS_UP_TO`)
                      **near,              # `distance`, `alike` … of `near_duplicates`
-                    ) -> pd.DataFrame:    # indexed by path: `same` and `alike`, a number for each set; one alone has its own
-    "Which photographs of a data set, training and test, are the same file or nearly the same picture, turned, mirrored or cut."
+                    ) -> pd.DataFrame:  # indexed by path: `same` and `alike`, a number for each set; one alone has its own
+    """Which photographs of a data set, training and test, are the same file or nearly the same
+    picture, turned, mirrored or cut."""
     facts = survey(data, out, reader=reader)
     content = np.where(facts['content'] == 0, -np.arange(1, len(facts.files) + 1), facts['content'])
     same, (_, first) = pd.factorize(content)[0], np.unique(content, return_index=True)
     first = np.sort(first[facts['width'][first] > 0])   # one of each content
-    small, forms = facts['small'][first], np.column_stack([facts['phash'][first], facts['turned'][first]])
-    pairs = np.concatenate([near_duplicates(forms[:, 0], small, **near), turned_duplicates(forms, small, **near)])
+    small = facts['small'][first]
+    forms = np.column_stack([facts['phash'][first], facts['turned'][first]])
+    pairs = np.concatenate(
+        [near_duplicates(forms[:, 0], small, **near), turned_duplicates(forms, small, **near)])
     wide = np.minimum(facts['width'][first], facts['height'][first]) >= SMALLEST
     pairs = first[pairs]
     if crops is None: crops = wide.sum() <= CROPS_UP_TO
     if crops and wide.sum() > 1:
         known = sets(len(first), np.searchsorted(first, pairs))[wide]
-        with memory(memory_file(data, out, reader)) as db: pairs = np.concatenate([pairs, find_crops(facts, first[wide], known, db, reader)])
-    return pd.DataFrame(dict(same=same, alike=sets(same.max(initial=-1) + 1, same[pairs])[same]), index=facts.paths)
+        with memory(memory_file(data, out, reader)) as db:
+            pairs = np.concatenate([pairs, find_crops(facts, first[wide], known, db, reader)])
+    return pd.DataFrame(
+        dict(same=same, alike=sets(same.max(initial=-1) + 1, same[pairs])[same]), index=facts.paths)

@@ -52,16 +52,21 @@ def profile_name(
     profile: bytes | None,  # as embedded
 ) -> str:                   # '': none, or one that can't be read
     "What a profile calls itself."
-    try: return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile or b''))).strip()
-    except (ImageCms.PyCMSError, OSError, ValueError): return ''
+    try:
+        return ImageCms.getProfileDescription(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile or b''))).strip()
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return ''
 
 # %% ../../nbs/data/colour.ipynb #a07d0923
 _LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile('LAB')).tobytes()
 
 def _space(profile: bytes) -> str:
     "The colour space of a profile: GRAY, RGB, CMYK, Lab; '' if it can't be read."
-    try: return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip()
-    except (ImageCms.PyCMSError, OSError, ValueError): return ''
+    try:
+        return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip()
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return ''
 
 def _opaque(
     im: Image.Image,        # 8 bits a band; alpha doesn't count
@@ -88,7 +93,8 @@ def to_rgb(
 ) -> Image.Image:       # RGB
     "8-bit sRGB of an image in any of Pillow's modes of 8 bits; what is transparent becomes white."
     profile = im.info.get('icc_profile') if icc else None
-    if not is_veiled(im): return im if im.mode == 'RGB' and is_srgb(profile) else _opaque(im, profile)
+    if not is_veiled(im):
+        return im if im.mode == 'RGB' and is_srgb(profile) else _opaque(im, profile)
     veiled = im.convert('RGBA')
     if profile:
         whole = veiled if im.mode in ('La', 'RGBa') else im

@@ -30,7 +30,8 @@ def shrink(im: Image.Image,     # just opened
     return np.asarray(grey.resize(size, Image.BOX if scale < 1 else Image.BILINEAR))
 
 # %% ../../nbs/data/crops.ipynb #50ecc6cd
-FLIP = np.arange(128).reshape(4, 4, 8)[::-1][:, :, -np.arange(8) % 8].ravel()   # order of a mirrored SIFT descriptor
+# order of a mirrored SIFT descriptor
+FLIP = np.arange(128).reshape(4, 4, 8)[::-1][:, :, -np.arange(8) % 8].ravel()
 MIRRORED = np.int64(2**32 - 1)   # bits of a code that a mirror turns
 
 def _directions() -> np.ndarray:   # float32 (64, 128)
@@ -46,7 +47,7 @@ DIRECTIONS = _directions()
 # %% ../../nbs/data/crops.ipynb #f269adc0
 class Details(NamedTuple):
     "Corners and blobs of a photograph, the strongest first."
-    points: np.ndarray   # int16 (N, 4): x and y and size in 1/64 pixels of the thumbnail, angle in 1/64 degrees
+    points: np.ndarray  # int16 (N, 4): x and y and size in 1/64 pixels of the thumbnail, angle in 1/64 degrees
     codes: np.ndarray    # int64 (N,): what each looks like
 
 NOTHING = Details(np.zeros((0, 4), np.int16), np.zeros(0, np.int64))
@@ -58,7 +59,8 @@ def find_details(grey: np.ndarray,   # uint8 (h, w), of `shrink`
     full = cv2.normalize(grey, None, 0, 255, cv2.NORM_MINMAX)     # dark photographs have details too
     found, described = cv2.SIFT_create(most).detectAndCompute(full, None)
     if not found: return NOTHING
-    first = sorted(range(len(found)), key=lambda i: (-found[i].response, found[i].pt, found[i].angle))[:most]
+    first = sorted(
+        range(len(found)), key=lambda i: (-found[i].response, found[i].pt, found[i].angle))[:most]
     points = np.array([(*found[i].pt, found[i].size, found[i].angle) for i in first])
     codes = np.packbits(np.sqrt(described[first])@DIRECTIONS.T > 0, axis=1).view('>i8')[:, 0]
     return Details((64*points).round().clip(0, 32767).astype(np.int16), codes.astype(np.int64))
@@ -86,8 +88,9 @@ def near_codes(codes: np.ndarray,   # int64 (N,)
     return np.stack([pairs//max(n, 1), pairs % max(n, 1)], 1)
 
 # %% ../../nbs/data/crops.ipynb #75a967e4
-def matches(details: list[Details]) -> np.ndarray:   # int64 (M, 5): image a < image b, mirrored, detail of a, detail of b
-    "Details of different photographs that look the same, as they are or in a mirror, sorted by the first three columns."
+def matches(details: list[Details]) -> np.ndarray:  # int64 (M, 5): image a < image b, mirrored, detail of a, detail of b
+    """Details of different photographs that look the same, as they are or in a mirror, sorted by
+    the first three columns."""
     counts = [len(d.codes) for d in details]
     owner = np.repeat(np.arange(len(details)), counts)
     number = np.concatenate([np.arange(c) for c in counts] + [np.empty(0, int)])
@@ -103,8 +106,9 @@ def matches(details: list[Details]) -> np.ndarray:   # int64 (M, 5): image a < i
 # %% ../../nbs/data/crops.ipynb #f2ea7f6e
 def movements(a: np.ndarray, b: np.ndarray,   # int16 (M, 4), points of two photographs that may be the same
               mirrored,                       # bool, or (M,)
-             ) -> tuple[np.ndarray, ...]:     # complex (M,) each: where a was, where b is, the factor between them
-    "What each pair of points says about the movement from one photograph to the other: b = factor · a + shift."
+             ) -> tuple[np.ndarray, ...]:  # complex (M,) each: where a was, where b is, the factor between them
+    """What each pair of points says about the movement from one photograph to the other: b =
+    factor · a + shift."""
     sign = 1 - 2*np.asarray(mirrored, float)
     a, b = a/64, b/64
     turn = np.deg2rad(b[:, 3] - sign*a[:, 3])
@@ -113,7 +117,7 @@ def movements(a: np.ndarray, b: np.ndarray,   # int16 (M, 4), points of two phot
 
 def agreeing(z: np.ndarray, w: np.ndarray, factor: np.ndarray,   # of `movements`
              tolerance: float = 12.,                             # pixels of the thumbnail
-            ) -> np.ndarray:                                     # bool (M,): pairs of points that move as the best one says
+            ) -> np.ndarray:  # bool (M,): pairs of points that move as the best one says
     "The largest set of pairs of points that follow one movement."
     far = np.abs(factor[:, None]*(z - z[:, None]) + w[:, None] - w)
     change = np.abs(np.log(factor[:, None]/factor))   # of size and angle
@@ -124,15 +128,18 @@ def agreeing(z: np.ndarray, w: np.ndarray, factor: np.ndarray,   # of `movements
 def in_company(rows: np.ndarray,          # int64 (M, 5), of `matches`
                details: list[Details],
               ) -> np.ndarray:            # some of the rows
-    "Matches that are turned and scaled like another one of the same two photographs: a quick look that leaves few."
+    """Matches that are turned and scaled like another one of the same two photographs: a quick
+    look that leaves few."""
     points = np.concatenate([d.points for d in details] + [NOTHING.points])
     start = np.cumsum([0] + [len(d.codes) for d in details])
-    _, _, factor = movements(points[start[rows[:, 0]] + rows[:, 3]], points[start[rows[:, 1]] + rows[:, 4]], rows[:, 2])
+    _, _, factor = movements(
+        points[start[rows[:, 0]] + rows[:, 3]], points[start[rows[:, 1]] + rows[:, 4]], rows[:, 2])
     turn, size = np.angle(factor)/np.pi*6, np.log2(np.abs(factor))
     keep = np.zeros(len(rows), bool)
     for shift in (0, .5):                     # bins of 30° and of a factor of 1.4, twice: once half a bin farther
         bins = np.stack([np.floor(turn + shift) % 12, np.floor(2*size + shift)], 1).astype(int)
-        _, which, count = np.unique(np.concatenate([rows[:, :3], bins], 1), axis=0, return_inverse=True, return_counts=True)
+        _, which, count = np.unique(
+            np.concatenate([rows[:, :3], bins], 1), axis=0, return_inverse=True, return_counts=True)
         keep |= count[which.ravel()] > 1
     return rows[keep]
 
@@ -154,26 +161,29 @@ def movement(a: Details, b: Details,
     if not len(i): return None
     best = agreeing(*more)
     p, q = a.points[i[best], :2]/64, b.points[j[best], :2]/64
-    if min(len(np.unique(p.round(), axis=0)), len(np.unique(q.round(), axis=0))) < least: return None
+    if min(len(np.unique(p.round(), axis=0)), len(np.unique(q.round(), axis=0))) < least:
+        return None
     return fitted(p, q)
 
 def fitted(p: np.ndarray, q: np.ndarray,   # float (M, 2)
           ) -> np.ndarray | None:          # float32 (2, 3)
     "The affine map from p to q, outliers left out (RANSAC)."
-    found, _ = cv2.estimateAffine2D(p.astype(np.float32), q.astype(np.float32), ransacReprojThreshold=4)
+    found, _ = cv2.estimateAffine2D(
+        p.astype(np.float32), q.astype(np.float32), ransacReprojThreshold=4)
     return None if found is None else found.astype(np.float32)
 
 # %% ../../nbs/data/crops.ipynb #8376c332
 def pattern(grey: np.ndarray,   # uint8 (h, w)
            ) -> np.ndarray:     # float32 (h, w)
-    "Fine pattern of a thumbnail, of the same strength everywhere; without the light, and little where it is plain."
+    """Fine pattern of a thumbnail, of the same strength everywhere; without the light, and little
+    where it is plain."""
     grey = grey.astype(np.float32)
     band = cv2.GaussianBlur(grey, (0, 0), 1) - cv2.GaussianBlur(grey, (0, 0), 5)
     return band/np.sqrt(cv2.GaussianBlur(band**2, (0, 0), 8) + 4)
 
 CELL = 16   # pixels of the thumbnail
 
-def by_cell(x: np.ndarray) -> np.ndarray:   # (h, w) -> (cells, pixels of a cell); what is left over is left out
+def by_cell(x: np.ndarray) -> np.ndarray:  # (h, w) -> (cells, pixels of a cell); what is left over is left out
     "An image in square cells."
     h, w = (n//CELL*CELL for n in x.shape)
     return x[:h, :w].reshape(h//CELL, CELL, w//CELL, CELL).swapaxes(1, 2).reshape(-1, CELL*CELL)
@@ -182,7 +192,8 @@ def by_cell(x: np.ndarray) -> np.ndarray:   # (h, w) -> (cells, pixels of a cell
 def cell_correlation(x: np.ndarray, y: np.ndarray,   # float32 (h, w), of `pattern`
                      inner: np.ndarray,              # bool (h, w): where both are
                     ) -> float:                      # -1…1; 0 where there is too little to compare
-    "The median of the correlations in cells: a frame or a mark on some of them doesn't matter, nor does it make unlike ones alike."
+    """The median of the correlations in cells: a frame or a mark on some of them doesn't matter,
+    nor does it make unlike ones alike."""
     x, y, inner = by_cell(x), by_cell(y), by_cell(inner)
     x, y = (v - v.mean(1, keepdims=True) for v in (x, y))
     power = (x**2).mean(1), (y**2).mean(1)
@@ -194,10 +205,12 @@ def cell_correlation(x: np.ndarray, y: np.ndarray,   # float32 (h, w), of `patte
 # %% ../../nbs/data/crops.ipynb #7f162bda
 def overlap(a: np.ndarray, b: np.ndarray,   # uint8 (h, w)
             move: np.ndarray,               # float32 (2, 3): from the pixels of a to those of b
-           ) -> tuple[float, float]:        # the share of the smaller photograph that lies in the other, the correlation there
+           ) -> tuple[float, float]:  # the share of the smaller photograph that lies in the other, the correlation there
     "How much two thumbnails have in common and how well it agrees, if one is moved onto the other."
     size, how = a.shape[::-1], cv2.WARP_INVERSE_MAP
-    inside = cv2.warpAffine(np.full(b.shape, 255, np.uint8), move, size, flags=how | cv2.INTER_NEAREST) > 0
+    inside = (
+        cv2.warpAffine(np.full(b.shape, 255, np.uint8), move, size, flags=how | cv2.INTER_NEAREST)
+        > 0)
     moved = np.where(inside, cv2.warpAffine(b, move, size, flags=how | cv2.INTER_LINEAR), a)
     inner = cv2.erode(inside.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     area = abs(np.linalg.det(move[:, :2].astype(float)))     # how much larger things are in b
@@ -206,10 +219,14 @@ def overlap(a: np.ndarray, b: np.ndarray,   # uint8 (h, w)
 
 # %% ../../nbs/data/crops.ipynb #0f7de17c
 def refine(a: np.ndarray, b: np.ndarray, move: np.ndarray) -> np.ndarray:
-    "A better map: the one that maximises the correlation (ECC, Evangelidis and Psarakis 2008), where that can be found."
+    """A better map: the one that maximises the correlation (ECC, Evangelidis and Psarakis 2008),
+    where that can be found."""
     stop = cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-4
-    try: return cv2.findTransformECC(a, b, move.copy(), cv2.MOTION_AFFINE, stop, None, 5)[1]
-    except cv2.error: return move      # it ran away
+    # it ran away
+    try:
+        return cv2.findTransformECC(a, b, move.copy(), cv2.MOTION_AFFINE, stop, None, 5)[1]
+    except cv2.error:
+        return move
 
 def sensible(move: np.ndarray) -> bool:
     "Whether a map squeezes by less than two and scales by less than five."
@@ -240,7 +257,7 @@ def fewer(details: list[Details], most: int = 6_000_000) -> list[Details]:
 def near_crops(details: list[Details],
                thumbnail: Callable[[int], np.ndarray],   # of the photograph of a number, by `shrink`
                known: np.ndarray | None = None,          # int (N,): sets that are known to be alike
-               share: float = .5,                        # of the smaller photograph that the other shows, at least
+               share: float = .5,  # of the smaller photograph that the other shows, at least
                alike: float = .8,                        # least correlation of the pattern
               ) -> np.ndarray:                           # int (M, 2), rows i < j, sorted
     "Pairs of photographs that show the same picture, or of which one is a part of the other."

@@ -13,11 +13,13 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 # %% ../../nbs/data/duplicates.ipynb #8710adda
-DCT = np.cos(np.pi*np.outer(np.arange(1, 9), np.arange(1, 128, 2))/128).astype(np.float32)   # (8, 64): frequencies 1…8 of the cosine transform of 64 samples
+# (8, 64): frequencies 1…8 of the cosine transform of 64 samples
+DCT = np.cos(np.pi*np.outer(np.arange(1, 9), np.arange(1, 128, 2))/128).astype(np.float32)
 ODD = np.array([-1, 1]*4, np.float32)   # what a mirror does to each frequency
 
 def eight_forms(waves: np.ndarray) -> np.ndarray:   # (8, 8) -> (8, 8, 8)
-    "The cosine transform of a square held in all eight ways: as it is, mirrored, upside down, both, and the same transposed."
+    """The cosine transform of a square held in all eight ways: as it is, mirrored, upside down,
+    both, and the same transposed."""
     four = [waves, waves*ODD, waves*ODD[:, None], waves*ODD*ODD[:, None]]
     return np.stack(four + [w.T for w in four])
 
@@ -33,16 +35,20 @@ def signature(grey: np.ndarray,     # float32 (64, 64), 0…255: a photograph sq
 # %% ../../nbs/data/duplicates.ipynb #6f5fc7ce
 def differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:   # int64 (N,) both; 0…64
     "In how many bits hashes differ."
-    return np.bitwise_count((a ^ b).view(np.uint64))   # of signed numbers numpy would count the absolute value's
+    # of signed numbers numpy would count the absolute value's
+    return np.bitwise_count((a ^ b).view(np.uint64))
 
 # %% ../../nbs/data/duplicates.ipynb #0a178562
 def near_hashes(hashes: np.ndarray,  # int64 (N,)
                 distance: int = 8,   # bits that may differ
                 window: int = 100,   # with how many of its bucket each is compared, at most
                ) -> np.ndarray:      # int (M, 2), rows i < j, sorted
-    "Pairs of hashes that differ in few bits: with up to six all, with seven or eight most, since two of eight octets must be the same."
+    """Pairs of hashes that differ in few bits: with up to six all, with seven or eight most, since
+    two of eight octets must be the same."""
     first = np.argsort(hashes, kind='stable')
-    octets, n, found = hashes[first].view(np.uint8).reshape(-1, 8), len(hashes), [np.empty(0, np.int64)]
+    octets = hashes[first].view(np.uint8).reshape(-1, 8)
+    n = len(hashes)
+    found = [np.empty(0, np.int64)]
     for a, b in combinations(range(8), 2):
         key = octets[:, a].astype(np.uint16) << 8 | octets[:, b]
         by = np.argsort(key, kind='stable')
@@ -91,7 +97,8 @@ def sets(n: int,             # how many there are
          pairs: np.ndarray,  # int (M, 2): which belong together
         ) -> np.ndarray:     # int (N,): the number of each one's set, counted by their first members
     "What belongs together, directly or by way of others; one alone is a set too."
-    return connected_components(coo_matrix((np.ones(len(pairs), bool), tuple(pairs.T)), (n, n)), directed=False)[1]
+    return connected_components(
+        coo_matrix((np.ones(len(pairs), bool), tuple(pairs.T)), (n, n)), directed=False)[1]
 
 # %% ../../nbs/data/duplicates.ipynb #3d888b75
 def thumbnail_forms(small: np.ndarray) -> np.ndarray:   # uint8 (N, 64) -> (N, 8, 64)
@@ -121,7 +128,8 @@ def turned_duplicates(forms: np.ndarray,     # int64 (N, 8): hashes of the eight
                       plain: float = 3.,     # as in `patterned`
                       block: int = 100_000,  # pairs looked at together
                      ) -> np.ndarray:        # int (M, 2), rows i < j, sorted
-    "Pairs of photographs of which one is the other, mirrored or turned by quarters; also some of those of `near_duplicates`."
+    """Pairs of photographs of which one is the other, mirrored or turned by quarters; also some of
+    those of `near_duplicates`."""
     rows = patterned(small, plain, block)
     stands = [standing(small[r]) for r in np.split(rows, range(block, len(rows), block))]
     at, form = np.nonzero(np.concatenate(stands))

@@ -28,7 +28,9 @@ NOT_PHOTOS = {'PDF', 'MPEG', 'EPS', 'WMF', 'HDF5', 'BUFR', 'GRIB', 'ICNS', 'CUR'
 ENDINGS = frozenset(e for e, f in Image.registered_extensions().items() if f not in NOT_PHOTOS)
 HEIF = frozenset('.heic .heif .hif'.split()) - ENDINGS
 # images that Pillow doesn't open by itself
-RAW = frozenset('.cr2 .cr3 .nef .arw .dng .raf .rw2 .orf .pef .srw .3fr .iiq'.split()) - ENDINGS | HEIF
+RAW = (
+    frozenset('.cr2 .cr3 .nef .arw .dng .raf .rw2 .orf .pef .srw .3fr .iiq'.split()) - ENDINGS
+    | HEIF)
 
 def ending(name: str) -> str:
     "The ending of a file's name, in small letters, with its dot; '' where there is none."
@@ -112,8 +114,10 @@ def list_files(folder: str | Path, strict: bool = True) -> Listing:
             e = ending(f)
             if e in ENDINGS: images.append(below + f)
             elif e in RAW: raw.append(below + f)
-            elif f.casefold() in _NOISE: continue
-            else: (images if is_photo(os.path.join(root, below, f)) else other).append(below + f)
+            elif f.casefold() in _NOISE:
+                continue
+            else:
+                (images if is_photo(os.path.join(root, below, f)) else other).append(below + f)
         linked.update(below + f for f in links)
     return Listing(root, sorted(images), sorted(raw), sorted(other),
                    sorted(linked.intersection(images)))
@@ -135,8 +139,10 @@ def unread(raw: list[str],   # of a `Listing`
     heif = [p for p in raw if ending(p) in HEIF]
     rest = [p for p in raw if ending(p) not in HEIF]
     ways = []
-    if heif: ways.append(f'{count_endings(heif)} cannot be read: pip install pi-heif, or convert them')
-    if rest: ways.append(f'{count_endings(rest)} cannot be read: convert them to JPEG, PNG or TIFF')
+    if heif:
+        ways.append(f'{count_endings(heif)} cannot be read: pip install pi-heif, or convert them')
+    if rest:
+        ways.append(f'{count_endings(rest)} cannot be read: convert them to JPEG, PNG or TIFF')
     return '; '.join(ways)
 
 def first_of(paths: list[str], n: int | None = None) -> str:
@@ -167,7 +173,8 @@ def locate(path: str, root: str | Path,
         p = os.path.normpath(os.path.join(f, path))
         if not os.path.isfile(os.path.join(root, p)): continue
         if os.path.isabs(path): return path
-        if p.startswith('..'): return Path(os.path.relpath(os.path.join(root, p), root)).as_posix()
+        if p.startswith('..'):
+            return Path(os.path.relpath(os.path.join(root, p), root)).as_posix()
         return p.replace(os.sep, '/')
 
 # %% ../../nbs/data/files.ipynb #d82c6c64
@@ -175,7 +182,8 @@ def _plain(value: str) -> str:
     "A path without what tools add to it: an address, a question mark, `%20`, `./`, backslashes."
     from urllib.parse import unquote
     if '?d=' in value: value = unquote(value.split('?d=')[-1])
-    if re.match(r'\w+://', value): value = unquote(value.split('://', 1)[1].split('?')[0])
+    if re.match(r'\w+://', value):
+        value = unquote(value.split('://', 1)[1].split('?')[0])
     parts = value.replace('\\', '/').split('/')
     return '/'.join(p for p in parts if p not in ('', '.'))
 
@@ -200,7 +208,8 @@ class Finder:
         images = (self.listed or list_files(self.root, strict=False)).images
         for p in images:
             name = nfc(p.rpartition('/')[2]).strip()
-            for key in {name, os.path.splitext(name)[0]}: found.setdefault(key, []).append(p)
+            for key in {name, os.path.splitext(name)[0]}:
+                found.setdefault(key, []).append(p)
         return found
 
     def fits(self, value: str) -> list[str]:
@@ -230,12 +239,15 @@ class Finder:
 
     def __call__(self, value: str) -> str | None:
         "The path of one photograph, None where there is none; several are a `BadInput`."
-        for v in dict.fromkeys((value, value.replace('\\', '/'), unicodedata.normalize('NFD', value))):
+        for v in dict.fromkeys(
+            (value, value.replace('\\', '/'), unicodedata.normalize('NFD', value))
+        ):
             if v and (p := locate(v, self.root, self.folders)): return p
         found = self.nearest(self.search(value))
         if len(found) > 1:
-            raise BadInput(f'{value} may be {found[0]} or {found[1]} ({len(found)} in all); give the '
-                           'path in full')
+            raise BadInput(
+                f'{value} may be {found[0]} or {found[1]} ({len(found)} in all); give the '
+                'path in full')
         return found[0] if found else None
 
     def suggest(self, value: str) -> str:

@@ -17,7 +17,8 @@ from ..core import BadInput
 from .annotations import coco, named_numbers
 from .files import ending, first_of, is_folder, is_system, list_images, nfc, unread
 from .labels import folder_label, from_paths
-from .layouts import Source, find_layout, layout, path_column, read_rows, with_known_classes
+from .layouts import (
+    Source, find_layout, layout, path_column, read_rows, with_known_classes)
 from .parts import part_folder, part_folders, part_of
 from .tabular import TABLES, plain_name, read_text
 
@@ -30,11 +31,15 @@ def _inner(paths: list[str]) -> dict[str, set[str]]:
         inner.setdefault(first, set()).update(nfc(r).casefold() for r in rest[:1] if len(rest) > 1)
     return inner
 
-_WAYS = ('Give `data` one of them, call them train, valid and test, or take `level -1` if the inner folders '
-         'are the classes, `level 0` if the outer ones are')
+_WAYS = (
+    'Give `data` one of them, call them train, valid and test, or take `level -1` if the inner '
+    'folders '
+    'are the classes, `level 0` if the outer ones are')
 
-_COPIES = set("""original originals orig augmented augmentation augmentations aug raw processed
-preprocessed resized cropped crops masks mask images image segmented segmentation thumbnails thumbs copy copies backup""".split())
+_COPIES = set(
+    """original originals orig augmented augmentation augmentations aug raw processed
+preprocessed resized cropped crops masks mask images image segmented segmentation thumbnails thumbs copy copies backup""".split()
+)
 
 _NO_CLASS = _COPIES & set('augmented augmentation thumbnails thumbs backup masks'.split())
 
@@ -50,7 +55,8 @@ def _is_copy(name: str) -> bool:
 def _called_like_copies(inner: dict[str, set[str]]) -> list[str]:
     "Folders without folders in them that are called like copies: all of some, or one beside classes."
     flat = [n for n in inner if not inner[n]]
-    if len(flat) > 1 and len(flat) == len(inner) and all(map(_is_copy, flat)): return flat
+    if len(flat) > 1 and len(flat) == len(inner) and all(map(_is_copy, flat)):
+        return flat
     return [n for n in flat if plain_name(n) in _NO_CLASS] if len(inner) > 1 else []
 
 # %% ../../nbs/data/folders.ipynb #0aea9846
@@ -66,12 +72,14 @@ def ask_if_parts(paths: list[str],   # relative to `top`
             raise BadInput(f'{top/n} holds folders that lie beside it too ({_some(same)}): a part, '
                            f'or a copy? {_WAYS}')
     if copies := _called_like_copies(inner):
-        raise BadInput(f'{top} holds the folders {_some(names)}: {_some(copies)} sounds like a copy '
-                       f'or a piece of the data, not like a class. {_WAYS}')
+        raise BadInput(
+            f'{top} holds the folders {_some(names)}: {_some(copies)} sounds like a copy '
+            f'or a piece of the data, not like a class. {_WAYS}')
     for a, b in {(v[0], w) for v in holders.values() for w in v[1:]}:
         if len(same := inner[a] & inner[b]) > 1:
-            raise BadInput(f'{top/a} and {top/b} hold the same folders ({_some(same)}): are they parts or '
-                           f'copies of the whole? {_WAYS}')
+            raise BadInput(
+                f'{top / a} and {top / b} hold the same folders ({_some(same)}): are they parts or '
+                f'copies of the whole? {_WAYS}')
 
 def _some(names) -> str: return ', '.join(sorted(names)[:3])
 
@@ -89,6 +97,7 @@ def _drawn(root: Path) -> list[str]:
 # %% ../../nbs/data/folders.ipynb #dd4cd704
 _NEVER = ('samplesubmission', 'submission', 'solution', 'predictions', 'classes', 'names', 'labels',
           'requirements', 'readme', 'license')
+
 KNOWN = ('metadata', 'labels', 'label', 'annotations', 'annotation', 'annotationscoco', 'classes',
          'dataset', 'data', 'list', 'images')
 
@@ -100,11 +109,14 @@ def tables_of(folder: Path) -> list[Path]:
     return [p for p in map(folder.joinpath, names) if plain(p) not in _NEVER or plain(p) in KNOWN
             and ending(p.name) != '.txt']
 
+# %% ../../nbs/data/folders.ipynb #74008a0d
 def usable(source: Source, file: Path, *folders: str) -> bool:
     "Whether a table names photographs that are there."
     table = source.table(file, *folders)
-    if coco.detect(table) or find_layout(table).__name__.startswith('label_studio'): return True
-    if ending(file.name) in ('.txt', '.lst') and file.stat().st_size > 10**9: return False
+    if coco.detect(table) or find_layout(table).__name__.startswith('label_studio'):
+        return True
+    if ending(file.name) in ('.txt', '.lst') and file.stat().st_size > 10**9:
+        return False
     try:
         frame = read_text(file)
         find = table.finder()
@@ -117,7 +129,8 @@ def class_tops(source: Source) -> set[str]:
     "The folders that hold photographs and may be classes: below the train folder, else below the root."
     train = part_folder(source.root, 'train')
     tops = {p.split('/')[0] for p in below_folder(source, train or '') if '/' in p}
-    if not train: tops -= {*part_folders(source.root).values(), *_drawn(source.root)}
+    if not train:
+        tops -= {*part_folders(source.root).values(), *_drawn(source.root)}
     return set() if all(map(_is_copy, tops)) else tops
 
 # %% ../../nbs/data/folders.ipynb #db0bfbe0
@@ -154,13 +167,15 @@ def _agrees_with_tables(source: Source, frame: pd.DataFrame):
         if not known and ('part' not in said or not len(both)): continue
         if known: check_folders(said, file, source)
         if known and len(both) and not {*both.label} & {*both.label_said}:
-            raise BadInput(f"{source.root} has the folders {_some({*frame.label})} and the table {file.name} "
-                           f'with the classes {_some({*said.label})}; '
-                           f'give `data` the table ({file}) or take it away')
+            raise BadInput(
+                f"{source.root} has the folders {_some({*frame.label})} and the table {file.name} "
+                f'with the classes {_some({*said.label})}; '
+                f'give `data` the table ({file}) or take it away')
         more = [c for c in ('part', 'fold', 'group') if c in said]
         if more:
-            source.notes.append(f"the folders are the classes; {file.name}, which has "
-                                f"{', '.join(more)} too, is not used: give `data` the table if it shall be")
+            source.notes.append(
+                f"the folders are the classes; {file.name}, which has "
+                f"{', '.join(more)} too, is not used: give `data` the table if it shall be")
 
 # %% ../../nbs/data/folders.ipynb #8cc85cd7
 def _check_full(source: Source, top: Path, below: str, used: set[str], other: set[str]):
@@ -180,25 +195,29 @@ def _check_full(source: Source, top: Path, below: str, used: set[str], other: se
 def _refuse_without_train(top: Path, names: set[str]):
     "A `BadInput` where there are folders of parts, but none of them to train on."
     if not names: return
-    raise BadInput(f'{top} has {_some(names)} but no folder to train on; call one of them train, or '
-                   f'give `data` {top/min(names)} itself')
+    raise BadInput(
+        f'{top} has {_some(names)} but no folder to train on; call one of them train, or '
+        f'give `data` {top / min(names)} itself')
 
 # %% ../../nbs/data/folders.ipynb #f0626b03
 def class_rows(source: Source, below: str = '') -> pd.DataFrame:
     "The table of `root/below`, whose folders are classes, but for test and generated ones."
     top = source.root/below
     other = {*_drawn(top)}
-    if not below: other |= {*part_folders(top).values()} - {part_folder(top, 'train')}
+    if not below:
+        other |= {*part_folders(top).values()} - {part_folder(top, 'train')}
     paths = [p for p in below_folder(source, below) if p.split('/')[0] not in other]
     if not paths:
         why = f' ({unread(source.listing.raw)})' if source.listing.raw else ''
-        if not below: _refuse_without_train(top, other & {*part_folders(top).values()})
-        raise BadInput(f'no photograph below {top}{why}; expected one folder of photographs per class '
-                       'there')
+        if not below:
+            _refuse_without_train(top, other & {*part_folders(top).values()})
+        raise BadInput(
+            f'no photograph below {top}{why}; expected one folder of photographs per class there')
     _check_full(source, top, below, {p.split('/')[0] for p in paths}, other)
     if source.label is not None and not callable(source.label):
-        raise BadInput(f'`label` {source.label} names a column, and {source.root} has class folders, '
-                       'no table; name a function (module:function), or give `data` a table')
+        raise BadInput(
+            f'`label` {source.label} names a column, and {source.root} has class folders, '
+            'no table; name a function (module:function), or give `data` a table')
     loose = [p for p in paths if '/' not in p]
     if loose and not source.label:
         raise BadInput(f'{top/loose[0]} lies in no class folder ({len(loose)} such photographs); '
@@ -222,14 +241,18 @@ def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
         table = source.table(root/'test.csv', *filter(None, [part_folder(root, 'test')]))
         rows = read_rows(table, read_text(table.path)).drop(columns='part', errors='ignore')
         frame = with_known_classes(table, rows, source.chosen)
-        if 'label' in frame and source.start is not None: frame = named_numbers(table, frame)
-        if 'id' not in frame: frame.insert(0, 'id', [Path(p).stem for p in frame.path])
+        if 'label' in frame and source.start is not None:
+            frame = named_numbers(table, frame)
+        if 'id' not in frame:
+            frame.insert(0, 'id', [Path(p).stem for p in frame.path])
     elif there := part_folder(root, 'test'):
         paths = below_folder(source, there) if listed else list_images(root/there)
-        frame = pd.DataFrame(dict(id=file_ids(paths), path=[f'{there}/{p}' for p in paths]), dtype=str)
+        frame = pd.DataFrame(
+            dict(id=file_ids(paths), path=[f'{there}/{p}' for p in paths]), dtype=str)
     else: return None
     if twice := sorted(frame.id[frame.id.duplicated()]):
-        raise BadInput(f'two test photographs have the id {twice[0]!r}; give ids in {root}/test.csv')
+        raise BadInput(
+            f'two test photographs have the id {twice[0]!r}; give ids in {root}/test.csv')
     return frame if len(frame) else None
 
 # %% ../../nbs/data/folders.ipynb #ebe7d99b
@@ -249,16 +272,20 @@ def by_folder(test: pd.DataFrame, source: Source, classes, top: str) -> pd.DataF
     odd = next((n for n in dict.fromkeys(names) if n not in classes), None)
     if odd is None: return test.assign(label=names)
     known = {*names} & {*classes}
-    near = next((n for n in dict.fromkeys(names) if n not in classes and near_class(n, classes)), None)
+    near = next(
+        (n for n in dict.fromkeys(names) if n not in classes and near_class(n, classes)), None)
     if not known and near is None:
-        source.notes.append(f"the test photographs have no classes: {source.root/top}/{odd} is called "
-                            f"like none of {', '.join(classes)}, so there is no test score")
+        source.notes.append(
+            f"the test photographs have no classes: {source.root / top}/{odd} is called "
+            f"like none of {', '.join(classes)}, so there is no test score")
         return test
     odd = near or odd
     what = f'the folder {source.root/top}/{odd}'
-    if not odd: what = f'{test.path[names.index("")]}, which lies in no class folder,'
-    raise BadInput(f"{what} is no class that is trained on{near_class(odd, classes)}; the classes are "
-                   f"{', '.join(classes)}: rename the folder, or take it out of {top}")
+    if not odd:
+        what = f'{test.path[names.index("")]}, which lies in no class folder,'
+    raise BadInput(
+        f"{what} is no class that is trained on{near_class(odd, classes)}; the classes are "
+        f"{', '.join(classes)}: rename the folder, or take it out of {top}")
 
 # %% ../../nbs/data/folders.ipynb #91fa0a67
 def out_of_train(source: Source, found: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -266,8 +293,9 @@ def out_of_train(source: Source, found: dict[str, pd.DataFrame]) -> dict[str, pd
     held = {p for part, f in found.items() if part != 'train' and f is not None for p in f.path}
     out = found['train'].path.isin(held)
     if not out.any(): return found
-    source.notes.append(f'not trained on: {out.sum()} photographs of the class folders that are for '
-                        f'validation or test, first {found["train"].path[out].iloc[0]}')
+    source.notes.append(
+        f'not trained on: {out.sum()} photographs of the class folders that are for '
+        f'validation or test, first {found["train"].path[out].iloc[0]}')
     return found | dict(train=found['train'][~out].reset_index(drop=True))
 
 @layout(lambda source: source.path.is_dir())
@@ -283,7 +311,8 @@ def class_folders(source: Source) -> dict[str, pd.DataFrame]:
 # %% ../../nbs/data/folders.ipynb #2742cff7
 def _parts_within(source: Source) -> bool:
     "Whether the folders within the first folders are called like parts, one of them train."
-    if not source.path.is_dir() or callable(source.label) or source.level is not None: return False
+    if not source.path.is_dir() or callable(source.label) or source.level is not None:
+        return False
     if part_folder(source.root, 'train'): return False
     inner = set().union(*_inner(source.listing.images).values())
     parts = {part_of(name) for name in inner}

@@ -13,9 +13,11 @@ import pandas as pd
 
 from ..core import BadInput
 from .annotations import named_numbers, numbered_table
-from .folders import KNOWN, below_folder, check_folders, class_tops, read_test, tables_of
+from .folders import (
+    KNOWN, below_folder, check_folders, class_tops, read_test, tables_of)
 from .folders import class_rows, out_of_train, usable
-from .layouts import Source, find_layout, layout, read_rows, with_classes, with_known_classes
+from .layouts import (
+    Source, find_layout, layout, read_rows, with_classes, with_known_classes)
 from .layouts import table as one_table
 from .parts import PARTS, part_folder, part_folders, part_of
 from .tabular import decode_text, plain_name, read_text
@@ -23,7 +25,8 @@ from .tabular import decode_text, plain_name, read_text
 # %% ../../nbs/data/found_tables.ipynb #e2fa2871
 def _found_tables(source: Source) -> list[Path]:
     "The tables of a folder that has no class folders."
-    if not source.path.is_dir() or callable(source.label) or len(class_tops(source)) > 1: return []
+    if not source.path.is_dir() or callable(source.label) or len(class_tops(source)) > 1:
+        return []
     return [f for f in tables_of(source.root) if not part_of(f.stem) and usable(source, f)]
 
 @layout(lambda source: bool(_found_tables(source)))
@@ -50,8 +53,9 @@ def _part_table(source: Source, folder: str) -> Path | None:
     found = [f for f in tables_of(top) if plain_name(f.stem) in KNOWN
              and usable(source, f, folder)] if top.is_dir() else []
     if len(found) > 1:
-        raise BadInput(f"{top} has several tables of photographs: {', '.join(f.name for f in found)}; "
-                       "keep one")
+        raise BadInput(
+            f"{top} has several tables of photographs: {', '.join(f.name for f in found)}; keep one"
+        )
     return found[0] if found else None
 
 def _has_part_tables(source: Source) -> bool:
@@ -69,8 +73,9 @@ def tables_in_parts(source: Source) -> dict[str, pd.DataFrame]:
         if not below_folder(source, folder): continue
         file = _part_table(source, folder)
         if file is None and part != 'test':
-            raise BadInput(f'{source.root/folder} has no table like that of train; add one, or move '
-                           'the folder away')
+            raise BadInput(
+                f'{source.root / folder} has no table like that of train; add one, or move '
+                'the folder away')
         if file is None: found[part] = read_test(source.root, source)
         else:
             found[part] = _read_part(source, source.table(file, folder), part)
@@ -88,7 +93,8 @@ def _read_part(source: Source, table: Source, part: str) -> pd.DataFrame:
         return frame.drop(columns='part') if alone else frame
     if read in (one_table, numbered_table):
         frame = with_known_classes(table, read_rows(table, read_text(table.path)), source.chosen)
-        if 'label' in frame and read is numbered_table: frame = named_numbers(table, frame)
+        if 'label' in frame and read is numbered_table:
+            frame = named_numbers(table, frame)
     else: frame = read(table)
     if part == 'valid' and 'label' not in frame:
         raise BadInput(f'{table.path} has no column of classes like that of train')
@@ -100,7 +106,8 @@ _PLACES = ('', 'annotations', 'annots', 'ann', 'meta', 'splits', 'split', 'lists
 def table_parts(source: Source) -> dict[str, Path]:
     "The tables that are called like parts, in a folder or in one for annotations; {} without train."
     if not source.path.is_dir(): return {}
-    if (source.root/'train.csv').exists() and callable(source.label): return _exact(source.root)
+    if (source.root / 'train.csv').exists() and callable(source.label):
+        return _exact(source.root)
     return next((found for found in _lists(source) if 'train' in found), {})
 
 def _lists(source: Source) -> Iterable[dict[str, Path]]:
@@ -112,8 +119,8 @@ def _lists(source: Source) -> Iterable[dict[str, Path]]:
         found = {p: _one_table(source, fs, p) for p, fs in found.items()}
         yield {p: f for p, f in found.items() if f}
 
-def _exact(root: Path) -> dict[str, Path]: return {p: root/f'{p}.csv' for p in ('train', 'test')
-                                                   if (root/f'{p}.csv').exists()}
+def _exact(root: Path) -> dict[str, Path]:
+    return {p: root / f'{p}.csv' for p in ('train', 'test') if (root / f'{p}.csv').exists()}
 
 # %% ../../nbs/data/found_tables.ipynb #2dabf95d
 def _one_table(source: Source, files: list[Path], part: str) -> Path | None:
@@ -141,7 +148,8 @@ def part_tables(source: Source) -> dict[str, pd.DataFrame]:
 # %% ../../nbs/data/found_tables.ipynb #5b1de0c7
 def _held_out(source: Source) -> dict[str, Path]:
     "The lists of who is validated or tested on, beside class folders; {} if train has one too."
-    if not source.path.is_dir() or source.label is not None or len(class_tops(source)) < 2: return {}
+    if not source.path.is_dir() or source.label is not None or len(class_tops(source)) < 2:
+        return {}
     exact = source.root/'test.csv'
     lists = [{p: f for p, f in found.items() if f != exact} for found in _lists(source)]
     found = next(filter(None, lists), {})
@@ -156,12 +164,14 @@ def _read_list(source: Source, file: Path, part: str, train: pd.DataFrame) -> pd
     frame = read_rows(table, read_text(file)).drop(columns='part', errors='ignore')
     frame = with_known_classes(table, frame, None)
     folder = frame.path.map(train.set_index('path').label)
-    if 'label' not in frame and folder.notna().all(): return frame.assign(label=folder)
+    if 'label' not in frame and folder.notna().all():
+        return frame.assign(label=folder)
     if 'label' in frame:
         frame = named_numbers(table, frame)
         check_folders(frame, file, source)
     if part == 'valid' and 'label' not in frame:
-        raise BadInput(f'{file} has no column of classes, and its photographs lie in no class folder')
+        raise BadInput(
+            f'{file} has no column of classes, and its photographs lie in no class folder')
     return frame
 
 # %% ../../nbs/data/found_tables.ipynb #c16389b1
@@ -172,8 +182,10 @@ def lists_beside_classes(source: Source) -> dict[str, pd.DataFrame]:
     found = dict(train=class_rows(source, there.get('train', '')))
     for part, file in lists.items():
         frame = _read_list(source, file, part, found['train'])
-        if not {*found['train'].path} <= {*frame.path}: found[part] = frame
-        else: source.notes.append(f'{file.name} is not used: it names all photographs')
+        if not {*found['train'].path} <= {*frame.path}:
+            found[part] = frame
+        else:
+            source.notes.append(f'{file.name} is not used: it names all photographs')
     if 'valid' in there and 'valid' not in found and below_folder(source, there['valid']):
         found['valid'] = class_rows(source, there['valid'])
     if 'test' not in found: found['test'] = read_test(source.root, source)

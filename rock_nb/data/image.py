@@ -7,7 +7,7 @@ __all__ = ['DEPTHS', 'DARK', 'TURNS', 'READ_ERRORS', 'usual_white', 'Loaded', 'I
            'from_pillow', 'no_white', 'is_image_array', 'explain', 'read_image']
 
 # %% ../../nbs/data/image.ipynb #aa74b8dd
-import io, os
+import os
 from dataclasses import dataclass, fields, replace
 from typing import BinaryIO
 
@@ -45,7 +45,8 @@ def to_bytes(
     white: float,        # the number that becomes 255
 ) -> np.ndarray:         # uint8
     "Numbers as bytes, 0 black, `white` and more 255."
-    if values.dtype != np.uint16: return (values.clip(0, white)*(255/white) + .5).astype(np.uint8)
+    if values.dtype != np.uint16:
+        return (values.clip(0, white) * (255 / white) + 0.5).astype(np.uint8)
     table = np.arange(65536)*(255/white) + .5
     return table.clip(0, 255).astype(np.uint8)[values]
 
@@ -68,16 +69,20 @@ class Loaded:
     used: tuple = ()                   # which of those are read, counted from 1
     pages: int = 1
     @property
-    def is_deep(self) -> bool: return self.values is not None and self.values.dtype != np.uint8
+    def is_deep(self) -> bool:
+        return self.values is not None and self.values.dtype != np.uint8
     @property
     def size(self) -> tuple[int, int]:  # width and height, upright
         w, h = self.im.size if self.im else self.values.shape[1::-1]
         return (h, w) if self.turn > 4 else (w, h)
     def depth(self) -> dict:
-        "Type of the numbers of a deep image, the least, the largest, that below which 95 % lie, white if stated."
+        """Type of the numbers of a deep image, the least, the largest, that below which 95 % lie,
+        white if stated."""
         v = self.values
         some = np.partition(v.reshape(-1), k := int(.95*(v.size - 1)))[k]
-        return dict(depth=v.dtype.name, low=float(v.min()), peak=float(v.max()), most=float(some), stated=self.white)
+        return dict(
+            depth=v.dtype.name, low=float(v.min()), peak=float(v.max()), most=float(some),
+            stated=self.white)
 
 # %% ../../nbs/data/image.ipynb #73dd3f8a
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class ImageReader:
     icc: bool = True                      # convert from embedded colour profiles to sRGB
     page: int = 1                         # of formats that may have several, counted from 1
     bands: tuple[int, ...] | None = None  # one (grey) or three (RGB) of a TIFF, counted from 1 (None: the first)
-    max_pixels: int | None = None         # most pixels of an image (None: Pillow's limit, 178,956,970)
+    max_pixels: int | None = None  # most pixels of an image (None: Pillow's limit, 178,956,970)
     refuse_dark: bool = False             # a deep image that would be black is a `BadInput`
     def settings(self) -> dict:           # by name
         "The fields that are not as in a reader that nobody has told anything."
@@ -99,12 +104,21 @@ def check_reader(r: ImageReader) -> ImageReader:
     number = lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)
     whole = lambda v: number(v) and v == int(v) and v >= 1
     if r.max_value is not None and not (number(r.max_value) and 0 < r.max_value < float('inf')):
-        raise BadInput(f'max_value {r.max_value!r} is wrong; give the number that is white in deep images, e.g. 4095, or none')
-    if not isinstance(r.icc, bool): raise BadInput(f'icc {r.icc!r} is wrong; expected True or False')
-    if not whole(r.page): raise BadInput(f'page {r.page!r} is wrong; pages are counted from 1')
-    if r.bands is not None and not (isinstance(r.bands, tuple) and len(r.bands) in (1, 3) and all(map(whole, r.bands))):
-        raise BadInput(f'bands {r.bands!r} are wrong; give one or three numbers, counted from 1, e.g. 3,2,1')
-    if r.max_pixels is not None and not whole(r.max_pixels): raise BadInput(f'max_pixels {r.max_pixels!r} is wrong; give a whole number')
+        raise BadInput(
+            f'max_value {r.max_value!r} is wrong; give the number that is white in deep images, '
+            'e.g. 4095, or none'
+        )
+    if not isinstance(r.icc, bool):
+        raise BadInput(f'icc {r.icc!r} is wrong; expected True or False')
+    if not whole(r.page):
+        raise BadInput(f'page {r.page!r} is wrong; pages are counted from 1')
+    if r.bands is not None and not (
+        isinstance(r.bands, tuple) and len(r.bands) in (1, 3) and all(map(whole, r.bands))
+    ):
+        raise BadInput(
+            f'bands {r.bands!r} are wrong; give one or three numbers, counted from 1, e.g. 3,2,1')
+    if r.max_pixels is not None and not whole(r.max_pixels):
+        raise BadInput(f'max_pixels {r.max_pixels!r} is wrong; give a whole number')
     return r
 
 @patch
@@ -142,7 +156,8 @@ def _as_grey_levels(values: np.ndarray, bits: int) -> np.ndarray:
 def _choose_bands(self: ImageReader, n: int, colours: int) -> list[int]:  # counted from 0
     "Which of `n` bands are read."
     if self.bands is None: return list(range(colours if n >= colours else 1))
-    if max(self.bands) > n: raise BadInput(f'has {n} bands, and no band {max(self.bands)}; give other `bands`')
+    if max(self.bands) > n:
+        raise BadInput(f'has {n} bands, and no band {max(self.bands)}; give other `bands`')
     return [b - 1 for b in self.bands]
 
 # %% ../../nbs/data/image.ipynb #2b379ccb
@@ -151,15 +166,20 @@ def _from_tiff(self: ImageReader, file: BinaryIO, ifd, pages: int) -> Loaded:
     "A page that is deep, or has bands of its own."
     lay = layout_of(ifd)
     self.check_pixels(lay.width, lay.height)
-    if lay.photometric not in (0, 1, 2, 5): raise ValueError(f'colours of kind {lay.photometric} with {lay.bits} bits')
+    if lay.photometric not in (0, 1, 2, 5):
+        raise ValueError(f'colours of kind {lay.photometric} with {lay.bits} bits')
     values = _as_grey_levels(read_page(file, ifd), lay.bits[0])
     plain = lay.bands == lay.colours or lay.has_alpha
     use = self._choose_bands(lay.bands, lay.colours if plain or lay.photometric > 1 else 3)
-    seen = Loaded(values=values[..., use], white=_stated_white(ifd, lay), profile=ifd.get(_ICC), pages=pages, format='TIFF',
-                  turn=int(ifd.get(_ORIENTATION, 1)), orientation=int(ifd.get(_ORIENTATION, 1)), inverted=lay.photometric == 0, mode=f'{values.dtype}×{lay.bands}')
+    seen = Loaded(
+        values=values[..., use], white=_stated_white(ifd, lay), profile=ifd.get(_ICC), pages=pages,
+        format='TIFF', turn=int(ifd.get(_ORIENTATION, 1)),
+        orientation=int(ifd.get(_ORIENTATION, 1)), inverted=lay.photometric == 0,
+        mode=f'{values.dtype}×{lay.bands}')
     if lay.has_alpha and self.bands is None:
         seen.alpha, seen.premultiplied = values[..., -1], lay.extra[0] == 1
-    if not plain or self.bands: seen.bands, seen.used = lay.bands, tuple(u + 1 for u in use)
+    if not plain or self.bands:
+        seen.bands, seen.used = lay.bands, tuple(u + 1 for u in use)
     return seen
 
 # %% ../../nbs/data/image.ipynb #763fb277
@@ -168,12 +188,16 @@ def _is_own(self: ImageReader, ifd) -> bool:
     "Whether a page of a TIFF isn't Pillow's."
     lay = layout_of(ifd)
     if lay.photometric == 3 or lay.compression in (6, 7): return False    # palettes, JPEG inside
-    return lay.is_deep or self.bands is not None and lay.bands > 1 or not (lay.bands == lay.colours or lay.has_alpha)
+    return (
+        lay.is_deep or self.bands is not None and lay.bands > 1
+        or not (lay.bands == lay.colours or lay.has_alpha))
 
 @patch
 def _page(self: ImageReader, pages: int) -> int:  # counted from 0
     "The page that is read; one that a file hasn't is a `BadInput`."
-    if self.page > pages: raise BadInput(f"has {pages} page{'s'*(pages > 1)}, and no page {self.page}; give another `page`")
+    if self.page > pages:
+        raise BadInput(
+            f"has {pages} page{'s' * (pages > 1)}, and no page {self.page}; give another `page`")
     return self.page - 1
 
 # %% ../../nbs/data/image.ipynb #4706ff7f
@@ -188,15 +212,18 @@ def _significant_bits(raw: bytes) -> int:  # of a PNG; 0: not stated
 def _from_png(self: ImageReader, raw: bytes, im: Image.Image, pages: int) -> Loaded:
     "A PNG of 16 bits; `im` is the same, read by Pillow, which finds what is cut short."
     values = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None or values.dtype != np.uint16: raise ValueError('16 bits that cannot be decoded')
+    if values is None or values.dtype != np.uint16:
+        raise ValueError('16 bits that cannot be decoded')
     values = values[..., None] if values.ndim == 2 else values[..., [2, 1, 0, 3][:values.shape[2]]]
     colours, alpha = values[..., :3], values[..., 3] if values.shape[2] == 4 else None
     key, bits = im.info.get('transparency'), _significant_bits(raw)
-    if alpha is None and key is not None: alpha = np.where((colours == np.array(key)).all(-1), 0, 65535).astype(np.uint16)
+    if alpha is None and key is not None:
+        alpha = np.where((colours == np.array(key)).all(-1), 0, 65535).astype(np.uint16)
     white = 2**bits - 1 if 8 < bits < 16 and colours.max() < 2**bits else 0
     turn = im.getexif().get(_ORIENTATION, 1)
-    return Loaded(values=colours, alpha=alpha, white=white, profile=im.info.get('icc_profile'), pages=pages, format='PNG',
-                  turn=turn, orientation=turn, mode=f'uint16×{values.shape[2]}')
+    return Loaded(
+        values=colours, alpha=alpha, white=white, profile=im.info.get('icc_profile'), pages=pages,
+        format='PNG', turn=turn, orientation=turn, mode=f'uint16×{values.shape[2]}')
 
 # %% ../../nbs/data/image.ipynb #2940e5fe
 def is_deep_mode(im: Image.Image) -> bool:
@@ -208,8 +235,10 @@ def _turn_left(im: Image.Image) -> int:
     turn = im.getexif().get(_ORIENTATION, 1)
     return turn if turn in TURNS else 1
 
-TURNS = {2: 'FLIP_LEFT_RIGHT', 3: 'ROTATE_180', 4: 'FLIP_TOP_BOTTOM', 5: 'TRANSPOSE', 6: 'ROTATE_270', 7: 'TRANSVERSE',
-         8: 'ROTATE_90'}   # EXIF orientation: what makes it upright
+# EXIF orientation: what makes it upright
+TURNS = {
+    2: 'FLIP_LEFT_RIGHT', 3: 'ROTATE_180', 4: 'FLIP_TOP_BOTTOM', 5: 'TRANSPOSE', 6: 'ROTATE_270',
+    7: 'TRANSVERSE', 8: 'ROTATE_90'}
 
 def from_pillow(
     im: Image.Image,  # opened, or made
@@ -218,10 +247,14 @@ def from_pillow(
     "What an image of Pillow's holds."
     before = im.getexif().get(_ORIENTATION, 1)
     im.load()
-    seen = Loaded(im, orientation=before, profile=im.info.get('icc_profile'), turn=_turn_left(im), format=im.format or '', mode=im.mode, pages=pages)
+    seen = Loaded(
+        im, orientation=before, profile=im.info.get('icc_profile'), turn=_turn_left(im),
+        format=im.format or '', mode=im.mode, pages=pages)
     if not is_deep_mode(im): return seen
     values, key = np.asarray(im)[..., None], im.info.get('transparency')
-    alpha = None if not isinstance(key, int) else np.where(values[..., 0] == key, 0, values.max()).astype(values.dtype)
+    alpha = (
+        None if not isinstance(key, int)
+        else np.where(values[..., 0] == key, 0, values.max()).astype(values.dtype))
     return replace(seen, im=None, values=values, alpha=alpha)
 
 # %% ../../nbs/data/image.ipynb #bad0ff0d
@@ -240,12 +273,15 @@ def load(
         ifds = directories(file)
         pages = pages_of(ifds)
         at = pages[self._page(len(pages))] if pages else 0
-        if pages and self._is_own(ifds[at]): return self._from_tiff(file, ifds[at], len(pages))
+        if pages and self._is_own(ifds[at]):
+            return self._from_tiff(file, ifds[at], len(pages))
     file.seek(0)
     with Image.open(file) as im:
         self.check_pixels(*im.size)
         several = hasattr(im, 'n_frames')        # a format that may have
-        n = len(pages) if at is not None else im.n_frames if several and (count or self.page > 1) else 1
+        n = (
+            len(pages) if at is not None else im.n_frames if several and (count or self.page > 1)
+            else 1)
         if at is None: at = self._page(n) if several else 0
         if at: im.seek(at)
         if _png_depth(head) < 16 or at: return from_pillow(im, n)
@@ -259,22 +295,34 @@ def white_of(self: ImageReader, seen: Loaded) -> float:
     "The white of a deep image; numbers that don't fit are a `BadInput`."
     v, kind = seen.values, seen.values.dtype.name
     if v.dtype.kind == 'f' and not np.isfinite(v).all():
-        raise BadInput(f"holds {kind} values that are no numbers; write them as 0, or leave the file out with on_error='skip'")
+        raise BadInput(
+            f"holds {kind} values that are no numbers; write them as 0, or leave the file out with "
+            "on_error='skip'"
+        )
     peak, low = float(v.max()), float(v.min())
     if self.max_value:
         over = np.count_nonzero(v > self.max_value*_NEAR)/v.size if peak > self.max_value else 0
         if self.refuse_dark and 0 < peak < self.max_value/DARK:
-            raise BadInput(f'holds {kind} values up to {peak:g}, which is black where {self.max_value:g} is white; scale them alike')
+            raise BadInput(
+                f'holds {kind} values up to {peak:g}, which is black where {self.max_value:g} is '
+                'white; scale them alike'
+            )
         if over <= _OVER: return self.max_value
-        raise BadInput(f'holds {kind} values up to {peak:g}, {over:.0%} of them above white, {self.max_value:g}; give another max_value')
+        raise BadInput(
+            f'holds {kind} values up to {peak:g}, {over:.0%} of them above white, '
+            f'{self.max_value:g}; give another max_value'
+        )
     stated = bool(seen.white) and peak <= seen.white
     white = seen.white if stated else usual_white(peak, v.dtype.kind == 'f')
     if low < 0 or white is None: raise BadInput(no_white(kind, low, peak))
     return white
 
+# %% ../../nbs/data/image.ipynb #c38bedc9
 def no_white(kind: str, low: float, peak: float) -> str:
     "The end of a sentence about a file whose numbers fit no usual white."
-    return f'holds {kind} values from {low:g} to {peak:g}, which fit no usual range; say with max_value which one is white (0 is black)'
+    return (
+        f'holds {kind} values from {low:g} to {peak:g}, which fit no usual range; say with '
+        'max_value which one is white (0 is black)')
 
 # %% ../../nbs/data/image.ipynb #c38bedc9
 @patch
@@ -285,12 +333,16 @@ def eight_bits(self: ImageReader, seen: Loaded) -> Image.Image:  # not yet turne
     if seen.is_deep:
         white = self.white_of(seen)
         v = to_bytes(v, white)
-        if alpha is not None: alpha = to_bytes(alpha, white if alpha.max() <= white else usual_white(alpha.max()) or alpha.max())
+        if alpha is not None:
+            alpha = to_bytes(
+                alpha, white if alpha.max() <= white else usual_white(alpha.max()) or alpha.max())
     if seen.inverted: v = 255 - v
-    if seen.premultiplied: v, alpha = np.minimum(v + (255 - alpha[..., None].astype(int)), 255).astype(np.uint8), None
+    if seen.premultiplied:
+        v, alpha = np.minimum(v + (255 - alpha[..., None].astype(int)), 255).astype(np.uint8), None
     bands = [Image.fromarray(np.ascontiguousarray(b)) for b in np.moveaxis(v, -1, 0)]
     im = bands[0] if len(bands) == 1 else Image.merge('CMYK' if len(bands) == 4 else 'RGB', bands)
-    if alpha is not None and im.mode != 'CMYK': im.putalpha(Image.fromarray(np.ascontiguousarray(alpha)))
+    if alpha is not None and im.mode != 'CMYK':
+        im.putalpha(Image.fromarray(np.ascontiguousarray(alpha)))
     if seen.profile: im.info['icc_profile'] = seen.profile
     return im
 
@@ -302,21 +354,30 @@ def upright_rgb(self: ImageReader, seen: Loaded) -> Image.Image:
     return to_rgb(im, self.icc)
 
 # %% ../../nbs/data/image.ipynb #a9b0f0c4
-SOF, SOS, EXIF, ICC, ADOBE = (0xc0, 0xc1, 0xc2), 0xda, 0xe1, 0xe2, 0xee   # segments of a JPEG: its size, its pixels, how it was held, its colour profile, other colours than usual
+# segments of a JPEG: its size, its pixels, how it was held, its colour profile, other colours
+# than usual
+SOF, SOS, EXIF, ICC, ADOBE = (0xc0, 0xc1, 0xc2), 0xda, 0xe1, 0xe2, 0xee
 
 def is_simple(
     head: bytes,       # a file, up to its pixels at least
     icc: bool = True,  # a profile other than sRGB is to be converted
 ) -> bool:
-    "Whether a file begins as a JPEG of three colours that needs no turning and no conversion, and isn't huge."
+    """Whether a file begins as a JPEG of three colours that needs no turning and no conversion,
+    and isn't huge."""
     fits, at, profile = False, 2, []
     if head[:3] != b'\xff\xd8\xff': return False
     while at + 10 <= len(head) and head[at] == 0xff:
-        kind, (n, h, w) = head[at + 1], (int.from_bytes(head[at + i:at + i + 2], 'big') for i in (2, 5, 7))
-        if kind == SOS: return fits and not (icc and profile) or fits and is_srgb(b''.join(p[2:] for p in sorted(profile)))
+        kind, (n, h, w) = (
+            head[at + 1], (int.from_bytes(head[at + i : at + i + 2], 'big') for i in (2, 5, 7)))
+        if kind == SOS:
+            return (
+                fits and not (icc and profile) or fits
+                and is_srgb(b''.join(p[2:] for p in sorted(profile))))
         if kind in (EXIF, ADOBE): return False
-        if kind == ICC and head[at + 4:at + 16] == b'ICC_PROFILE\0': profile.append(bytes(head[at + 16:at + 2 + n]))
-        if kind in SOF: fits = head[at + 9] == 3 and h*w <= (Image.MAX_IMAGE_PIXELS or h*w)
+        if kind == ICC and head[at + 4 : at + 16] == b'ICC_PROFILE\0':
+            profile.append(bytes(head[at + 16 : at + 2 + n]))
+        if kind in SOF:
+            fits = head[at + 9] == 3 and h * w <= (Image.MAX_IMAGE_PIXELS or h * w)
         at += 2 + n
     return False
 
@@ -327,22 +388,31 @@ def is_upright(im: Image.Image, icc: bool = True) -> bool:
 
 # %% ../../nbs/data/image.ipynb #d03e0fa8
 def read_jpeg(path, im: Image.Image | None = None, icc: bool = True) -> np.ndarray | None:
-    "The pixels of a simple JPEG, or of an upright one that Pillow has opened, by torchvision; None if it is none, or is broken."
-    if not decode_jpeg or not isinstance(path, (str, os.PathLike)) or im is not None and not is_upright(im, icc): return
+    """The pixels of a simple JPEG, or of an upright one that Pillow has opened, by torchvision;
+    None if it is none, or is broken."""
+    if (
+        not decode_jpeg or not isinstance(path, (str, os.PathLike)) or im is not None
+        and not is_upright(im, icc)):
+        return
     with open(path, 'rb') as f:
         if f.read(3) != b'\xff\xd8\xff': return
         f.seek(0)
         data = np.fromfile(f, np.uint8)
     if im is None and not is_simple(memoryview(data), icc): return
-    try: return decode_jpeg(torch.from_numpy(data), ImageReadMode.RGB).permute(1, 2, 0).numpy()
-    except RuntimeError: return
+    try:
+        return decode_jpeg(torch.from_numpy(data), ImageReadMode.RGB).permute(1, 2, 0).numpy()
+    except RuntimeError:
+        return
 
 # %% ../../nbs/data/image.ipynb #d529b4a9
 def _from_array(a: np.ndarray) -> Loaded:  # (h, w), or (h, w, 1, 3 or 4)
     "What an array holds: grey, RGB or RGBA."
-    if a.dtype in (bool, np.uint8): return from_pillow(Image.fromarray(a[..., 0] if a.shape[2:] == (1,) else a))
+    if a.dtype in (bool, np.uint8):
+        return from_pillow(Image.fromarray(a[..., 0] if a.shape[2:] == (1,) else a))
     v = a[..., None] if a.ndim == 2 else a
-    return Loaded(values=v[..., :3], alpha=v[..., 3] if v.shape[2] == 4 else None, mode=f'{a.dtype}×{v.shape[2]}')
+    return Loaded(
+        values=v[..., :3], alpha=v[..., 3] if v.shape[2] == 4 else None,
+        mode=f'{a.dtype}×{v.shape[2]}')
 
 def is_image_array(a) -> bool:
     "Whether something is an array that the reader takes: (h, w), or (h, w, 1, 3 or 4), of numbers."
@@ -351,15 +421,20 @@ def is_image_array(a) -> bool:
 
 @patch
 def _decode(self: ImageReader, image) -> np.ndarray:
-    if isinstance(image, np.ndarray): return np.asarray(self.upright_rgb(_from_array(image)))
+    if isinstance(image, np.ndarray):
+        return np.asarray(self.upright_rgb(_from_array(image)))
     if isinstance(image, Image.Image):
-        unread = getattr(image, 'tile', None) and getattr(image, 'filename', '') and not image.tell()
+        unread = (
+            getattr(image, 'tile', None) and getattr(image, 'filename', '') and not image.tell())
         if not unread: return np.asarray(self.upright_rgb(from_pillow(image)))
         image = image.filename       # what Pillow would cut to 8 bits is whole in the file
     self.allow()
-    if self.page == 1 and (a := read_jpeg(image, icc=self.icc)) is not None: return a
+    if self.page == 1 and (a := read_jpeg(image, icc=self.icc)) is not None:
+        return a
     with open(image, 'rb') if isinstance(image, (str, os.PathLike)) else _kept_open(image) as file:
-        return np.asarray(self.from_jpeg(image, file) if self.page == 1 and file.read(2) == b'\xff\xd8' else self.upright_rgb(self.load(file)))
+        return np.asarray(
+            self.from_jpeg(image, file) if self.page == 1 and file.read(2) == b'\xff\xd8'
+            else self.upright_rgb(self.load(file)))
 
 # %% ../../nbs/data/image.ipynb #cc974a50
 @patch
@@ -374,7 +449,9 @@ def from_jpeg(self: ImageReader, image, file: BinaryIO):
 class _kept_open:
     "A file of somebody else's, which stays open."
     def __init__(self, file): self.file = file
-    def __enter__(self): self.file.seek(0); return self.file
+    def __enter__(self):
+        self.file.seek(0)
+        return self.file
     def __exit__(self, *_): pass
 
 def explain(e: Exception) -> str:
@@ -385,7 +462,9 @@ def explain(e: Exception) -> str:
         return _too_large(n)
     return f'cannot be read ({e}); replace it, or use on_error="skip"'
 
-READ_ERRORS = (OSError, ValueError, SyntaxError, KeyError, TypeError, EOFError, Image.DecompressionBombError, cv2.error)
+READ_ERRORS = (
+    OSError, ValueError, SyntaxError, KeyError, TypeError, EOFError, Image.DecompressionBombError,
+    cv2.error)
 
 # %% ../../nbs/data/image.ipynb #5e4f2ea2
 @patch
@@ -396,7 +475,9 @@ def __call__(
     "An image, upright, as 8-bit sRGB; what can't be read is a `BadInput` that says why."
     try: return self._decode(image)
     except READ_ERRORS as e:
-        name = f'the photograph {image}' if isinstance(image, (str, os.PathLike)) else 'the photograph'
+        name = (
+            f'the photograph {image}' if isinstance(image, (str, os.PathLike)) else 'the photograph'
+        )
         raise BadInput(f'{name} {explain(e)}') from None
 
 def read_image(path: str | os.PathLike) -> np.ndarray:  # uint8 (height, width, 3), RGB

@@ -22,7 +22,8 @@ def folder_label(level: int | None = 0,  # 0, None: the folder below the root, -
     "A function from a relative path to its class folder's name."
     def label(path):
         parts = path.split('/')[:-1]
-        if not parts: raise BadInput(f'{path} lies in no class folder; expected <class>/{path}')
+        if not parts:
+            raise BadInput(f'{path} lies in no class folder; expected <class>/{path}')
         name = parts[min(level or 0, len(parts) - 1)]
         return sys.intern(name) if name.isascii() else nfc(name).strip()     # one object a name
     return label
@@ -37,8 +38,8 @@ def joint(frame: pd.DataFrame,   # a row a photograph
     "The joint label of some attributes: their values with `-` between."
     names = [c for c in frame if c not in OWN] if attributes is None else list(attributes)
     if not names:
-        raise BadInput('there is no label, and no attribute to make one of; give every photograph a '
-                       'label')
+        raise BadInput(
+            'there is no label, and no attribute to make one of; give every photograph a label')
     values = frame[names].fillna('').astype(str)
     for c in names:
         lacking = values[c] == ''
@@ -47,8 +48,9 @@ def joint(frame: pd.DataFrame,   # a row a photograph
                            'attribute of every photograph')
     labels = values.agg('-'.join, axis=1)
     if labels.nunique() < len(values.drop_duplicates()):
-        raise BadInput(f"joined by '-', different values of {', '.join(names)} give the same label; "
-                       "write them without '-'")
+        raise BadInput(
+            f"joined by '-', different values of {', '.join(names)} give the same label; "
+            "write them without '-'")
     return labels
 
 # %% ../../nbs/data/labels.ipynb #720b18b6
@@ -66,7 +68,8 @@ def from_paths(paths: list[str],            # relative paths
     return frame.sort_values('path', ignore_index=True)
 
 # %% ../../nbs/data/labels.ipynb #046cef53
-_BITS = {'0': 0, '1': 1, '0.0': 0, '1.0': 1, 'false': 0, 'true': 1, '': 0, 'no': 0, 'yes': 1, 'x': 1}
+_BITS = {
+    '0': 0, '1': 1, '0.0': 0, '1.0': 1, 'false': 0, 'true': 1, '': 0, 'no': 0, 'yes': 1, 'x': 1}
 
 def one_hot(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:   # int 0 or 1
     "Those columns of some that hold 0 and 1 alone, as numbers."
@@ -96,9 +99,10 @@ def _in_words(frame: pd.DataFrame, names: list[str]) -> str:
 # %% ../../nbs/data/labels.ipynb #b253671e
 def _ask(file, names: list[str], why: str) -> BadInput:
     "A sentence about columns that might all be the class."
-    return BadInput(f"{file} {why}: {', '.join(names)}; name the one that is the class with `label` "
-                    f'(label {names[0]}), or several divided by '
-                    'commas, which together are the class (`target` then takes one of them)')
+    return BadInput(
+        f"{file} {why}: {', '.join(names)}; name the one that is the class with `label` "
+        f'(label {names[0]}), or several divided by '
+        'commas, which together are the class (`target` then takes one of them)')
 
 def _bad_row(bits: pd.DataFrame, frame: pd.DataFrame, file) -> BadInput | None:
     "A sentence about the first row of one-hot columns with no or several classes; None without one."
@@ -147,15 +151,19 @@ def columns_named(frame: pd.DataFrame, names: str, file) -> list[str]:
         found.append(fits[0])
     return found
 
+# %% ../../nbs/data/labels.ipynb #18e5684d
 def class_of(frame: pd.DataFrame, columns: list[str],   # of `find_class`, or `columns_named`
              together: bool = False,                    # join the values of several (False: one-hot)
              file='') -> pd.DataFrame:
     "A table whose column `label` is what some columns say."
-    if len(columns) > 1 and together: return frame.assign(label=joint(frame, columns))
+    if len(columns) > 1 and together:
+        return frame.assign(label=joint(frame, columns))
     if len(columns) == 1 and columns != ['label']:
         own = plain_name(columns[0]) in map(plain_name, COLUMNS['label'])
         bare = frame.drop(columns=[c for c in frame if c == 'label'])
-        return bare.rename(columns={columns[0]: 'label'}) if own else bare.assign(label=bare[columns[0]])
+        return (
+            bare.rename(columns={columns[0]: 'label'}) if own
+            else bare.assign(label=bare[columns[0]]))
     if len(columns) == 1: return frame
     bits = one_hot(frame, columns)
     if set(bits) != set(columns):
@@ -183,8 +191,9 @@ def single_labels(frame: pd.DataFrame,   # path, label
     for n, found in names.items():
         if found is None or len(found) == 1: continue
         path = frame.path[frame.label == n].iloc[0]
-        raise BadInput(f'{file} gives {path} {len(found)} classes: {n}; several labels a photograph '
-                       '(multi-label) are not learned here: give each one class')
+        raise BadInput(
+            f'{file} gives {path} {len(found)} classes: {n}; several labels a photograph '
+            '(multi-label) are not learned here: give each one class')
     if any(names.values()):
         single = {n: nfc(f[0].strip()) if f else n for n, f in names.items()}
         frame = frame.assign(label=frame.label.map(single))

@@ -9,7 +9,6 @@ __all__ = ['LAYOUTS', 'Source', 'layout', 'find_layout', 'path_column', 'whole_n
 # %% ../../nbs/data/layouts.ipynb #b4a1f286
 import os
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Callable
 
@@ -89,7 +88,8 @@ def path_column(frame: pd.DataFrame, find: Finder) -> str | None:
     for c in (*named, *find_columns(frame, COLUMNS['id'])):
         if _leads(frame[c], find): return c
     for c in frame:
-        if c in named or not len(frame) or not frame[c].map(ending).isin(ENDINGS).all(): continue
+        if c in named or not len(frame) or not frame[c].map(ending).isin(ENDINGS).all():
+            continue
         if _leads(frame[c], find): return c
     return next(iter([*named, *find_columns(frame, COLUMNS['id'])]), None)
 
@@ -124,8 +124,9 @@ def _not_there(lost: list[tuple[int, str]], find: Finder, file) -> BadInput:
     "A sentence about lines whose photographs are not there."
     line, value = lost[0]
     many = f' ({len(lost)} such lines)' if len(lost) > 1 else ''
-    return BadInput(f'{file} line {line} names {value}, which is not there{find.suggest(value)}; add '
-                    f'the file or remove the line{many}')
+    return BadInput(
+        f'{file} line {line} names {value}, which is not there{find.suggest(value)}; add '
+        f'the file or remove the line{many}')
 
 def whole_numbers(values: pd.Series, where: str) -> pd.Series:
     "Text as whole numbers; anything else is a `BadInput` that names it."
@@ -153,9 +154,11 @@ def read_rows(source: Source,             # a table
     source.said = tuple(c for c in part_columns(frame, file) if c != 'part') if len(frame) else ()
     frame = with_parts(frame, file)
     if 'fold' in frame and 'part' in frame:
-        if 'fold' not in source.said: source.notes.append(f'{file} has parts and folds; the parts count')
+        if 'fold' not in source.said:
+            source.notes.append(f'{file} has parts and folds; the parts count')
         frame = frame.drop(columns='fold')
-    if 'fold' in frame: frame['fold'] = whole_numbers(frame.fold, f'{file}, column fold')
+    if 'fold' in frame:
+        frame['fold'] = whole_numbers(frame.fold, f'{file}, column fold')
     return _parts_of_folders(source, frame.assign(path=_found(frame, find, file)))
 
 # %% ../../nbs/data/layouts.ipynb #3a104ddd
@@ -167,8 +170,9 @@ def _parts_of_folders(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
     if 'part' in frame:
         apart = (parts != '') & (parts != frame.part)
         if apart.any() and parts.nunique() > 1:
-            source.notes.append(f'{source.path}: {apart.sum()} photographs lie in a folder of another '
-                                f'part than the table says, first {frame.path[apart].iloc[0]}; the table counts')
+            source.notes.append(
+                f'{source.path}: {apart.sum()} photographs lie in a folder of another '
+                f'part than the table says, first {frame.path[apart].iloc[0]}; the table counts')
         return frame
     named = {*parts} - {''}
     held = part_of(source.path.stem) in ('valid', 'test')      # its name says it
@@ -190,7 +194,8 @@ def _own_columns(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     "A table with its column of paths under `path`; ids, groups and folds under their names."
     ids = find_columns(frame, COLUMNS['id'])
     names = {column: 'path'} | {ids[0]: 'id' for _ in ids[:1] if ids[0] != column}
-    for own in ('group', 'fold'): names |= {c: own for c in find_columns(frame, COLUMNS[own])[:1]}
+    for own in ('group', 'fold'):
+        names |= {c: own for c in find_columns(frame, COLUMNS[own])[:1]}
     frame = frame.drop(columns=[n for n in ('path',) if n in frame
                                 and column != n]).rename(columns=names)
     return frame.assign(id=frame.path) if column in ids else frame
@@ -200,7 +205,8 @@ def labelled(frame: pd.DataFrame,   # of `read_rows`
              label: Callable) -> pd.DataFrame:
     "A table with what the function says of each path, in the place of columns of the same name."
     facts = from_paths(list(frame.path), label)
-    return frame.drop(columns=[c for c in facts if c != 'path' and c in frame]).merge(facts, on='path')
+    return frame.drop(columns=[c for c in facts if c != 'path' and c in frame]).merge(
+        facts, on='path')
 
 def folder_classes(source: Source,
                    frame: pd.DataFrame,   # of `read_rows`
@@ -247,8 +253,9 @@ def _say_others(source: Source, frame: pd.DataFrame):
     differs = lambda c: not same_classes(frame, [c, *source.chosen])
     others = [c for c in others if (frame[c] != '').any() and differs(c)]
     if source.chosen == ['label'] and others:
-        source.notes.append(f"{source.path}: the class is the column label; {', '.join(others)} would be "
-                            f'taken with `label {others[0]}`')
+        source.notes.append(
+            f"{source.path}: the class is the column label; {', '.join(others)} would be "
+            f'taken with `label {others[0]}`')
 
 def _open(frame: pd.DataFrame) -> pd.Series:
     "The rows of the test part, which need no class."
@@ -260,7 +267,8 @@ def _one_class(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
     empty = frame.loc[blank, source.chosen].isin(['', '0']).all(axis=None)
     if len(source.chosen) > 1 and blank.any() and empty:
         named = class_of(frame[~blank], source.chosen, file=source.path)
-        return pd.concat([named, frame[blank].drop(columns=source.chosen).assign(label='')]).sort_index()
+        return pd.concat(
+            [named, frame[blank].drop(columns=source.chosen).assign(label='')]).sort_index()
     return single_labels(class_of(frame, source.chosen, file=source.path), source.path)
 
 # %% ../../nbs/data/layouts.ipynb #00da879b
@@ -273,7 +281,8 @@ def with_known_classes(source: Source,        # a table of test photographs
     if not here or len(here) < len(chosen or ()) or (frame[here].isin(['',
             '0'])).all(axis=None) and len(here) > 1:
         return frame
-    if len(here) == 1 and (frame[here[0]] == '').all(): return frame.drop(columns=here)
+    if len(here) == 1 and (frame[here[0]] == '').all():
+        return frame.drop(columns=here)
     together = source.label is not None and not callable(source.label)
     return single_labels(class_of(frame, here, together, source.path), source.path)
 

@@ -22,8 +22,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from ..core import BadInput, keep_memory, rng, whole
 from .image import ImageReader, read_image
-from .mix import PARTNER, PASTE, partners, paste
-from .steps import augment
+from .mixup import PARTNER, PASTE, partners, paste
+from ..speed.fast_transforms import augment
 from .table import Data
 
 # %% ../../nbs/data/loader.ipynb #bca0db86
@@ -36,43 +36,66 @@ class SampleKey(NamedTuple):
 # %% ../../nbs/data/loader.ipynb #55addc34
 class SlottedBatch(list):
     "A batch of anything, with the place in shared memory that it may have (None: no place)."
-    def __init__(self, items, place: int | None = None): super().__init__(items); self.place = place
+    def __init__(self, items, place: int | None = None):
+        super().__init__(items)
+        self.place = place
 
 # %% ../../nbs/data/loader.ipynb #ff492ec1
 class Photos(Dataset):
-    "Transformed photographs of a list of files: `photos[Address(i, epoch)]` is (uint8 image (H, W, 3), label, i)."
+    """Transformed photographs of a list of files: `photos[Address(i, epoch)]` is (uint8 image (H,
+    W, 3), label, i)."""
     def __init__(self,
                  files: list[str],         # paths
                  labels=None,              # class numbers, or None: -1 for each
                  transform=None,           # an albumentations pipeline
                  seed: int = 41,
-                 paste_prob: float = 0.,   # share of the photographs that get a box of another one of their class
+                 paste_prob: float = 0.,  # share of the photographs that get a box of another one of their class
                  paste_alpha: float = 1.,  # … of a size from Beta(alpha, alpha)
                  read=ImageReader(),       # path -> uint8 image (h, w, 3)
                 ):
-        self.files, self.transform, self.seed, self.paste_prob, self.paste_alpha, self.read = list(files), transform, seed, paste_prob, paste_alpha, read
-        self.labels = np.full(len(self.files), -1) if labels is None else np.array(labels, dtype=np.int64)      # a copy: pandas may give what can't be written
+        self.files = list(files)
+        self.transform = transform
+        self.seed = seed
+        self.paste_prob = paste_prob
+        self.paste_alpha = paste_alpha
+        self.read = read
+        # a copy: pandas may give what can't be written
+        self.labels = (
+            np.full(len(self.files), -1) if labels is None else np.array(labels, dtype=np.int64))
         self.partner = partners(self.labels)
     def __len__(self): return len(self.files)
-    def image(self, index: int, *address: int) -> np.ndarray: return augment(self.transform, self.read(self.files[index]), self.seed, *address)
-    def __getitems__(self, batch) -> SlottedBatch: return SlottedBatch(map(self.__getitem__, batch), getattr(batch, 'place', None))
+    def image(self, index: int, *address: int) -> np.ndarray:
+        return augment(self.transform, self.read(self.files[index]), self.seed, *address)
+    def __getitems__(self, batch) -> SlottedBatch:
+        return SlottedBatch(map(self.__getitem__, batch), getattr(batch, 'place', None))
     def __getitem__(self, at):
         at = at if isinstance(at, SampleKey) else SampleKey(at)
         image = self.image(at.index, at.epoch, at.index, at.draw)
-        if self.paste_prob and (gen := rng(self.seed, at.epoch, at.index, at.draw, PASTE)).random() < self.paste_prob:
+        if (
+            self.paste_prob
+            and (gen := rng(self.seed, at.epoch, at.index, at.draw, PASTE)).random()
+            < self.paste_prob
+        ):
             other = self.partner(at.index, gen)
-            image = paste(image, self.image(other, at.epoch, at.index, at.draw, PARTNER), self.paste_alpha, gen)
-        return torch.from_numpy(np.require(image, requirements='CW')), int(self.labels[at.index]), at.index
+            image = paste(
+                image, self.image(other, at.epoch, at.index, at.draw, PARTNER), self.paste_alpha,
+                gen)
+        return (
+            torch.from_numpy(np.require(image, requirements='CW')), int(self.labels[at.index]),
+            at.index)
 
 # %% ../../nbs/data/loader.ipynb #3f6dd37f
 class SequentialBatchSampler(Sampler):
-    "Batches of the rows of a table in their order, each once; with several processes the share of one of them."
+    """Batches of the rows of a table in their order, each once; with several processes the share
+    of one of them."""
     def __init__(self, n: int, batch_size: int, rank: int = 0, world: int = 1):
-        if batch_size < 1: raise BadInput(f'batch_size {batch_size} is too small; give 1 or more')
+        if batch_size < 1:
+            raise BadInput(f'batch_size {batch_size} is too small; give 1 or more')
         self.rows, self.batch_size = np.arange(rank, n, world), batch_size
     def __len__(self): return -(-len(self.rows)//self.batch_size)
     def __iter__(self):
-        for batch in np.array_split(self.rows, len(self)) if len(self) else []: yield [SampleKey(int(i)) for i in batch]
+        for batch in np.array_split(self.rows, len(self)) if len(self) else []:
+            yield [SampleKey(int(i)) for i in batch]
 
 # %% ../../nbs/data/loader.ipynb #491e3278
 def collate(items) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -82,22 +105,31 @@ def collate(items) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 # %% ../../nbs/data/loader.ipynb #a286c647
 def one_thread(_):
-    "What a loader worker does first: no threads of its libraries' own; memory that is free stays with it for the next image."
-    cv2.setNumThreads(0); torch.set_num_threads(1); keep_memory()
+    """What a loader worker does first: no threads of its libraries' own; memory that is free stays
+    with it for the next image."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    keep_memory()
 
 # %% ../../nbs/data/loader.ipynb #ae5712cd
 class SharedBatchPool:
-    "Memory for batches that is shared once: `lend` and `take` in the main process, `ring(items)` in a worker."
+    """Memory for batches that is shared once: `lend` and `take` in the main process, `ring(items)`
+    in a worker."""
     def __init__(self, places: int, batch_size: int, shape):   # shape: of a photograph
         space = (places, batch_size, *shape)
-        self.memory = torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(math.prod(space))).view(space)   # as torch's own collate does: nothing is copied
+        # as torch's own collate does: nothing is copied
+        self.memory = (
+            torch.empty(0, dtype=torch.uint8)
+            .set_(torch.UntypedStorage._new_shared(math.prod(space))) .view(space))
         self.free, self.held = [], set()   # places that may be lent; that somebody reads
     def __call__(self, items: SlottedBatch):
         "Collate photographs into their place, if they have one and fit into it."
         images, labels, indices = zip(*items)
         _, batch_size, *shape = self.memory.shape
         place = getattr(items, 'place', None)
-        fits = place is not None and len(images) <= batch_size and all(list(i.shape) == shape for i in images)
+        fits = (
+            place is not None and len(images) <= batch_size
+            and all(list(i.shape) == shape for i in images))
         if fits: torch.stack(images, out=self.memory[place][:len(images)])
         return place, None if fits else default_collate(images), np.array(labels), np.array(indices)
 
@@ -113,11 +145,13 @@ def lend(self: SharedBatchPool) -> int | None: return self.free.pop() if self.fr
 @patch
 def end(self: SharedBatchPool, place: int):
     "Nobody reads it any more."
-    self.held.discard(place); self.free.append(place)
+    self.held.discard(place)
+    self.free.append(place)
 
 @patch
 def take(self: SharedBatchPool, batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    "What a worker sent, as `collate` makes it. Its place is free when the last tensor that looks into it is gone."
+    """What a worker sent, as `collate` makes it. Its place is free when the last tensor that looks
+    into it is gone."""
     place, images, labels, indices = batch
     if images is None:
         there = self.memory[place][:len(labels)].numpy()
@@ -134,28 +168,35 @@ class SlottedBatchSampler:
     def __init__(self, order, ring: SharedBatchPool): self.order, self.ring = order, ring
     def __len__(self): return len(self.order)
     def __iter__(self):
-        self.ring.begin()     # a `DataLoader` asks for the first batch when its workers have nothing left to do
+        # a `DataLoader` asks for the first batch when its workers have nothing left to do
+        self.ring.begin()
         for batch in self.order: yield SlottedBatch(batch, self.ring.lend())
 
 class Loader(DataLoader):
     "A `DataLoader` whose workers collate into a `SharedBatchPool`."
     @property
-    def _index_sampler(self): return SlottedBatchSampler(self.batch_sampler, self.collate_fn)
+    def _index_sampler(self):
+        return SlottedBatchSampler(self.batch_sampler, self.collate_fn)
     def __iter__(self): return map(self.collate_fn.take, super().__iter__())
 
 # %% ../../nbs/data/loader.ipynb #7ae1c552
 def count_workers(workers: int | None = None) -> int:
-    "How many loader processes: as many as asked for, else one a core that this process may use (a container may have fewer than the machine), shared among the processes that train here, 8 at most."
-    if workers is None: return max(1, min(8, cpu_count()//int(os.environ.get('LOCAL_WORLD_SIZE', 1))))
+    """How many loader processes: as many as asked for, else one a core that this process may use
+    (a container may have fewer than the machine), shared among the processes that train here, 8
+    at most."""
+    if workers is None:
+        return max(1, min(8, cpu_count() // int(os.environ.get('LOCAL_WORLD_SIZE', 1))))
     return whole(workers, 'workers')
 
 # %% ../../nbs/data/loader.ipynb #ca41c856
 def affordable(workers: int, batch: int,   # bytes of a batch
                prefetch: int,
                held: int = 2) -> int:      # 0: not even one
-    "How many batches each worker may be ahead: half of the free shared memory and an eighth of the free memory hold the ring, with the batches that are held."
+    """How many batches each worker may be ahead: half of the free shared memory and an eighth of
+    the free memory hold the ring, with the batches that are held."""
     room = psutil.virtual_memory().available//8
-    if os.path.isdir('/dev/shm'): room = min(room, shutil.disk_usage('/dev/shm').free//2)
+    if os.path.isdir('/dev/shm'):
+        room = min(room, shutil.disk_usage('/dev/shm').free // 2)
     return max(0, min(prefetch, (room//batch - held)//workers))
 
 def make_loader(photos: Photos,
@@ -165,13 +206,19 @@ def make_loader(photos: Photos,
                 held: int = 2,                # batches that are used at the same time
                ) -> DataLoader:
     "A loader of (images, labels, indices)."
-    workers, order = count_workers(workers), SequentialBatchSampler(len(photos), batches) if isinstance(batches, int) else batches
-    how = dict(batch_sampler=order, num_workers=workers, worker_init_fn=one_thread, pin_memory=torch.cuda.is_available())
-    if not workers or not len(photos): return DataLoader(photos, collate_fn=collate, **how)
+    workers = count_workers(workers)
+    order = SequentialBatchSampler(len(photos), batches) if isinstance(batches, int) else batches
+    how = dict(
+        batch_sampler=order, num_workers=workers, worker_init_fn=one_thread,
+        pin_memory=torch.cuda.is_available())
+    if not workers or not len(photos):
+        return DataLoader(photos, collate_fn=collate, **how)
     rows, shape = getattr(order, 'batch_size', None) or max(map(len, order)), photos[0][0].shape
     ahead = affordable(workers, rows*math.prod(shape), prefetch, held)
     how |= dict(persistent_workers=True, prefetch_factor=ahead or 1)
-    return Loader(photos, collate_fn=SharedBatchPool(workers*ahead + held, rows, shape), **how) if ahead else DataLoader(photos, collate_fn=collate, **how)
+    return (
+        Loader(photos, collate_fn=SharedBatchPool(workers * ahead + held, rows, shape), **how)
+        if ahead else DataLoader(photos, collate_fn=collate, **how))
 
 # %% ../../nbs/data/loader.ipynb #b2bc4d11
 def photos_of(data: Data,          # whose classes give the numbers
@@ -181,13 +228,18 @@ def photos_of(data: Data,          # whose classes give the numbers
               **paste) -> Photos:  # `paste_prob` and `paste_alpha` of `Photos`
     "The photographs of some rows of a data set's table."
     number = {c: i for i, c in enumerate(data.classes)}
-    return Photos(data.files(rows), rows.label.map(number).values if 'label' in rows else None, transform, seed, **paste)
+    return Photos(
+        data.files(rows), rows.label.map(number).values if 'label' in rows else None, transform,
+        seed, **paste)
 
 # %% ../../nbs/data/loader.ipynb #e780b112
 class Normalise(nn.Module):
     "uint8 images (N, 3, H, W) to floats with `mean` and `std` given for the range 0…1."
     def __init__(self, mean=(.5, .5, .5), std=(.5, .5, .5)):
         super().__init__()
-        for name, v in dict(scale=1/(255*np.array(std)), shift=-np.array(mean)/np.array(std)).items():
-            self.register_buffer(name, torch.tensor(v, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+        for name, v in dict(
+            scale=1 / (255 * np.array(std)), shift=-np.array(mean) / np.array(std)
+        ).items():
+            self.register_buffer(
+                name, torch.tensor(v, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
     def forward(self, x): return x.float().mul_(self.scale).add_(self.shift)

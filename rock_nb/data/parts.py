@@ -53,8 +53,9 @@ def part_folder(root: Path, part: str) -> str | None:
     return part_folders(root).get(part)
 
 # %% ../../nbs/data/parts.ipynb #5e55a8c9
-_COLUMNS = ('split', 'part', 'set', 'subset', 'partition', 'data_split', 'dataset_split', 'split_name',
-            'part_name', 'tvt')
+_COLUMNS = (
+    'split', 'part', 'set', 'subset', 'partition', 'data_split', 'dataset_split', 'split_name',
+    'part_name', 'tvt')
 
 _FLAGS = {plain_name(f'is_{w}'): part for w, part in _WORDS.items()} | {'istraining': 'train',
         'isvalidation': 'valid'}
@@ -68,9 +69,10 @@ def _named_parts(values: pd.Series, file) -> pd.Series:
     parts = values.map({v: part_of(v) for v in values.unique()})
     odd = values[parts.isna()]
     if len(odd):
-        raise BadInput(f'{file} line {odd.index[0] + 2} holds {odd.iloc[0]!r} in the column {values.name}; '
-                       'expected train, valid or test (whole numbers belong in a column fold; '
-                       'what is no part of the data, under another name)')
+        raise BadInput(
+            f'{file} line {odd.index[0] + 2} holds {odd.iloc[0]!r} in the column {values.name}; '
+            'expected train, valid or test (whole numbers belong in a column fold; '
+            'what is no part of the data, under another name)')
     return parts
 
 # %% ../../nbs/data/parts.ipynb #f2f399bb
@@ -98,7 +100,8 @@ def part_columns(frame: pd.DataFrame, file) -> dict[str, pd.Series]:   # train, 
         if name in _FLAGS: found[c] = _flagged_parts(frame[c], _FLAGS[name], file)
         elif name in _WORDS and {v.casefold() for v in values} <= _YES | _NO:
             found[c] = _flagged_parts(frame[c], _WORDS[name], file)
-        elif 1 < len(values) < 9 and _speaks_of_parts(values): found[c] = _named_parts(frame[c], file)
+        elif 1 < len(values) < 9 and _speaks_of_parts(values):
+            found[c] = _named_parts(frame[c], file)
     return found
 
 # %% ../../nbs/data/parts.ipynb #afd24464

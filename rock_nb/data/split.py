@@ -14,29 +14,38 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from ..core import BadInput, resolve
 from .audit import group_duplicates, readable
-from .deal import SLOW, deal_folds, deal_holdout, sklearn_folds
+from .group_split import SLOW, deal_folds, deal_holdout, sklearn_folds
 from .duplicates import sets
 from .image import ImageReader
 from .table import Data, read_data
 
 # %% ../../nbs/data/split.ipynb #f7a3d1f2
 def check_enough(frame: pd.DataFrame, n: int, what: str):
-    "A `BadInput` that names the smallest class if it has fewer than `n` photographs (groups, if grouped)."
+    """A `BadInput` that names the smallest class if it has fewer than `n` photographs (groups, if
+    grouped)."""
     per = frame.groupby('label')['group' if 'group' in frame else 'path'].nunique()
-    unit = ('group of photographs' if 'group' in frame else 'photograph of its own') if per.min() == 1 else 'groups of photographs' if 'group' in frame else 'photographs that differ'
-    if per.min() < n: raise BadInput(f'class {per.idxmin()} has {per.min()} {unit}, fewer than the {n} that {what} needs; add some, merge the class or ask for fewer')
+    unit = (
+        ('group of photographs' if 'group' in frame else 'photograph of its own') if per.min() == 1
+        else 'groups of photographs' if 'group' in frame else 'photographs that differ')
+    if per.min() < n:
+        raise BadInput(
+            f'class {per.idxmin()} has {per.min()} {unit}, fewer than the {n} that {what} needs; '
+            'add some, merge the class or ask for fewer'
+        )
 
 # %% ../../nbs/data/split.ipynb #2d34b5eb
 def kfold(frame: pd.DataFrame,  # the table: path, label, group?
           n: int = 5,           # number of folds, 2 or more
           seed: int = 41,
          ) -> np.ndarray:       # int, one fold number 0…n-1 a row
-    "Stratified folds by scikit-learn; where there is a `group` column by `deal_folds`, which keeps groups whole."
+    """Stratified folds by scikit-learn; where there is a `group` column by `deal_folds`, which
+    keeps groups whole."""
     if n < 2: raise BadInput(f'{n} folds are too few; give 2 or more')
     check_enough(frame, n, f'a split into {n} folds')
     if 'group' in frame: return deal_folds(frame, n, seed)
     fold, kind = np.empty(len(frame), int), StratifiedKFold(n, shuffle=True, random_state=seed)
-    for i, (_, rows) in enumerate(kind.split(frame.path, frame.label)): fold[rows] = i
+    for i, (_, rows) in enumerate(kind.split(frame.path, frame.label)):
+        fold[rows] = i
     return fold
 
 # %% ../../nbs/data/split.ipynb #4976d31b
@@ -53,11 +62,17 @@ def holdout(frame: pd.DataFrame,  # the table: path, label, group?
             seed: int = 41,
            ) -> np.ndarray:       # bool, True where held out
     "A stratified (and grouped, if there is a `group` column) hold-out."
-    if not 0 < share < 1: raise BadInput(f'a hold-out share of {share} makes no sense; give one between 0 and 1, e.g. 0.3')
+    if not 0 < share < 1:
+        raise BadInput(
+            f'a hold-out share of {share} makes no sense; give one between 0 and 1, e.g. 0.3')
     check_enough(frame, 2, 'a hold-out')
     if 'group' in frame: return grouped_holdout(frame, share, seed)
-    try: _, rows = train_test_split(np.arange(len(frame)), test_size=share, stratify=frame.label, random_state=seed)
-    except ValueError as e: raise BadInput(f'{len(frame)} photographs are too few for a hold-out of {share}: {e}') from None
+    try:
+        _, rows = train_test_split(
+            np.arange(len(frame)), test_size=share, stratify=frame.label, random_state=seed)
+    except ValueError as e:
+        raise BadInput(
+            f'{len(frame)} photographs are too few for a hold-out of {share}: {e}') from None
     return np.isin(np.arange(len(frame)), rows)
 
 # %% ../../nbs/data/split.ipynb #86b781bd
@@ -72,37 +87,54 @@ def split(frame: pd.DataFrame,         # the training table; its `fold` column i
     frame = frame.copy()
     if n_folds: frame['fold'] = kfold(frame, n_folds, seed)
     if 'fold' not in frame:
-        if test_fold is not None: raise BadInput('`test_fold` needs folds: give `folds` a number or a CSV with a fold column')
-        return check_parts(frame.assign(part=np.where(holdout(frame, valid, seed), 'valid', 'train')))
+        if test_fold is not None:
+            raise BadInput(
+                '`test_fold` needs folds: give `folds` a number or a CSV with a fold column')
+        return check_parts(
+            frame.assign(part=np.where(holdout(frame, valid, seed), 'valid', 'train')))
     known = sorted(frame.fold.unique())
     for name, f in dict(fold=fold, test_fold=test_fold).items():
-        if f is not None and f not in known: raise BadInput(f"{name} {f} doesn't exist; the folds are {', '.join(map(str, known))}")
-    if fold == test_fold: raise BadInput(f'fold {fold} can be for validation or for test, not for both')
-    part = np.select([frame.fold == fold, frame.fold.eq(test_fold) & (test_fold is not None)], ['valid', 'test'], 'train')      # so the fold -1 of scikit-learn's PredefinedSplit is always learned
+        if f is not None and f not in known:
+            raise BadInput(f"{name} {f} doesn't exist; the folds are {', '.join(map(str, known))}")
+    if fold == test_fold:
+        raise BadInput(f'fold {fold} can be for validation or for test, not for both')
+    # so the fold -1 of scikit-learn's PredefinedSplit is always learned
+    part = np.select(
+        [frame.fold == fold, frame.fold.eq(test_fold) & (test_fold is not None)], ['valid', 'test'],
+        'train')
     return check_parts(frame.assign(part=part))
 
 # %% ../../nbs/data/split.ipynb #39db5cc7
 def check_parts(frame: pd.DataFrame) -> pd.DataFrame:
     "`frame`, if each class is trained on and no group is in two parts; else a `BadInput`."
     lacking = sorted(set(frame.label) - set(frame.label[frame.part == 'train']))
-    if lacking: raise BadInput(f'no photograph of {lacking[0]} is left to train on; choose other folds')
+    if lacking:
+        raise BadInput(f'no photograph of {lacking[0]} is left to train on; choose other folds')
     if 'group' in frame:
         spread = frame.groupby('group').part.nunique()
-        if spread.max() > 1: raise BadInput(f'group {spread.idxmax()} is in two parts of the split; give folds that keep groups together')
+        if spread.max() > 1:
+            raise BadInput(
+                f'group {spread.idxmax()} is in two parts of the split; give folds that keep '
+                'groups together'
+            )
     return frame
 
 # %% ../../nbs/data/split.ipynb #183a05e5
 def join_groups(frame: pd.DataFrame,   # path, group
                 alike: np.ndarray,     # int, the set of photographs that look the same, a row each
                ) -> pd.DataFrame:      # the same with `group` of all that belong together by one or the other
-    "Groups that share a picture as one, under the name of the first; others as they are. What is joined is said."
+    """Groups that share a picture as one, under the name of the first; others as they are. What is
+    joined is said."""
     group, names = pd.factorize(frame.group)
     joined = sets(len(names), _linked(group, alike))
     if joined.max(initial=-1) + 1 == len(names): return frame
     first = pd.Series(names).groupby(joined).first()
     a, b = _first_apart(alike, group)
-    print(f'{frame.path[a]} of group {frame.group[a]} and {frame.path[b]} of group {frame.group[b]} show the same picture; '
-          f'groups that share a picture count as one: {len(first):,} instead of {len(names):,}.', flush=True)
+    print(
+        f'{frame.path[a]} of group {frame.group[a]} and {frame.path[b]} of group {frame.group[b]} '
+        'show the same picture; '
+        f'groups that share a picture count as one: {len(first):,} instead of {len(names):,}.',
+        flush=True)
     return frame.assign(group=first.to_numpy()[joined[group]])
 
 def _linked(group: np.ndarray, alike: np.ndarray) -> np.ndarray:   # int (M, 2)
@@ -120,12 +152,17 @@ def _first_apart(alike: np.ndarray, part: np.ndarray) -> tuple[int, int]:
 def say_apart(parts: pd.DataFrame,   # path, fold, part
               alike: np.ndarray,     # int, a row each
              ):
-    "A sentence if the folds that were given put photographs that look the same into different parts: they are obeyed."
+    """A sentence if the folds that were given put photographs that look the same into different
+    parts: they are obeyed."""
     apart = parts.part.groupby(alike).nunique() > 1
     if not apart.any(): return
-    a, b = (f'{parts.path[i]} (fold {parts.fold[i]}, {parts.part[i]})' for i in _first_apart(alike, parts.part.to_numpy()))
-    print(f'The given folds put {apart.sum():,} {"picture" if apart.sum() == 1 else "pictures"} into more than one part of the split, for instance {a} and {b}: '
-          'what is judged was partly learned; give copies one fold, or leave them out.', flush=True)
+    a, b = (
+        f'{parts.path[i]} (fold {parts.fold[i]}, {parts.part[i]})'
+        for i in _first_apart(alike, parts.part.to_numpy()))
+    print(
+        f'The given folds put {apart.sum():,} {"picture" if apart.sum() == 1 else "pictures"} into '
+        f'more than one part of the split, for instance {a} and {b}: '
+        'what is judged was partly learned; give copies one fold, or leave them out.', flush=True)
 
 def lopsided(alone: pd.DataFrame,    # one photograph of each set, with `part` or `fold`
              parts: pd.DataFrame,    # all photographs
@@ -137,15 +174,17 @@ def lopsided(alone: pd.DataFrame,    # one photograph of each set, with `part` o
     return bool(shares[1].sub(shares[0], fill_value=0).abs().gt(tolerance).any(axis=None))
 
 # %% ../../nbs/data/split.ipynb #5997b2e2
-def split_copies(frame: pd.DataFrame, alike: np.ndarray, **how) -> pd.DataFrame:   # with `part`; with `group` where some are alike
+def split_copies(frame: pd.DataFrame, alike: np.ndarray, **how) -> pd.DataFrame:  # with `part`; with `group` where some are alike
     "The `split` of photographs without groups, those that look alike in one part of it."
     _, first, member = np.unique(alike, return_index=True, return_inverse=True)
     if len(first) == len(frame): return split(frame, **how)
     order = np.argsort(first)
     alone = split(frame.iloc[first[order]].reset_index(drop=True), **how)
     at = np.argsort(order)[member]
-    parts = frame.assign(group=alike, **{c: alone[c].to_numpy()[at] for c in ('fold', 'part') if c in alone})
-    if lopsided(alone, parts, 'fold' if 'fold' in alone else 'part'): return split(frame.assign(group=alike), **how)
+    parts = frame.assign(
+        group=alike, **{c: alone[c].to_numpy()[at] for c in ('fold', 'part') if c in alone})
+    if lopsided(alone, parts, 'fold' if 'fold' in alone else 'part'):
+        return split(frame.assign(group=alike), **how)
     return check_parts(parts)
 
 # %% ../../nbs/data/split.ipynb #13a8e55b
@@ -155,15 +194,20 @@ def split_together(data: Data,
                    reader: ImageReader = ImageReader(),
                    **how,               # `valid`, `fold`, `test_fold`, `seed` of `split`
                   ) -> pd.DataFrame:    # the training table with `part`; with `group` where some are alike
-    "The `split` of a data set's training photographs, those that look alike in one part of it; folds that are given are obeyed."
+    """The `split` of a data set's training photographs, those that look alike in one part of it;
+    folds that are given are obeyed."""
     frame = data.train
-    given = 'fold' in frame and not n_folds      # obeyed, so nobody waits for parts of photographs; 01_eda looks for those too
-    alike = group_duplicates(data, out, reader, crops=False if given else None).alike.loc[frame.path].to_numpy()
+    # obeyed, so nobody waits for parts of photographs; 01_eda looks for those too
+    given = 'fold' in frame and not n_folds
+    alike = (
+        group_duplicates(data, out, reader, crops=False if given else None) .alike.loc[frame.path]
+        .to_numpy())
     if given:
         parts = split(frame, **how)
         say_apart(parts, alike)
         return parts
-    if 'group' in frame: return split(join_groups(frame, alike), n_folds=n_folds, **how)
+    if 'group' in frame:
+        return split(join_groups(frame, alike), n_folds=n_folds, **how)
     return split_copies(frame, alike, n_folds=n_folds, **how)
 
 # %% ../../nbs/data/split.ipynb #e5a532b0
@@ -172,17 +216,39 @@ def folds_of(folds: int | str | Path | None,  # a number, a CSV file, or None
     "How many folds to make, and which file has them; one of the two, or neither."
     if folds is None: return None, None
     if str(folds).isdigit(): return int(folds), None
-    if not resolve(folds).is_file(): raise BadInput(f'there is no file {resolve(folds)}; give `folds` a whole number, or a CSV file with path and fold')
+    if not resolve(folds).is_file():
+        raise BadInput(
+            f'there is no file {resolve(folds)}; give `folds` a whole number, or a CSV file with '
+            'path and fold'
+        )
     return None, resolve(folds)
 
 # %% ../../nbs/data/split.ipynb #78f8726a
-def split_data(folder: Path, folds=None, fold: int | None = None, test_fold: int | None = None, valid: float = .3, seed: int = 41,
-               on_error: str = 'raise', label=None, level: int | None = None, out=None,
-               reader: ImageReader = ImageReader()) -> tuple[Data, pd.DataFrame, pd.DataFrame]:   # data set, its split, what was left out
-    "Read a data set, see that every photograph can be decoded, and split it; parameters as in `split`, `readable` and `read_data`."
+def split_data(
+    folder: Path,
+    folds=None,
+    fold: int | None = None,
+    test_fold: int | None = None,
+    valid: float = 0.3,
+    seed: int = 41,
+    on_error: str = 'raise',
+    label=None,
+    level: int | None = None,
+    out=None,
+    reader: ImageReader = ImageReader(),
+) -> tuple[Data, pd.DataFrame, pd.DataFrame]:  # data set, its split, what was left out
+    """Read a data set, see that every photograph can be decoded, and split it; parameters as in
+    `split`, `readable` and `read_data`."""
     n_folds, file = folds_of(folds)
     found = read_data(folder, file, label, level)
     for note in found.notes: print(note, flush=True)
     data, skipped = readable(found, on_error, out, reader)
-    if fold is not None and not n_folds and 'fold' not in data.train: raise BadInput(f'`fold` {fold} needs folds: give `folds` a number or a CSV file with a fold column')
-    return data, split_together(data, n_folds, out, reader, valid=valid, fold=fold or 0, test_fold=test_fold, seed=seed), skipped
+    if fold is not None and not n_folds and 'fold' not in data.train:
+        raise BadInput(
+            f'`fold` {fold} needs folds: give `folds` a number or a CSV file with a fold column')
+    return (
+        data,
+        split_together(
+            data, n_folds, out, reader, valid=valid, fold=fold or 0, test_fold=test_fold, seed=seed
+        ),
+        skipped)

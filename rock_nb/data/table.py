@@ -14,9 +14,10 @@ from typing import Callable
 import pandas as pd
 
 from ..core import BadInput, resolve
-from .files import ENDINGS, check_names, ending, first_of, is_folder, nfc, same_files, unread
-from . import annotations, found_tables    # they join the registry of layouts
-from .folders import by_folder, file_ids, near_class, read_test
+from .files import (
+    ENDINGS, check_names, ending, first_of, is_folder, nfc, same_files, unread)
+from . import annotations, found_tables    # noqa: F401 (they register layouts)
+from .folders import by_folder, file_ids, near_class
 from .labels import check_spelling
 from .layouts import Source, find_layout, whole_numbers
 from .parts import part_folder
@@ -36,7 +37,8 @@ class Data:
     @property
     def classes(self) -> tuple[str, ...]: return tuple(sorted(self.train.label.unique()))
     @property
-    def counts(self) -> pd.Series: return self.train.label.value_counts().reindex(list(self.classes))
+    def counts(self) -> pd.Series:
+        return self.train.label.value_counts().reindex(list(self.classes))
     def files(self, frame: pd.DataFrame) -> list[str]: return [os.path.join(self.root, p)
                                                                for p in frame.path]
 
@@ -47,34 +49,43 @@ def fingerprint(data: Data) -> str:
     for frame in (data.train, data.test):
         if frame is None: continue
         cols = [c for c in ('id', 'path', 'label') if c in frame]
-        sizes = map(os.path.getsize, data.files(frame)) if data.sizes is None else data.sizes.loc[frame.path].tolist()
-        for row in zip(*(frame[c] for c in cols), sizes): h.update(repr(row).encode())
+        sizes = (
+            map(os.path.getsize, data.files(frame)) if data.sizes is None
+            else data.sizes.loc[frame.path].tolist())
+        for row in zip(*(frame[c] for c in cols), sizes):
+            h.update(repr(row).encode())
     return h.hexdigest()
 
 # %% ../../nbs/data/table.ipynb #20828cbd
 def _by_part(found: pd.DataFrame | dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     "A table for each part that has rows; a column `part` is obeyed."
-    tables = {'train': found} if isinstance(found, pd.DataFrame) else {p: f for p, f in found.items()
-            if f is not None}
+    tables = (
+        {'train': found} if isinstance(found, pd.DataFrame)
+        else {p: f for p, f in found.items() if f is not None})
     parts = {}
     for name, frame in tables.items():
         split = frame.groupby('part') if 'part' in frame else [(name, frame)]
         for part, rows in split:
             parts.setdefault(part, []).append(rows.drop(columns='part', errors='ignore'))
-    return {p: pd.concat(fs) if len(fs) > 1 else fs[0] for p, fs in parts.items() if sum(map(len, fs))}
+    return {
+        p: pd.concat(fs) if len(fs) > 1 else fs[0] for p, fs in parts.items() if sum(map(len, fs))}
 
 # %% ../../nbs/data/table.ipynb #f2fc8388
 def _train_of(parts: dict[str, pd.DataFrame], src: Path) -> pd.DataFrame:
     "The training table of the parts train and valid."
     if 'train' not in parts:
-        raise BadInput(f"{src} has no photograph to train "
-                       f"on{', only ' + ' and '.join(parts) if parts else ''}; give each one a line")
+        raise BadInput(
+            f"{src} has no photograph to train "
+            f"on{', only ' + ' and '.join(parts) if parts else ''}; give each one a line")
     train, valid = parts['train'], parts.get('valid')
     if valid is None: return train
     if odd := sorted({*valid.label} - {*train.label}):
         first = valid.path[valid.label == odd[0]].iloc[0]
-        raise BadInput(f"{src}: the class {odd[0]!r} is in the part valid ({first}) but not in train"
-                       f"{near_class(odd[0], {*train.label})}; the classes are {', '.join(sorted({*train.label}))}")
+        raise BadInput(
+            f"{src}: the class {odd[0]!r} is in the part valid ({first}) but not in train"
+            f"{near_class(odd[0], {*train.label})}; the classes are "
+            f"{', '.join(sorted({*train.label}))}"
+        )
     return pd.concat([train.assign(fold=-1), valid.assign(fold=0)])
 
 def _test_of(parts: dict[str, pd.DataFrame]) -> pd.DataFrame | None:
@@ -89,9 +100,11 @@ def known_labels(test: pd.DataFrame, classes, file) -> pd.DataFrame:
     if (test.label == '').all(): return test.drop(columns='label')
     odd = test[~test.label.isin(classes)]
     if len(odd):
-        what = f'has the class {odd.label.iloc[0]!r} for' if odd.label.iloc[0] else 'has no class for'
-        raise BadInput(f"{file} {what} {odd.path.iloc[0]}{near_class(odd.label.iloc[0], classes)}; "
-                       f"the classes are {', '.join(classes)} (leave the column out if nobody knows)")
+        what = (
+            f'has the class {odd.label.iloc[0]!r} for' if odd.label.iloc[0] else 'has no class for')
+        raise BadInput(
+            f"{file} {what} {odd.path.iloc[0]}{near_class(odd.label.iloc[0], classes)}; "
+            f"the classes are {', '.join(classes)} (leave the column out if nobody knows)")
     return test
 
 # %% ../../nbs/data/table.ipynb #44588e18
@@ -104,11 +117,12 @@ def without_links(source: Source, parts: dict[str, pd.DataFrame]) -> dict[str, p
     for link, path in twice:
         if rows[link] != rows[path]:
             said = [f'{part} {label or ""}'.strip() for part, label in (rows[link], rows[path])]
-            raise BadInput(f'{link} ({said[0]}) is a link to {path} ({said[1]}): one photograph can '
-                           'be in one class and one part only; remove one of them')
+            raise BadInput(
+                f'{link} ({said[0]}) is a link to {path} ({said[1]}): one photograph can '
+                'be in one class and one part only; remove one of them')
     if not twice: return parts
-    source.notes.append(f'left out: {len(twice)} links to photographs that are there already, first '
-                        f'{twice[0][0]}')
+    source.notes.append(
+        f'left out: {len(twice)} links to photographs that are there already, first {twice[0][0]}')
     gone = {link for link, _ in twice}
     return {p: f[~f.path.isin(gone)].reset_index(drop=True) for p, f in parts.items()}
 
@@ -117,20 +131,24 @@ def tell_left_out(source: Source, parts: dict[str, pd.DataFrame]):
     "Notes of what lies in a folder and isn't used."
     used = {p for f in parts.values() for p in f.path}
     folders = {os.path.dirname(p) for p in used} - {''}
-    files, skip = source.listing, tuple(f'{e.name}/' for e in os.scandir(source.root) if is_folder(e)
+    files = source.listing
+    skip = tuple(f'{e.name}/' for e in os.scandir(source.root) if is_folder(e)
                                         and os.path.exists(f'{e.path}/sample.json'))
     images = [p for p in files.images if p not in used and not p.startswith(skip)
               and p not in files.linked]
     other = [p for p in files.other if os.path.dirname(p) in folders
              and ending(p) not in ('.csv', '.json', '.jsonl', '.parquet')]
     if files.raw:
-        source.notes.append(f'left out ({unread(files.raw)}), {first_of(files.raw)}'
-                            if len(files.raw) > 1 else f'left out: {files.raw[0]} ({unread(files.raw)})')
+        source.notes.append(
+            f'left out ({unread(files.raw)}), {first_of(files.raw)}' if len(files.raw) > 1
+            else f'left out: {files.raw[0]} ({unread(files.raw)})')
     if images:
-        source.notes.append(f"left out: {len(images)} photograph{'s'*(len(images) > 1)} that no class "
-                            f"or table names, {first_of(images)}")
+        source.notes.append(
+            f"left out: {len(images)} photograph{'s' * (len(images) > 1)} that no class "
+            f"or table names, {first_of(images)}")
     lost = [p for p in files.other if not os.path.exists(os.path.join(source.root, p))]
-    if lost: source.notes.append(f'left out: {len(lost)} links that lead nowhere, first {lost[0]}')
+    if lost:
+        source.notes.append(f'left out: {len(lost)} links that lead nowhere, first {lost[0]}')
     other = [p for p in other if p not in lost]
     many = len(other) > 1
     if other:
@@ -153,15 +171,17 @@ def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     given, paths = given.set_index('path'), frame.path.map(nfc)
     missing = frame.path[~paths.isin(given.index)]
     if len(missing):
-        raise BadInput(f'{file} has no row for {missing.iloc[0]} ({len(missing)} photographs in all); '
-                       'paths must count from the data folder')
+        raise BadInput(
+            f'{file} has no row for {missing.iloc[0]} ({len(missing)} photographs in all); '
+            'paths must count from the data folder')
     there = given.loc[paths].set_index(frame.index)
     return frame.drop(columns=[c for c in given if c in frame]).join(there)
 
 # %% ../../nbs/data/table.ipynb #8ac6508d
 def _layout_of(source: Source, layout: Callable | None) -> Callable:
     "The layout that was given, also as `label`; else the one that fits."
-    if layout is None and hasattr(source.label, 'detect'): layout, source.label = source.label, None
+    if layout is None and hasattr(source.label, 'detect'):
+        layout, source.label = source.label, None
     return layout or find_layout(source)
 
 def _refuse_two_parts(source: Source, parts: dict[str, pd.DataFrame]):
@@ -182,8 +202,9 @@ def _tell_beside(source: Source, parts: dict[str, pd.DataFrame]):
     beside = {os.path.join(f, n) for f in folders for n in os.listdir(source.root/f)
               if ending(n) in ENDINGS}
     if rest := sorted(beside - used):
-        source.notes.append(f"left out: {len(rest)} photograph{'s'*(len(rest) > 1)} beside those that "
-                            f'{source.path.name} names, {first_of(rest)}')
+        source.notes.append(
+            f"left out: {len(rest)} photograph{'s' * (len(rest) > 1)} beside those that "
+            f'{source.path.name} names, {first_of(rest)}')
 
 def _checked_parts(source: Source, found) -> dict[str, pd.DataFrame]:
     "The parts of what a layout found, each photograph once and named in UTF-8."
@@ -232,8 +253,9 @@ def read_data(source: str | Path,              # a data folder, or a table with 
                 next(iter(given.root.glob('sample_submission.csv')), None))
     if '' in data.classes:
         blank = train.path[train.label == '']
-        raise BadInput(f'{src}: {blank.iloc[0]} has an empty class ({len(blank)} such photographs); '
-                       'give it one, or remove the line')
+        raise BadInput(
+            f'{src}: {blank.iloc[0]} has an empty class ({len(blank)} such photographs); '
+            'give it one, or remove the line')
     check_spelling(data.train.label, src)
     if len(data.classes) < 2:
         raise BadInput(f'{src} has one class only ({data.classes[0]}{_inside(given, data)}); there '

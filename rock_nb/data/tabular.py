@@ -64,7 +64,8 @@ def _by_spaces(lines: list[str]) -> list[list[str]]:
 def split_rows(text: str) -> list[list[str]]:
     "The rows of cells of a text; blank lines are left out."
     lines = text.lstrip('\ufeff').splitlines()
-    if lines and re.fullmatch(r'sep=(.)', lines[0]): lines = lines[1:]      # Excel's own line
+    # Excel's own line
+    if lines and re.fullmatch(r'sep=(.)', lines[0]): lines = lines[1:]
     lines = [line for line in lines if line.strip()]
     sep = find_separator(lines[0]) if lines else ''
     if not sep: return _by_spaces([line.strip().strip('"') for line in lines])
@@ -101,8 +102,9 @@ def as_frame(rows: list[list[str]], file) -> pd.DataFrame:
     n = len(names)
     for i, r in enumerate(rows):
         if any(c.strip() for c in r[n:]):
-            raise BadInput(f'{file} line {i + 1 + (not given)} has {len(r)} cells, {n} expected; put '
-                           'quotes around what holds the separator')
+            raise BadInput(
+                f'{file} line {i + 1 + (not given)} has {len(r)} cells, {n} expected; put '
+                'quotes around what holds the separator')
         if len(r) != n: rows[i] = [*r[:n], *['']*(n - len(r))]
     columns = [_clean(c) for c in zip(*rows)] if rows else [[] for _ in names]
     return _named_columns(names, columns, file)
@@ -116,7 +118,8 @@ def _named_columns(names: list[str], columns: list[list[str]], file) -> pd.DataF
     keep = [i for i in range(len(names)) if not nameless(i)]
     names = [n or f'column {i + 1}' for i, n in enumerate(names)]
     twice = next((n for i, n in enumerate(names) if i in keep and n in names[:i]), None)
-    if twice: raise BadInput(f'{file} has the column {twice!r} twice; give each its own name')
+    if twice:
+        raise BadInput(f'{file} has the column {twice!r} twice; give each its own name')
     return pd.DataFrame({names[i]: pd.Series(columns[i], dtype=str) for i in keep})
 
 # %% ../../nbs/data/tabular.ipynb #d6d144c5
@@ -134,10 +137,12 @@ def from_records(records: list[dict], file) -> pd.DataFrame:
 def read_json_rows(text: str, file) -> pd.DataFrame:
     "The table in a JSON file: objects, columns, or a class for each path; or a JSON object a line."
     try:
-        try: found = json.loads(text)
+        try:
+            found = json.loads(text)
         except json.JSONDecodeError:
             found = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError as e: raise BadInput(f'{file} is no JSON: {e}') from None
+    except json.JSONDecodeError as e:
+        raise BadInput(f'{file} is no JSON: {e}') from None
     if isinstance(found, dict) and found and all(isinstance(v, list) for v in found.values()):
         if len({len(v) for v in found.values()}) == 1:
             found = [dict(zip(found, row)) for row in zip(*found.values())]
@@ -152,16 +157,18 @@ def read_json_rows(text: str, file) -> pd.DataFrame:
 # %% ../../nbs/data/tabular.ipynb #20991a86
 def _needed(package: str, file):
     "A package that is not installed, as a sentence."
-    return BadInput(f'{file} needs the package {package}: pip install {package} (or save it as CSV)')
+    return BadInput(
+        f'{file} needs the package {package}: pip install {package} (or save it as CSV)')
 
 def _read_excel(file: Path) -> pd.DataFrame:
     "The first sheet of an Excel file that holds something."
     try: import openpyxl
     except ImportError: raise _needed('openpyxl', file) from None
     try:
-        sheets = pd.read_excel(file, sheet_name=None, header=None, dtype=str, keep_default_na=False,
-                               engine='openpyxl')
-    except Exception as e: raise BadInput(f'{file} is no readable Excel file: {e}') from None
+        sheets = pd.read_excel(
+            file, sheet_name=None, header=None, dtype=str, keep_default_na=False, engine='openpyxl')
+    except Exception as e:
+        raise BadInput(f'{file} is no readable Excel file: {e}') from None
     full = {n: s for n, s in sheets.items() if len(s)}
     if not full:
         raise BadInput(f'{file} is empty; expected a line of names and a line for each photograph')
@@ -176,15 +183,18 @@ def _read_parquet(file: Path) -> pd.DataFrame:
     "A Parquet file, with class names where Hugging Face's `datasets` left them."
     try: import pyarrow.parquet as parquet
     except ImportError: raise _needed('pyarrow', file) from None
-    try: table = parquet.read_table(file)
-    except Exception as e: raise BadInput(f'{file} is no readable Parquet file: {e}') from None
+    try:
+        table = parquet.read_table(file)
+    except Exception as e:
+        raise BadInput(f'{file} is no readable Parquet file: {e}') from None
     about = json.loads((table.schema.metadata or {}).get(b'huggingface', b'{}')).get('info',
             {}).get('features', {})
     columns = {n: table[n].to_pylist() for n in table.column_names}
     for n, values in columns.items():
         if any(isinstance(v, bytes) or isinstance(v, dict) and 'bytes' in v for v in values[:1]):
-            raise BadInput(f'{file} holds the photographs themselves (column {n}); save them as files '
-                           'in class folders')
+            raise BadInput(
+                f'{file} holds the photographs themselves (column {n}); save them as files '
+                'in class folders')
         names = about.get(n, {}).get('names') if isinstance(about.get(n), dict) else None
         if names: columns[n] = [None if v is None else names[v] for v in values]
     return as_frame([list(columns), *([_cell(v) for v in row] for row in zip(*columns.values()))],
@@ -193,8 +203,10 @@ def _read_parquet(file: Path) -> pd.DataFrame:
 # %% ../../nbs/data/tabular.ipynb #c09d5682
 def decode_text(file: Path) -> tuple[str, str]:
     "The text of a file, and its encoding."
-    try: raw = Path(file).read_bytes()
-    except OSError as e: raise BadInput(f'{file} is no readable CSV file: {e.strerror}') from None
+    try:
+        raw = Path(file).read_bytes()
+    except OSError as e:
+        raise BadInput(f'{file} is no readable CSV file: {e.strerror}') from None
     encoding = find_encoding(raw)
     try: return raw.decode(encoding), encoding
     except UnicodeDecodeError:
@@ -211,34 +223,42 @@ def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
     with_head = lambda n: file.open('rb').read(n) if file.is_file() else b''
     if ending(file.name) in ('.xls', '.ods'):
         raise BadInput(f'{file} is of a kind that is not read; save it as .xlsx or CSV')
-    if ending(file.name) in ('.xlsx', '.xlsm') or with_head(4) == b'PK\3\4': return _read_excel(file)
-    if ending(file.name) == '.parquet' or with_head(4) == b'PAR1': return _read_parquet(file)
+    if ending(file.name) in ('.xlsx', '.xlsm') or with_head(4) == b'PK\3\4':
+        return _read_excel(file)
+    if ending(file.name) == '.parquet' or with_head(4) == b'PAR1':
+        return _read_parquet(file)
     text, encoding = decode_text(file)
-    if '\0' in text: raise BadInput(f'{file} is no readable CSV file: it holds bytes that are no text')
-    if ending(file.name) in ('.json', '.jsonl', '.ndjson'): frame = read_json_rows(text, file)
-    else: frame = _from_text(text, file)
+    if '\0' in text:
+        raise BadInput(f'{file} is no readable CSV file: it holds bytes that are no text')
+    if ending(file.name) in ('.json', '.jsonl', '.ndjson'):
+        frame = read_json_rows(text, file)
+    else:
+        frame = _from_text(text, file)
     if not encoding.startswith('utf-8') and not text.isascii():
-        frame.attrs['notes'] = [f'{file} is read as {encoding}, not UTF-8; if names look wrong, save '
-                                'it as UTF-8']
+        frame.attrs['notes'] = [
+            f'{file} is read as {encoding}, not UTF-8; if names look wrong, save it as UTF-8']
     return frame
 
 # %% ../../nbs/data/tabular.ipynb #1b66638e
 def _from_text(text: str, file: Path) -> pd.DataFrame:
     "The frame of a text with separators."
-    try: return as_frame(split_rows(text), file)
-    except csv.Error as e: raise BadInput(f'{file} is no readable CSV file: {e}') from None
+    try:
+        return as_frame(split_rows(text), file)
+    except csv.Error as e:
+        raise BadInput(f'{file} is no readable CSV file: {e}') from None
 
 # %% ../../nbs/data/tabular.ipynb #4a506993
 COLUMNS = dict(
     id=['id', 'image_id', 'img_id', 'photo_id', '아이디'],
-    path=['path', 'image_path', 'img_path', 'file', 'filename', 'file_name', 'filepath', 'file_path',
-          'image_file', 'img_file', 'image_filename', 'image_name', 'img_name', 'image', 'img', 'photo',
-          'photograph', 'picture', 'fname', 'name',
-          'image_url', 'url', 'files', 'images', 'paths', 'filenames', '파일', '파일명', '파일경로', '경로',
-          '이미지', '이미지명', '이미지경로', '사진', '사진명'],
-    label=['label', 'class_name', 'class', 'rock_type', 'target', 'labels', 'class_label', 'category',
-           'category_name', 'choice', 'class_id', 'label_name', 'label_id', '라벨', '레이블', '클래스',
-           '분류', '암석명', '암종'],
+    path=[
+        'path', 'image_path', 'img_path', 'file', 'filename', 'file_name', 'filepath', 'file_path',
+        'image_file', 'img_file', 'image_filename', 'image_name', 'img_name', 'image', 'img',
+        'photo', 'photograph', 'picture', 'fname', 'name', 'image_url', 'url', 'files', 'images',
+        'paths', 'filenames', '파일', '파일명', '파일경로', '경로', '이미지', '이미지명', '이미지경로', '사진', '사진명'],
+    label=[
+        'label', 'class_name', 'class', 'rock_type', 'target', 'labels', 'class_label', 'category',
+        'category_name', 'choice', 'class_id', 'label_name', 'label_id', '라벨', '레이블', '클래스', '분류',
+        '암석명', '암종'],
     group=['group', 'person'], fold=['fold', 'kfold', 'cv_fold'])
 
 def plain_name(column: str) -> str:

@@ -104,12 +104,14 @@ def _tiff_bytes(
         place = numbers if len(values) == 1 else struct.pack('<I', table + len(data))
         entries.append(struct.pack('<HHI', tag, 3 if tag in _SHORT else 4, len(values)) + place)
         if len(values) > 1: data += numbers
-    return b''.join([b'II*\0\x08\0\0\0', struct.pack('<H', len(entries)), *entries, bytes(4), data, *parts])
+    return b''.join(
+        [b'II*\0\x08\0\0\0', struct.pack('<H', len(entries)), *entries, bytes(4), data, *parts])
 
 class _BytePage(TiffImageFile):
     "A page whose pixels are bytes; whether it is too large has been asked before."
     def load_prepare(self):
-        if getattr(self, '_im', None) is None: self.im = Image.core.new(self.mode, self.size)
+        if getattr(self, '_im', None) is None:
+            self.im = Image.core.new(self.mode, self.size)
         ImageFile.ImageFile.load_prepare(self)
 
 # %% ../../nbs/data/tiff.ipynb #bee00241
@@ -125,7 +127,8 @@ def _grey_page(
     "What the parts of a TIFF hold, decompressed by Pillow."
     at, n = (324, 325) if tiled else (273, 279)
     sizes = {322: size[0], 323: size[1]} if tiled else {278: size[1]}
-    tags = {256: width, 257: height, 258: 8, 259: compression, 262: 1, 266: fill_order, 277: 1} | sizes
+    tags = {
+        256: width, 257: height, 258: 8, 259: compression, 262: 1, 266: fill_order, 277: 1} | sizes
     tags = {t: (v,) for t, v in tags.items()} | {n: tuple(map(len, parts))}
     return np.asarray(_BytePage(io.BytesIO(_tiff_bytes(tags, parts, at))))
 
@@ -163,7 +166,8 @@ def _numbers(
     bits = layout.bits[0]
     if bits % 8: return _unpack(rows, count, bits).reshape(len(rows), -1, bands)
     size = bits//8
-    if layout.predictor == 3: rows, order = _undo_float_prediction(rows, bands, size), '>'
+    if layout.predictor == 3:
+        rows, order = _undo_float_prediction(rows, bands, size), '>'
     numbers = np.ascontiguousarray(rows).view(f'{order}u{size}')
     numbers = numbers.astype(f'=u{size}', copy=False)
     if layout.predictor == 2:
@@ -187,11 +191,14 @@ def read_page(
     file: BinaryIO,               # a TIFF
     ifd: ImageFileDirectory_v2,   # one of its `directories`
 ) -> np.ndarray:                  # (height, width, bands), of the file's own type
-    "The numbers of a page; a compression that isn't one of bytes, or bands of several depths, are a `ValueError`."
+    """The numbers of a page; a compression that isn't one of bytes, or bands of several depths,
+    are a `ValueError`."""
     lay, tiled = layout_of(ifd), 322 in ifd
     if lay.compression not in _BYTEWISE:
-        raise ValueError(f'{lay.bands} bands of {lay.bits[0]} bits in compression {lay.compression}')
-    if len(set(lay.bits)) > 1: raise ValueError(f'bands of several depths, {lay.bits} bits')
+        raise ValueError(
+            f'{lay.bands} bands of {lay.bits[0]} bits in compression {lay.compression}')
+    if len(set(lay.bits)) > 1:
+        raise ValueError(f'bands of several depths, {lay.bits} bits')
     parts = _read_parts(file, ifd, *((324, 325) if tiled else (273, 279)))
     side = int(ifd[322]) if tiled else lay.width
     rows = int(ifd[323]) if tiled else min(lay.height, int(ifd.get(278, lay.height)))
@@ -202,6 +209,10 @@ def read_page(
     found = []
     for p in range(planes):
         some = parts[p*len(parts)//planes:(p + 1)*len(parts)//planes]
-        grey = _grey_page(some, across*row, lay.height, (row, rows), tiled, lay.compression, int(ifd.get(266, 1)))
-        found.append(_numbers(grey.reshape(lay.height, across, row), lay, count, bands, order)[:, :lay.width])
+        grey = _grey_page(
+            some, across * row, lay.height, (row, rows), tiled, lay.compression,
+            int(ifd.get(266, 1)))
+        found.append(
+            _numbers(grey.reshape(lay.height, across, row), lay, count, bands, order)[
+                :, : lay.width])
     return np.concatenate(found, 2) if planes > 1 else found[0]

@@ -15,17 +15,24 @@ from fastcore.basics import patch
 
 from .. import core
 from ..core import BadInput, write_json
-from .job import ID, KINDS, LIMIT, PRIORITIES, QueueUnavailable, Job, Stopped, read_facts, read_job, worker_facts, worker_name, write_job
+from .job import (
+    ID, KINDS, LIMIT, PRIORITIES, QueueUnavailable, Job, Stopped, read_facts, read_job,
+    worker_facts, worker_name, write_job)
 
 # %% ../../nbs/jobs/folder.ipynb #05fcc359
 def seize(path: Path, wait: float = 0.):   # s
-    "The locked file, or None if another has it; it is free again when it is closed, or when all processes that have it are gone."
+    """The locked file, or None if another has it; it is free again when it is closed, or when all
+    processes that have it are gone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     f, end = open(path, 'ab'), time.monotonic() + wait
     while True:
-        try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB); return f
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return f
         except OSError:
-            if time.monotonic() >= end: f.close(); return None
+            if time.monotonic() >= end:
+                f.close()
+                return None
         time.sleep(.02)
 
 # %% ../../nbs/jobs/folder.ipynb #0c2845d5
@@ -35,13 +42,24 @@ class FolderQueue:
     def __init__(self, home: Path | str | None = None):    # None: `outputs/.queue`
         self.home = Path(home or core.outputs()/'.queue').expanduser().absolute()
         for name in ('open', 'ended', 'locks', 'workers', 'stop', 'logs'):
-            try: (self.home/name).mkdir(parents=True, exist_ok=True)
-            except OSError as e: raise BadInput(f'the queue {self.home} cannot be made: {e.strerror}; give another --folder') from None
+            try:
+                (self.home / name).mkdir(parents=True, exist_ok=True)
+            except OSError as e:
+                raise BadInput(
+                    f'the queue {self.home} cannot be made: {e.strerror}; give another --folder'
+                ) from None
     def __repr__(self): return f'FolderQueue({str(self.home)!r})'
     def file(self, folder: str, id: str) -> Path: return self.home/folder/f'{id}.json'
     def log(self, id: str) -> Path: return self.home/'logs'/f'{id}.log'
     def lock(self, id: str, wait: float = .5): return seize(self.home/'locks'/id, wait)
-    def read(self, id: str) -> Job | None: return next(filter(None, (read_file(self.file(folder, id)) for folder in ('ended', 'open', 'ended', 'open'))), None)     # twice: it may move meanwhile
+    # twice: it may move meanwhile
+    def read(self, id: str) -> Job | None:
+        return next(
+            filter(
+                None,
+                (read_file(self.file(folder, id)) for folder in ('ended', 'open', 'ended', 'open'))
+            ),
+            None)
     def write(self, folder: str, job: Job): put(self.file(folder, job.id), write_job(job))
 
 def put(path: Path, text: str):
@@ -53,32 +71,41 @@ def put(path: Path, text: str):
 def read_file(path: Path) -> Job | None:
     "The job of a file; None if there is none; one that can't be read is a failed job that says why."
     try:
-        if path.stat().st_size > LIMIT: raise BadInput(f'a job of {path.stat().st_size:,} bytes is too large; {LIMIT:,} are the most')
+        if path.stat().st_size > LIMIT:
+            raise BadInput(
+                f'a job of {path.stat().st_size:,} bytes is too large; {LIMIT:,} are the most')
         job = read_job(path.read_bytes())
-        if job.id != path.stem: raise BadInput(f'the job {job.id} lies in a file called {path.name}')
+        if job.id != path.stem:
+            raise BadInput(f'the job {job.id} lies in a file called {path.name}')
         return job
-    except FileNotFoundError: return None
-    except BadInput as e: return Job('?', {}, path.stem, state='failed', error=str(e), published=path.stat().st_mtime)
+    except FileNotFoundError:
+        return None
+    except BadInput as e:
+        return Job('?', {}, path.stem, state='failed', error=str(e), published=path.stat().st_mtime)
 
 # %% ../../nbs/jobs/folder.ipynb #c0987864
 @patch
 def find(self: FolderQueue, id: str) -> Job | None:
     "A job as it is now; one whose worker died waits for the next."
     job = self.read(id) if ID.fullmatch(id) else None
-    if not job or job.state != 'running' or not (free := self.lock(id, 0)): return job
+    if not job or job.state != 'running' or not (free := self.lock(id, 0)):
+        return job
     with free: job = self.read(id)
     return replace(job, state='waiting') if job and job.state == 'running' else job
 
 @patch
 def jobs(self: FolderQueue) -> list[Job]:
     "All jobs as they are now."
-    ids = {p.stem for folder in ('open', 'ended', 'open') for p in (self.home/folder).glob('*.json')}      # again: it may move meanwhile
+    # again: it may move meanwhile
+    ids = {
+        p.stem for folder in ('open', 'ended', 'open') for p in (self.home / folder).glob('*.json')}
     return [j for j in map(self.find, sorted(ids)) if j]
 
 # %% ../../nbs/jobs/folder.ipynb #e598c752
 @patch
 def publish(self: FolderQueue, job: Job):
-    "Put a job into the queue; one that is there already is a `BadInput`, unless it is done and what it made is gone."
+    """Put a job into the queue; one that is there already is a `BadInput`, unless it is done and
+    what it made is gone."""
     check_after(self, job)
     with self.lock(job.id) or taken(job.id):
         if (known := self.read(job.id)) and not is_gone(known): raise already(known)
@@ -89,7 +116,9 @@ def publish(self: FolderQueue, job: Job):
 def check_after(queue, job: Job, more=()):    # more: ids that will be there too
     "A `BadInput` if a job shall come after one that a queue doesn't have."
     for a in job.after:
-        if a not in more and not queue.find(a): raise BadInput(f'{job.id} shall come after {a}, which is not in the queue; publish that first')
+        if a not in more and not queue.find(a):
+            raise BadInput(
+                f'{job.id} shall come after {a}, which is not in the queue; publish that first')
 
 def is_gone(job: Job) -> bool:
     "Whether a job is done and its folder no longer holds what it made."
@@ -101,17 +130,25 @@ def is_gone(job: Job) -> bool:
 
 # %% ../../nbs/jobs/folder.ipynb #76a86bd8
 def already(known: Job) -> BadInput:
-    ways = dict(failed='requeue it', stopped='requeue it', running='delete it to have it stopped', waiting='wait for it')
-    if known.kind in KINDS: ways['done'] = f'its folder is {KINDS[known.kind].folder(known.given)}: delete both to do it anew'
+    ways = dict(
+        failed='requeue it', stopped='requeue it', running='delete it to have it stopped',
+        waiting='wait for it')
+    if known.kind in KINDS:
+        ways['done'] = (
+            f'its folder is {KINDS[known.kind].folder(known.given)}: delete both to do it anew')
     way = ways.get(known.state, 'delete it')
-    return BadInput(f'the job {known.id} is in the queue and {known.state}; {way}, or give another `run`')
+    return BadInput(
+        f'the job {known.id} is in the queue and {known.state}; {way}, or give another `run`')
 
 def check_unused(queue, id: str):
     "A `BadInput` if a queue has no such job, or another one waits for it."
-    if not queue.find(id): raise BadInput(f'there is no job {id!r} in the queue; `rock-queue list` shows all')
-    if users := [j.id for j in queue.jobs() if id in j.after and j.state in ('waiting', 'running')]: raise BadInput(f'{users[0]} waits for {id}; delete that first')
+    if not queue.find(id):
+        raise BadInput(f'there is no job {id!r} in the queue; `rock-queue list` shows all')
+    if users := [j.id for j in queue.jobs() if id in j.after and j.state in ('waiting', 'running')]:
+        raise BadInput(f'{users[0]} waits for {id}; delete that first')
 
-def taken(id: str): raise BadInput(f'the job {id} is being worked on; delete it, which stops it, or wait')
+def taken(id: str):
+    raise BadInput(f'the job {id} is being worked on; delete it, which stops it, or wait')
 
 # %% ../../nbs/jobs/folder.ipynb #60fae511
 @patch
@@ -120,7 +157,9 @@ def ready(self: FolderQueue) -> list[Job]:
     found = [read_file(p) for p in (self.home/'open').glob('*.json')]
     done = lambda id: (end := read_file(self.file('ended', id))) is not None and end.state == 'done'
     known = {a: done(a) for a in {a for j in found if j for a in j.after}}
-    return sorted([j for j in found if j and all(known[a] for a in j.after)], key=lambda j: (PRIORITIES.index(j.priority), j.published, j.id))
+    return sorted(
+        [j for j in found if j and all(known[a] for a in j.after)],
+        key=lambda j: (PRIORITIES.index(j.priority), j.published, j.id))
 
 @patch
 def take(self: FolderQueue):    # a hold, or None if there is nothing to do now
@@ -139,41 +178,65 @@ def begin(self: FolderQueue, id: str, lock):
     "Begin a job whose lock is held, if it is still to be done."
     job = read_file(self.file('open', id))
     if not job: return None
-    if self.file('ended', id).exists(): return self.file('open', id).unlink()    # a worker died between the two
-    if job.kind == '?': return self.file('open', id).rename(self.file('ended', id)) and None    # it can't be read
+    # a worker died between the two
+    if self.file('ended', id).exists(): return self.file('open', id).unlink()
+    # it can't be read
+    if job.kind == '?':
+        return self.file('open', id).rename(self.file('ended', id)) and None
     hold = FolderHold(self, job, lock)
     if self.file('stop', id).exists(): return hold.end(*ON_REQUEST)
-    if job.attempts > job.retries: return hold.end('failed', error=f'its worker died at each of {job.attempts} attempts')
-    hold.job = replace(job, state='running', attempts=job.attempts + 1, worker=self.name, begun=time.time(), ended=0., error='')
-    try: self.write('open', hold.job)
-    except QueueUnavailable: raise
-    except BadInput as e: hold.job = Job('?', {}, id); return hold.end('failed', str(e))      # too large for what comes to it
+    if job.attempts > job.retries:
+        return hold.end('failed', error=f'its worker died at each of {job.attempts} attempts')
+    hold.job = replace(
+        job, state='running', attempts=job.attempts + 1, worker=self.name, begun=time.time(),
+        ended=0.0, error='')
+    # too large for what comes to it
+    try:
+        self.write('open', hold.job)
+    except QueueUnavailable:
+        raise
+    except BadInput as e:
+        hold.job = Job('?', {}, id)
+        return hold.end('failed', str(e))
     return hold
 
 # %% ../../nbs/jobs/folder.ipynb #cabd0fe9
 ON_REQUEST = ('stopped', 'stopped on request')
 
+# %% ../../nbs/jobs/folder.ipynb #ace842ef
 class FolderHold:
     "A job that this process works on."
-    def __init__(self, queue: FolderQueue, job: Job, lock): self.queue, self.job, self.lock = queue, job, lock
+    def __init__(self, queue: FolderQueue, job: Job, lock):
+        self.queue, self.job, self.lock = queue, job, lock
     @property
     def stop(self) -> bool: return self.queue.file('stop', self.job.id).exists()
-    def fds(self) -> list[int]: return [self.lock.fileno()]     # a child that has it keeps the job from others until it is gone too
+    # a child that has it keeps the job from others until it is gone too
+    def fds(self) -> list[int]: return [self.lock.fileno()]
     def beat(self):
         "Tell that the worker lives; `Stopped` if someone wants the job stopped."
         if self.stop: raise Stopped
         self.queue.beat(self.job.id)
     def end(self, state: str, error: str = '', result: dict | None = None, log: str = ''):
         "Say how it ended, and let go."
-        self.close('ended', replace(self.job, state=state, ended=time.time(), error=error, result=result or {}, log=log))
+        self.close(
+            'ended',
+            replace(
+                self.job, state=state, ended=time.time(), error=error, result=result or {}, log=log
+            ))
     def again(self, error: str = '', log: str = '', count: bool = True):
         "Put it back, unless it was begun too often; `count=False`: this time was no fault of its own."
         if self.stop: return self.end(*ON_REQUEST, log=log)
-        if count and self.job.attempts > self.job.retries: return self.end('failed', error, log=log)
-        self.close('open', replace(self.job, state='waiting', error=error, log=log, attempts=self.job.attempts - (not count)))
+        if count and self.job.attempts > self.job.retries:
+            return self.end('failed', error, log=log)
+        self.close(
+            'open',
+            replace(
+                self.job, state='waiting', error=error, log=log,
+                attempts=self.job.attempts - (not count)))
     def close(self, folder: str, job: Job):
         self.queue.write(folder, job)
-        for other in ('open', 'stop') if folder == 'ended' else (): self.queue.file(other, job.id).unlink(missing_ok=True)
+        for other in ('open', 'stop') if folder == 'ended' else ():
+            self.queue.file(other, job.id).unlink(missing_ok=True)
         self.lock.close()
 
 # %% ../../nbs/jobs/folder.ipynb #496da5d3
@@ -199,7 +262,8 @@ def workers(self: FolderQueue) -> dict[str, dict]:
     "What the workers told of themselves."
     found = {}
     for p in (self.home/'workers').glob('*.json'):
-        with contextlib.suppress(OSError, ValueError): found[p.stem] = read_facts(core.read_json(p))
+        with contextlib.suppress(OSError, ValueError):
+            found[p.stem] = read_facts(core.read_json(p))
     return {name: facts for name, facts in found.items() if facts}
 
 # %% ../../nbs/jobs/folder.ipynb #6dc54d46
@@ -212,7 +276,8 @@ def told(self: FolderQueue) -> dict[str, int]:
 @patch
 def tell(self: FolderQueue, word: str):
     "Say something to all workers: stop, or refresh."
-    with seize(self.home/'locks'/'.told', 5) or taken('told.json'): write_json(self.home/'told.json', self.told() | {word: self.told().get(word, 0) + 1})
+    with seize(self.home / 'locks' / '.told', 5) or taken('told.json'):
+        write_json(self.home / 'told.json', self.told() | {word: self.told().get(word, 0) + 1})
 
 # %% ../../nbs/jobs/folder.ipynb #83a38f18
 @patch
@@ -223,7 +288,8 @@ def delete(self: FolderQueue, id: str) -> str:   # what became of it
         self.file('stop', id).touch()
         return 'will be stopped'
     with f:
-        for folder in ('open', 'ended', 'stop'): self.file(folder, id).unlink(missing_ok=True)
+        for folder in ('open', 'ended', 'stop'):
+            self.file(folder, id).unlink(missing_ok=True)
     return 'deleted'
 
 # %% ../../nbs/jobs/folder.ipynb #7df9e311
@@ -233,17 +299,26 @@ def requeue(self: FolderQueue, id: str):
     if (job := self.read(id)) and is_gone(job): return self.publish(anew(job))
     with self.lock(id) or taken(id):
         job = self.read(id)
-        if not job or job.state not in ('failed', 'stopped') or job.kind == '?': raise not_again(id, job)
+        if not job or job.state not in ('failed', 'stopped') or job.kind == '?':
+            raise not_again(id, job)
         check_after(self, job)
         self.file('stop', id).unlink(missing_ok=True)
-        self.write('open', replace(job, state='waiting', attempts=0, error='', log='', published=time.time()))
+        self.write(
+            'open',
+            replace(job, state='waiting', attempts=0, error='', log='', published=time.time()))
         self.file('ended', id).unlink(missing_ok=True)
 
 def anew(job: Job) -> Job:
     "A job as it was before it was begun."
-    before = dict(state='waiting', attempts=0, worker='', begun=0., ended=0., error='', result={}, log='')
+    before = dict(
+        state='waiting', attempts=0, worker='', begun=0.0, ended=0.0, error='', result={}, log='')
     return replace(job, published=time.time(), **before)
 
 def not_again(id: str, job: Job | None) -> BadInput:
-    why = 'is not in the queue' if not job else 'cannot be read' if job.kind == '?' else f'is {job.state}'
-    return BadInput(f'the job {id!r} {why}; only one that failed or was stopped can be requeued, or is done and its folder gone')
+    why = (
+        'is not in the queue' if not job else 'cannot be read' if job.kind == '?'
+        else f'is {job.state}')
+    return BadInput(
+        f'the job {id!r} {why}; only one that failed or was stopped can be requeued, or is done '
+        'and its folder gone'
+    )

@@ -46,8 +46,8 @@ class Job:
 @dataclass(frozen=True)
 class Kind:
     "One sort of job."
-    check: Callable[[dict], dict]         # what was given -> the same with all that decides where it goes; else a `BadInput`
-    folder: Callable[[dict], Path]        # what was given -> the folder that only one worker may hold; quick, for workers ask too
+    check: Callable[[dict], dict]  # what was given -> the same with all that decides where it goes; else a `BadInput`
+    folder: Callable[[dict], Path]  # what was given -> the folder that only one worker may hold; quick, for workers ask too
     command: Callable[[dict], list[str]]  # what was given -> the words of a command; exit code 2: trying again is useless
     result: Callable[[Path], dict]        # the folder -> a few numbers and words
 
@@ -58,44 +58,73 @@ LIMIT = 64*1024    # bytes of a job as JSON
 ID = re.compile(r'[A-Za-z0-9_-]{1,120}')
 NAMES = tuple(f.name for f in fields(Job))
 
-def no_number(word: str): raise ValueError(f'{word} is no JSON')    # NaN, which Python reads and others don't
+# NaN, which Python reads and others don't
+def no_number(word: str): raise ValueError(f'{word} is no JSON')
 
 def read_job(text: str | bytes, **more) -> Job:   # more: fields that the JSON need not have
     "A job from its JSON; anything else is a `BadInput`."
-    if len(text) > LIMIT: raise BadInput(f'a job of {len(text):,} bytes is too large; {LIMIT:,} are the most')
-    try: record = json.loads(text, parse_constant=no_number)
-    except (ValueError, RecursionError): raise BadInput('this job is no JSON; write it as one object with kind, id and given (pickle is never read)') from None
+    if len(text) > LIMIT:
+        raise BadInput(f'a job of {len(text):,} bytes is too large; {LIMIT:,} are the most')
+    try:
+        record = json.loads(text, parse_constant=no_number)
+    except (ValueError, RecursionError):
+        raise BadInput(
+            'this job is no JSON; write it as one object with kind, id and given (pickle is never '
+            'read)'
+        ) from None
     job = make_job(more | record if isinstance(record, dict) else record)
-    if not job.begun and len(text) > LIMIT//2: raise BadInput(f'a job of {len(text):,} bytes is too large; {LIMIT//2:,} are the most')      # log, error and result will come to it
+    # log, error and result will come to it
+    if not job.begun and len(text) > LIMIT // 2:
+        raise BadInput(f'a job of {len(text):,} bytes is too large; {LIMIT // 2:,} are the most')
     return job
 
 def make_job(record: dict) -> Job:
     "A job from a mapping, its form checked."
-    if not isinstance(record, dict): raise BadInput(f'a job is an object with kind, id and given, not a {type(record).__name__}')
+    if not isinstance(record, dict):
+        raise BadInput(f'a job is an object with kind, id and given, not a {type(record).__name__}')
     for name in record: choose(name, NAMES, 'field of a job')
     for name in ('kind', 'id', 'given'):
-        if name not in record: raise BadInput(f'the job has no {name}; every job has kind, id and given')
+        if name not in record:
+            raise BadInput(f'the job has no {name}; every job has kind, id and given')
     return check_form(Job(**record))
 
 # %% ../../nbs/jobs/job.ipynb #7233c757
 def check_form(job: Job) -> Job:
     "The job, if each field is of its type and range; else a `BadInput`."
     for f in fields(Job):
-        value, want = getattr(job, f.name), dict(dict=dict, list=list, int=int, float=(int, float), str=str)[f.type if isinstance(f.type, str) else f.type.__name__]
-        if not isinstance(value, want) or isinstance(value, bool): raise BadInput(f'the {f.name} of a job is wrong: {str(value)[:80]!r} is a {type(value).__name__}')
-    if not ID.fullmatch(job.id): raise BadInput(f"the job id {job.id[:200]!r} can't be used; give 1 to 120 letters, digits, - and _")
-    choose(job.kind, KINDS, 'kind of job'); choose(job.priority, PRIORITIES, 'priority'); choose(job.state, STATES, 'state')
-    if not 0 <= job.retries <= 100: raise BadInput(f'retries {job.retries} is wrong; give 0 to 100')
+        value = getattr(job, f.name)
+        want = dict(dict=dict, list=list, int=int, float=(int, float), str=str)[
+            f.type if isinstance(f.type, str) else f.type.__name__]
+        if not isinstance(value, want) or isinstance(value, bool):
+            raise BadInput(
+                f'the {f.name} of a job is wrong: {str(value)[:80]!r} is a {type(value).__name__}')
+    if not ID.fullmatch(job.id):
+        raise BadInput(
+            f"the job id {job.id[:200]!r} can't be used; give 1 to 120 letters, digits, - and _")
+    choose(job.kind, KINDS, 'kind of job')
+    choose(job.priority, PRIORITIES, 'priority')
+    choose(job.state, STATES, 'state')
+    if not 0 <= job.retries <= 100:
+        raise BadInput(f'retries {job.retries} is wrong; give 0 to 100')
     for name in ('attempts', 'published', 'begun', 'ended'):
-        if not 0 <= getattr(job, name) < 1e11: raise BadInput(f'the {name} of a job is wrong: {str(getattr(job, name))[:80]} is no number that makes sense')
-    if not all(isinstance(a, str) and ID.fullmatch(a) for a in job.after): raise BadInput(f"after {str(job.after)[:200]} is wrong; give ids of jobs")
+        if not 0 <= getattr(job, name) < 1e11:
+            raise BadInput(
+                f'the {name} of a job is wrong: {str(getattr(job, name))[:80]} is no number that '
+                'makes sense'
+            )
+    if not all(isinstance(a, str) and ID.fullmatch(a) for a in job.after):
+        raise BadInput(f"after {str(job.after)[:200]} is wrong; give ids of jobs")
     return job
 
+# %% ../../nbs/jobs/job.ipynb #8a395f9d
 def write_job(job: Job) -> str:
     "The JSON of a job; what has no place in JSON, or is too long, is a `BadInput`."
-    try: text = json.dumps(asdict(job), allow_nan=False)
-    except (TypeError, ValueError) as e: raise BadInput(f'the job {job.id} has something that JSON has not: {e}') from None
-    if len(text) > LIMIT: raise BadInput(f'the job {job.id} has {len(text):,} bytes; {LIMIT:,} are the most')
+    try:
+        text = json.dumps(asdict(job), allow_nan=False)
+    except (TypeError, ValueError) as e:
+        raise BadInput(f'the job {job.id} has something that JSON has not: {e}') from None
+    if len(text) > LIMIT:
+        raise BadInput(f'the job {job.id} has {len(text):,} bytes; {LIMIT:,} are the most')
     return text
 
 # %% ../../nbs/jobs/job.ipynb #48cc74b3
@@ -105,25 +134,46 @@ CODE = ('label', 'shift')                                    # parameters that n
 def allowed() -> list[Path]:
     "The folders that jobs may name things in."
     more = filter(None, os.environ.get('ROCK_QUEUE_PATHS', '').split(os.pathsep))
-    return [p.resolve() for p in (core.root(), core.root()/'data', core.root()/'outputs', *map(Path, more))]
+    return [
+        p.resolve()
+        for p in (core.root(), core.root() / 'data', core.root() / 'outputs', *map(Path, more))]
 
 def inside(name: str, value: str) -> Path:
     "The path that a parameter names; one outside is a `BadInput`."
-    try: path = (core.root()/Path(value).expanduser()).resolve()
-    except (ValueError, RuntimeError, OSError) as e: raise BadInput(f'{name} {value[:200]!r} is no path: {e}') from None
-    if not any(path.is_relative_to(a) for a in allowed()): raise BadInput(f'{name} {value!r} lies outside the project; bring it in, or name its folder in ROCK_QUEUE_PATHS, here and where the workers run')
+    try:
+        path = (core.root() / Path(value).expanduser()).resolve()
+    except (ValueError, RuntimeError, OSError) as e:
+        raise BadInput(f'{name} {value[:200]!r} is no path: {e}') from None
+    if not any(path.is_relative_to(a) for a in allowed()):
+        raise BadInput(
+            f'{name} {value!r} lies outside the project; bring it in, or name its folder in '
+            'ROCK_QUEUE_PATHS, here and where the workers run'
+        )
     return path
 
 # %% ../../nbs/jobs/job.ipynb #20552147
 def check_code(name: str, value: str):
-    "A `BadInput` unless a parameter names a function that the project itself has: others could name any."
+    """A `BadInput` unless a parameter names a function that the project itself has: others could
+    name any."""
     place = value.rpartition(':')[0]
-    try: origin = place if place.endswith('.py') else importlib.util.find_spec(place.split('.')[0]).origin
-    except (ImportError, ValueError, AttributeError): origin = None
-    known = origin and (origin == place or Path(origin).is_absolute()) and 'site-packages' not in Path(origin).parts    # frozen and built-in modules have no file
-    if not known: raise BadInput(f'{name} {value!r} names no function of the project; give file.py:function of a file in it')
+    try:
+        origin = (
+            place if place.endswith('.py') else importlib.util.find_spec(place.split('.')[0]).origin
+        )
+    except (ImportError, ValueError, AttributeError):
+        origin = None
+    # frozen and built-in modules have no file
+    known = (
+        origin and (origin == place or Path(origin).is_absolute())
+        and 'site-packages' not in Path(origin).parts)
+    if not known:
+        raise BadInput(
+            f'{name} {value!r} names no function of the project; give file.py:function of a file '
+            'in it'
+        )
     inside(name, origin)
 
+# %% ../../nbs/jobs/job.ipynb #37b338b3
 def check_places(given: dict) -> dict:
     "What was given, if every path and function in it is the project's."
     for name in PATHS:
@@ -134,25 +184,39 @@ def check_places(given: dict) -> dict:
 
 def portable(given: dict) -> dict:
     "The same with paths inside the project written relative to it."
-    near = lambda v: Path(v).relative_to(core.root()).as_posix() if isinstance(v, str) and Path(v).is_absolute() and Path(v).is_relative_to(core.root()) else v
-    code = lambda v: ':'.join([near(v.rpartition(':')[0]), v.rpartition(':')[2]]) if isinstance(v, str) else v
+    near = lambda v: (
+        Path(v).relative_to(core.root()).as_posix()
+        if isinstance(v, str) and Path(v).is_absolute() and Path(v).is_relative_to(core.root())
+        else v)
+    code = lambda v: (
+        ':'.join([near(v.rpartition(':')[0]), v.rpartition(':')[2]]) if isinstance(v, str) else v)
     return {k: near(v) if k in PATHS else code(v) if k in CODE else v for k, v in given.items()}
 
 # %% ../../nbs/jobs/job.ipynb #30c4835e
 def id_of(folder: Path) -> str:
     "A job's id from the folder that it fills."
     clean = re.sub(r'[^A-Za-z0-9_-]', '-', folder.name)[:100]
-    return clean if folder == core.root()/'outputs'/clean else f'{clean}-{core.short_hash(folder)[:6]}'
+    return (
+        clean if folder == core.root() / 'outputs' / clean
+        else f'{clean}-{core.short_hash(folder)[:6]}')
 
 def plain(value):
     "A value as JSON has it."
-    try: return json.loads(json.dumps(value, allow_nan=False, default=lambda o: o.tolist() if hasattr(o, 'tolist') else os.fspath(o)))
-    except (TypeError, ValueError) as e: raise BadInput(f'{str(value)[:200]} cannot be written as JSON: {e}') from None
+    try:
+        return json.loads(
+            json.dumps(
+                value, allow_nan=False,
+                default=lambda o: o.tolist() if hasattr(o, 'tolist') else os.fspath(o)))
+    except (TypeError, ValueError) as e:
+        raise BadInput(f'{str(value)[:200]} cannot be written as JSON: {e}') from None
 
 def new_job(kind: str, given: dict, priority: str = 'normal', after=(), retries: int = 3) -> Job:
     "A job of what was given, checked as far as can be without doing it."
     given = choose(kind, KINDS, 'kind of job').check(check_places(plain(given)))
-    job = check_form(Job(kind, portable(plain(given)), id_of(KINDS[kind].folder(given)), priority, list(after), retries, published=time.time()))
+    job = check_form(
+        Job(
+            kind, portable(plain(given)), id_of(KINDS[kind].folder(given)), priority, list(after),
+            retries, published=time.time()))
     read_job(write_job(job))
     return job
 
@@ -171,32 +235,47 @@ def blocked(jobs: list[Job]) -> set[str]:
     "Ids of waiting jobs that wait for one that failed, was stopped or is gone, or is blocked itself."
     by, found = {j.id: j for j in jobs}, set()
     while True:
-        more = {j.id for j in jobs if j.state == 'waiting' and j.id not in found and any(a not in by or a in found or by[a].state in ('failed', 'stopped') for a in j.after)}
+        more = {
+            j.id for j in jobs if j.state == 'waiting' and j.id not in found
+            and any(
+                a not in by or a in found or by[a].state in ('failed', 'stopped') for a in j.after)}
         if not more: return found
         found |= more
 
+# %% ../../nbs/jobs/job.ipynb #459fc92c
 def job_table(jobs: list[Job]) -> pd.DataFrame:   # indexed by id, in the order of publication
     "Jobs with state, place, time and result."
     stuck, now, rows = blocked(jobs), time.time(), []
     state = lambda j: 'blocked' if j.id in stuck else j.state
     for j in sorted(jobs, key=lambda j: (j.published, j.id)):
         took = ((j.ended or now) - j.begun) if j.begun and j.state != 'waiting' else None
-        own = dict(id=j.id, kind=j.kind, state=state(j), priority=j.priority, after=','.join(j.after), attempts=j.attempts, worker=j.worker, seconds=took)
+        own = dict(
+            id=j.id, kind=j.kind, state=state(j), priority=j.priority, after=','.join(j.after),
+            attempts=j.attempts, worker=j.worker, seconds=took)
         rows.append(own | flat(j.result) | own | dict(error=j.error))      # whatever a result calls itself
     return pd.DataFrame(rows, columns=None if rows else ['id', 'state']).set_index('id')
 
 def flat(result: dict, prefix: str = '', depth: int = 4) -> dict:
     "Nested names joined by `_`; what lies deeper is left out."
-    return {k: v for name, value in result.items() for k, v in (flat(value, f'{prefix}{name}_', depth - 1) if isinstance(value, dict) else {prefix + name: value}).items()} if depth else {}
+    return (
+        {
+            k: v for name, value in result.items()
+            for k, v in (
+                flat(value, f'{prefix}{name}_', depth - 1) if isinstance(value, dict)
+                else {prefix + name: value}).items()}
+        if depth else {})
 
 # %% ../../nbs/jobs/job.ipynb #1e9c56a4
 def worker_name() -> str:
     "A new name for a worker: its machine, its process, and a few digits."
-    return f'{re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:60]}-{os.getpid()}-{secrets.token_hex(2)}'
+    return (
+        f'{re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:60]}-{os.getpid()}-{secrets.token_hex(2)}')
 
 def worker_facts(job: str = '') -> dict:
     "What a worker tells of itself."
-    return dict(host=socket.gethostname(), pid=os.getpid(), job=job, heartbeat=time.time(), load=round(os.getloadavg()[0]/(os.cpu_count() or 1), 2), python=sys.executable)
+    return dict(
+        host=socket.gethostname(), pid=os.getpid(), job=job, heartbeat=time.time(),
+        load=round(os.getloadavg()[0] / (os.cpu_count() or 1), 2), python=sys.executable)
 
 FACTS = dict(host=str, pid=int, job=str, heartbeat=float, load=float)
 
@@ -207,5 +286,10 @@ def read_facts(facts) -> dict | None:
 
 def worker_table(facts: dict[str, dict]) -> pd.DataFrame:   # indexed by name
     "Workers with machine, job, seconds since they were last heard of, and load (1: every core is busy)."
-    rows = [dict(worker=n, host=f['host'], pid=f['pid'], job=f['job'], heartbeat=round(time.time() - f['heartbeat'], 1), load=f['load']) for n, f in sorted(facts.items())]
-    return pd.DataFrame(rows, columns=['worker', 'host', 'pid', 'job', 'heartbeat', 'load']).set_index('worker')
+    rows = [
+        dict(
+            worker=n, host=f['host'], pid=f['pid'], job=f['job'],
+            heartbeat=round(time.time() - f['heartbeat'], 1), load=f['load'])
+        for n, f in sorted(facts.items())]
+    return pd.DataFrame(
+        rows, columns=['worker', 'host', 'pid', 'job', 'heartbeat', 'load']).set_index('worker')

@@ -24,23 +24,43 @@ from rq.worker import BaseWorker
 
 from .. import core
 from ..core import BadInput
-from .job import LIMIT, PRIORITIES, QueueUnavailable, Job, LeaseLost, Stopped, make_job, read_facts, worker_facts, worker_name
-from .folder import ON_REQUEST, already, anew, check_after, check_unused, is_gone, not_again, taken
+from .job import (
+    LIMIT, PRIORITIES, QueueUnavailable, Job, LeaseLost, Stopped, make_job, read_facts,
+    worker_facts, worker_name)
+from .folder import (
+    ON_REQUEST, already, anew, check_after, check_unused, is_gone, not_again, taken)
 
 # %% ../../nbs/jobs/server.ipynb #5cba126a
-def connect(ip: str | None = None, port: int | None = None, user: str | None = None, seconds: float = 5.) -> redis.Redis:   # seconds: to wait for an answer
+def connect(
+    ip: str | None = None, port: int | None = None, user: str | None = None, seconds: float = 5.0
+) -> redis.Redis:  # seconds: to wait for an answer
     "The Redis at an address, or at $ROCK_QUEUE_URL; with the password in $ROCK_QUEUE_PASSWORD."
-    url = f'redis://{ip}:{port or 6379}' if ip else os.environ.get('ROCK_QUEUE_URL', f'redis://127.0.0.1:{port or 6379}')
-    if urlsplit(url).scheme not in ('redis', 'rediss', 'unix'): raise BadInput('the address in ROCK_QUEUE_URL is wrong; it begins with redis://, rediss:// or unix://')
+    url = (
+        f'redis://{ip}:{port or 6379}' if ip
+        else os.environ.get('ROCK_QUEUE_URL', f'redis://127.0.0.1:{port or 6379}'))
+    if urlsplit(url).scheme not in ('redis', 'rediss', 'unix'):
+        raise BadInput(
+            'the address in ROCK_QUEUE_URL is wrong; it begins with redis://, rediss:// or unix://')
     password = os.environ.get('ROCK_QUEUE_PASSWORD')
     given = dict(username=user, password=password if password or not user else '')
-    try: return redis.Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(ConstantBackoff(.1), 1), **{k: v for k, v in given.items() if v is not None})
-    except (ValueError, TypeError): raise BadInput(f'the address of the queue, {shown(url)}, is wrong; write redis://host:port or unix:///path') from None
+    try:
+        return redis.Redis.from_url(
+            url, socket_timeout=seconds, socket_connect_timeout=seconds,
+            retry=Retry(ConstantBackoff(0.1), 1),
+            **{k: v for k, v in given.items() if v is not None})
+    except (ValueError, TypeError):
+        raise BadInput(
+            f'the address of the queue, {shown(url)}, is wrong; write redis://host:port or '
+            'unix:///path'
+        ) from None
 
 def shown(url: str) -> str:
     "An address without what is secret in it."
-    try: at = urlsplit(url); return f'{at.scheme}://{at.hostname or at.path}' + (f':{at.port}' if at.port else '')
-    except ValueError: return 'in ROCK_QUEUE_URL'
+    try:
+        at = urlsplit(url)
+        return f'{at.scheme}://{at.hostname or at.path}' + (f':{at.port}' if at.port else '')
+    except ValueError:
+        return 'in ROCK_QUEUE_URL'
 
 # %% ../../nbs/jobs/server.ipynb #3bbbb090
 def place_of(connection: redis.Redis) -> str:
@@ -49,23 +69,43 @@ def place_of(connection: redis.Redis) -> str:
     return at.get('path') or f"{at.get('host', '127.0.0.1')}:{at.get('port', 6379)}"
 
 # %% ../../nbs/jobs/server.ipynb #852251b9
-FOR_NOW = (redis.exceptions.OutOfMemoryError, redis.exceptions.MasterDownError, redis.exceptions.ClusterDownError, redis.exceptions.TryAgainError)     # and MISCONF, a disk that takes nothing
+# and MISCONF, a disk that takes nothing
+FOR_NOW = (
+    redis.exceptions.OutOfMemoryError, redis.exceptions.MasterDownError,
+    redis.exceptions.ClusterDownError, redis.exceptions.TryAgainError)
 
+# %% ../../nbs/jobs/server.ipynb #3f6c9885
 @contextlib.contextmanager
 def answering(connection: redis.Redis):
     "What Redis does not do, in one sentence: `QueueUnavailable` if it may later."
     at = f'Redis at {place_of(connection)}'
-    try: yield
-    except redis.exceptions.AuthenticationError: raise BadInput(f'{at} refuses the user or the password; give --user and set ROCK_QUEUE_PASSWORD') from None
-    except redis.exceptions.TimeoutError: raise QueueUnavailable(f'{at} does not answer in time; is it overloaded?') from None
-    except redis.exceptions.BusyLoadingError: raise QueueUnavailable(f'{at} is still loading its data') from None
-    except redis.exceptions.ReadOnlyError: raise QueueUnavailable(f'{at} is a replica, which takes no jobs') from None
-    except redis.exceptions.ConnectionError as e: raise QueueUnavailable(f"{at} does not answer ({plain_reason(e)}); start it, or give --ip and --port") from None
-    except redis.exceptions.ResponseError as e: raise (QueueUnavailable if isinstance(e, FOR_NOW) or str(e).startswith('MISCONF') else BadInput)(f'{at} refuses: {str(e)[:200]}') from None
+    try:
+        yield
+    except redis.exceptions.AuthenticationError:
+        raise BadInput(
+            f'{at} refuses the user or the password; give --user and set ROCK_QUEUE_PASSWORD'
+        ) from None
+    except redis.exceptions.TimeoutError:
+        raise QueueUnavailable(f'{at} does not answer in time; is it overloaded?') from None
+    except redis.exceptions.BusyLoadingError:
+        raise QueueUnavailable(f'{at} is still loading its data') from None
+    except redis.exceptions.ReadOnlyError:
+        raise QueueUnavailable(f'{at} is a replica, which takes no jobs') from None
+    except redis.exceptions.ConnectionError as e:
+        raise QueueUnavailable(
+            f"{at} does not answer ({plain_reason(e)}); start it, or give --ip and --port"
+        ) from None
+    except redis.exceptions.ResponseError as e:
+        raise (
+            QueueUnavailable if isinstance(e, FOR_NOW) or str(e).startswith('MISCONF') else BadInput
+        )(f'{at} refuses: {str(e)[:200]}') from None
 
+# %% ../../nbs/jobs/server.ipynb #690af389
 def plain_reason(e: Exception) -> str:
     "Why a connection failed: what follows the address in redis-py's message."
-    return str(e).split('. ', 1)[-1].strip(' .').removeprefix('[SSL: CERTIFICATE_VERIFY_FAILED] ')[:200] or type(e).__name__
+    return (
+        str(e) .split('. ', 1)[-1] .strip(' .')
+        .removeprefix('[SSL: CERTIFICATE_VERIFY_FAILED] ')[:200] or type(e).__name__)
 
 def asks(method):
     "A method that asks Redis."
@@ -76,25 +116,52 @@ def asks(method):
 
 # %% ../../nbs/jobs/server.ipynb #63b2af30
 LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
 PERFORM = 'rock_nb.queue.perform'    # the function that our jobs name; only its name is compared
-KEPT = ('priority', 'after', 'retries', 'attempts', 'worker', 'published', 'begun', 'ended', 'error', 'log')    # what `meta` holds
-WORD = {JobStatus.STARTED: 'running', JobStatus.FINISHED: 'done', JobStatus.FAILED: 'failed', JobStatus.STOPPED: 'stopped', JobStatus.CANCELED: 'stopped'}    # else it waits
+
+# what `meta` holds
+KEPT = (
+    'priority', 'after', 'retries', 'attempts', 'worker', 'published', 'begun', 'ended', 'error',
+    'log')
+
+# else it waits
+WORD = {
+    JobStatus.STARTED: 'running', JobStatus.FINISHED: 'done', JobStatus.FAILED: 'failed',
+    JobStatus.STOPPED: 'stopped', JobStatus.CANCELED: 'stopped'}
 
 class RqJob(rq.job.Job):
     "A job of rq that is refused where it is too large."
     def restore(self, raw_data):
         size = sum(map(len, raw_data.values()))
-        if size > 2*LIMIT: raise BadInput(f'a job of {size:,} bytes is too large; {LIMIT:,} are the most')
+        if size > 2 * LIMIT:
+            raise BadInput(f'a job of {size:,} bytes is too large; {LIMIT:,} are the most')
         super().restore(raw_data)
-        if len(self.data) > LIMIT: raise BadInput(f'a job of {len(self.data):,} bytes is too large; {LIMIT:,} are the most')    # it was packed
+        # it was packed
+        if len(self.data) > LIMIT:
+            raise BadInput(
+                f'a job of {len(self.data):,} bytes is too large; {LIMIT:,} are the most')
 
+# %% ../../nbs/jobs/server.ipynb #29dfb3e6
 def from_rq(raw: RqJob) -> Job:
     "Our job from rq's; one that isn't ours is a `BadInput`."
-    try: args, name, meta = raw.args, raw.func_name, {k: v for k, v in raw.meta.items() if k in (*KEPT, 'unserialized')}
-    except Exception: meta = dict(unserialized=True)
-    if 'unserialized' in meta: raise BadInput('this job is no JSON; publish jobs with rock-queue (pickle is never read)')
-    if name != PERFORM: raise BadInput(f'the job calls {str(name)[:100]!r}, which is not for this queue; publish jobs with rock-queue')
-    if not isinstance(args, list) or len(args) != 2: raise BadInput(f'the job has {str(args)[:100]}, not a kind and what is given; publish jobs with rock-queue')
+    try:
+        args, name, meta = (
+            raw.args, raw.func_name,
+            {k: v for k, v in raw.meta.items() if k in (*KEPT, 'unserialized')})
+    except Exception:
+        meta = dict(unserialized=True)
+    if 'unserialized' in meta:
+        raise BadInput('this job is no JSON; publish jobs with rock-queue (pickle is never read)')
+    if name != PERFORM:
+        raise BadInput(
+            f'the job calls {str(name)[:100]!r}, which is not for this queue; publish jobs with '
+            'rock-queue'
+        )
+    if not isinstance(args, list) or len(args) != 2:
+        raise BadInput(
+            f'the job has {str(args)[:100]}, not a kind and what is given; publish jobs with '
+            'rock-queue'
+        )
     job = make_job(dict(kind=args[0], given=args[1], id=raw.id) | meta)
     job.state = WORD.get(raw.get_status(refresh=False), 'waiting')
     return job
@@ -106,15 +173,28 @@ class RedisQueue:
                  home: Path | None = None,   # where this machine keeps logs (None: `outputs/.queue`)
                  lease: float = 60.,         # s after which a silent worker's job is put back
                 ):
-        if not 2 <= lease <= 86400: raise BadInput(f'lease {lease} is wrong; give 2 to 86400 seconds')
-        self.redis, self.home, self.lease, self.every, self.me = connection, Path(home or core.outputs()/'.queue'), lease, lease/6, None
-        self.queues = [rq.Queue(f'rock-{p}', connection=connection, serializer=JSONSerializer, job_class=RqJob, default_timeout=-1) for p in PRIORITIES]
-        self.blink = min(1., .5*connection.connection_pool.connection_kwargs['socket_timeout'])    # s that it waits for a job before it looks around
+        if not 2 <= lease <= 86400:
+            raise BadInput(f'lease {lease} is wrong; give 2 to 86400 seconds')
+        self.redis = connection
+        self.home = Path(home or core.outputs()/'.queue')
+        self.lease = lease
+        self.every = lease/6
+        self.me = None
+        self.queues = [
+            rq.Queue(
+                f'rock-{p}', connection=connection, serializer=JSONSerializer, job_class=RqJob,
+                default_timeout=-1)
+            for p in PRIORITIES]
+        # s that it waits for a job before it looks around
+        self.blink = min(1., .5*connection.connection_pool.connection_kwargs['socket_timeout'])
         with answering(connection): connection.ping()
     def __repr__(self): return f'RedisQueue({place_of(self.redis)})'
     def log(self, id: str) -> Path: return self.home/'logs'/f'{id}.log'
-    def lock(self, id: str, **kwargs): return self.redis.lock(f'rock:lease:{id}', timeout=self.lease, blocking_timeout=.5, sleep=.02, **kwargs)
-    def queue_of(self, raw: RqJob) -> rq.Queue: return next((q for q in self.queues if q.name == raw.origin), self.queues[1])
+    def lock(self, id: str, **kwargs):
+        return self.redis.lock(
+            f'rock:lease:{id}', timeout=self.lease, blocking_timeout=0.5, sleep=0.02, **kwargs)
+    def queue_of(self, raw: RqJob) -> rq.Queue:
+        return next((q for q in self.queues if q.name == raw.origin), self.queues[1])
     def fetch(self, id: str) -> RqJob: return RqJob.fetch(id, self.redis, JSONSerializer)
     @contextlib.contextmanager
     def locked(self, id: str):
@@ -130,18 +210,27 @@ class RedisQueue:
 @asks
 def find(self: RedisQueue, id: str) -> Job | None:
     "A job as it is now; one that can't be read is a failed job that says why."
-    try: job = from_rq(raw := self.fetch(id))
-    except LOST: raise
-    except Exception as e: return Job('?', {}, id, state='failed', error=str(e)[:500]) if self.redis.exists(RqJob.key_for(id)) else None
-    if job.state == 'done' and (end := raw.latest_result()): job.result = end.return_value or {}
-    if job.state == 'running' and not self.redis.exists(f'rock:lease:{id}'): job.state = 'waiting'    # its worker died
+    try:
+        job = from_rq(raw := self.fetch(id))
+    except LOST:
+        raise
+    except Exception as e:
+        return (
+            Job('?', {}, id, state='failed', error=str(e)[:500])
+            if self.redis.exists(RqJob.key_for(id)) else None)
+    if job.state == 'done' and (end := raw.latest_result()):
+        job.result = end.return_value or {}
+    # its worker died
+    if job.state == 'running' and not self.redis.exists(f'rock:lease:{id}'):
+        job.state = 'waiting'
     return job
 
 @patch
 @asks
 def jobs(self: RedisQueue) -> list[Job]:
     "All jobs as they are now."
-    return [j for j in (self.find(id.decode()) for id in sorted(self.redis.smembers('rock:jobs'))) if j]
+    return [
+        j for j in (self.find(id.decode()) for id in sorted(self.redis.smembers('rock:jobs'))) if j]
 
 # %% ../../nbs/jobs/server.ipynb #20a75a30
 @patch
@@ -152,9 +241,13 @@ def publish(self: RedisQueue, job: Job):
     with self.locked(job.id):
         if (known := self.find(job.id)) and not is_gone(known): raise already(known)
         if known: self.fetch(job.id).delete()      # it is done, and what it made is gone
-        self.redis.sadd('rock:jobs', job.id); self.redis.sadd('rock:open', job.id); self.redis.delete(f'rock:stop:{job.id}')
-        self.queues[PRIORITIES.index(job.priority)].enqueue_call(PERFORM, [job.kind, job.given], job_id=job.id, depends_on=job.after or None, timeout=-1, result_ttl=-1, failure_ttl=-1,
-            retry=rq.Retry(job.retries) if job.retries else None, meta={k: getattr(job, k) for k in KEPT}, description=job.id)
+        self.redis.sadd('rock:jobs', job.id)
+        self.redis.sadd('rock:open', job.id)
+        self.redis.delete(f'rock:stop:{job.id}')
+        self.queues[PRIORITIES.index(job.priority)].enqueue_call(
+            PERFORM, [job.kind, job.given], job_id=job.id, depends_on=job.after or None, timeout=-1,
+            result_ttl=-1, failure_ttl=-1, retry=rq.Retry(job.retries) if job.retries else None,
+            meta={k: getattr(job, k) for k in KEPT}, description=job.id)
 
 # %% ../../nbs/jobs/server.ipynb #a2749443
 class RqWorker(BaseWorker):
@@ -173,7 +266,9 @@ class RqWorker(BaseWorker):
 @asks
 def enter(self: RedisQueue):
     "Be one of the workers from now on."
-    self.me = RqWorker(self.queues, worker_name(), connection=self.redis, worker_ttl=int(self.lease) + 20, serializer=JSONSerializer, job_class=RqJob)
+    self.me = RqWorker(
+        self.queues, worker_name(), connection=self.redis, worker_ttl=int(self.lease) + 20,
+        serializer=JSONSerializer, job_class=RqJob)
     self.me.register_birth()
     self.beat()
 
@@ -185,17 +280,23 @@ def leave(self: RedisQueue): self.me.register_death()
 @asks
 def beat(self: RedisQueue, job: str = ''):
     "Tell others that this worker lives."
-    if not self.redis.sismember(self.me.redis_workers_keys, self.me.key): self.redis.delete(self.me.key); self.me.register_birth()    # a Redis that lost its data
+    # a Redis that lost its data
+    if not self.redis.sismember(self.me.redis_workers_keys, self.me.key):
+        self.redis.delete(self.me.key)
+        self.me.register_birth()
     self.me.heartbeat()
     self.redis.hset(self.me.key, mapping={'rock:' + k: v for k, v in worker_facts(job).items()})
 
+# %% ../../nbs/jobs/server.ipynb #38782194
 @patch
 @asks
 def workers(self: RedisQueue) -> dict[str, dict]:
     "What the workers told of themselves."
     found = {}
     for w in BaseWorker.all(self.redis, serializer=JSONSerializer):
-        facts = {k.decode().removeprefix('rock:'): v.decode() for k, v in self.redis.hgetall(w.key).items() if k.startswith(b'rock:')}
+        facts = {
+            k.decode().removeprefix('rock:'): v.decode()
+            for k, v in self.redis.hgetall(w.key).items() if k.startswith(b'rock:')}
         if facts := read_facts(facts): found[w.name] = facts
     return found
 
@@ -205,19 +306,28 @@ def workers(self: RedisQueue) -> dict[str, dict]:
 def take(self: RedisQueue):    # a hold, or None if there is nothing to do now
     "Begin the next job that nobody works on."
     self.sweep()
-    try: raw, queue = rq.Queue.dequeue_any(self.queues, self.blink, self.redis, RqJob, JSONSerializer)
-    except DequeueTimeout: return None
+    try:
+        raw, queue = rq.Queue.dequeue_any(
+            self.queues, self.blink, self.redis, RqJob, JSONSerializer)
+    except DequeueTimeout:
+        return None
     except Exception as e:
-        if isinstance(e, UnicodeDecodeError): return None      # an id that no job can have
-        if isinstance(e, LOST) or not hasattr(e, 'job_id'): raise
+        if isinstance(e, UnicodeDecodeError):
+            return None  # an id that no job can have
+        if isinstance(e, LOST) or not hasattr(e, 'job_id'):
+            raise
         return self.put_aside(e.job_id)
     lock = self.lock(raw.id, thread_local=False)
     if not lock.acquire(): return None        # another is at it; should it die, the job is put back
-    try: hold = self.begin(raw, queue, lock)
-    except BaseException: hold = None; raise
+    try:
+        hold = self.begin(raw, queue, lock)
+    except BaseException:
+        hold = None
+        raise
     finally:
         if not hold:
-            with contextlib.suppress(RedisError): lock.release()
+            with contextlib.suppress(RedisError):
+                lock.release()
     return hold
 
 # %% ../../nbs/jobs/server.ipynb #db605ecf
@@ -230,7 +340,8 @@ def begin(self: RedisQueue, raw: RqJob, queue: rq.Queue, lock):
     try: job = from_rq(raw)
     except BadInput: return self.put_aside(raw.id)
     for book in ('rock:jobs', 'rock:open'): self.redis.sadd(book, raw.id)    # it may have come by another way
-    raw.meta |= dict(attempts=job.attempts + 1, worker=self.me.name, begun=time.time(), ended=0., error='')
+    raw.meta |= dict(
+        attempts=job.attempts + 1, worker=self.me.name, begun=time.time(), ended=0.0, error='')
     execution = self.me.prepare_execution(raw)
     self.me.prepare_job_execution(raw)
     raw.save_meta()
@@ -242,42 +353,60 @@ def begin(self: RedisQueue, raw: RqJob, queue: rq.Queue, lock):
 @patch
 def put_aside(self: RedisQueue, id: str):
     "Write down that a job can't be read."
-    try: self.redis.hset(RqJob.key_for(id), 'status', JobStatus.FAILED.value)
-    except redis.exceptions.ResponseError: return self.redis.delete(RqJob.key_for(id)) and None    # not even a job of rq
+    # not even a job of rq
+    try:
+        self.redis.hset(RqJob.key_for(id), 'status', JobStatus.FAILED.value)
+    except redis.exceptions.ResponseError:
+        return self.redis.delete(RqJob.key_for(id)) and None
     self.redis.sadd('rock:jobs', id)
 
 # %% ../../nbs/jobs/server.ipynb #3e4b52ac
 @patch
 def sweep(self: RedisQueue):
     "Put back what was lost."
-    if not self.redis.set('rock:swept', 1, nx=True, px=int(self.lease*1000/4)): return
+    if not self.redis.set('rock:swept', 1, nx=True, px=int(self.lease * 1000 / 4)):
+        return
     for q in self.queues: q.ready_job_registry.cleanup()
     waiting = {id for q in self.queues for id in self.redis.lrange(q.key, 0, -1)}
     for id in [i.decode() for i in sorted(self.redis.smembers('rock:open')) if i not in waiting]:
         if self.redis.exists(f'rock:lease:{id}'): continue
+        # another changes it, or it can't be read
         try:
             with self.locked(id): self.put_back(id)
         except QueueUnavailable: raise
-        except (BadInput, ValueError): pass      # another changes it, or it can't be read
+        except (BadInput, ValueError): pass
 
+# %% ../../nbs/jobs/server.ipynb #a129a58f
 @patch
 def put_back(self: RedisQueue, id: str):
     "Put a job back if it was lost; forget it if it is over."
     try: raw = self.fetch(id)
     except NoSuchJobError: return self.redis.srem('rock:open', id)
     status, queue = raw.get_status(refresh=False), self.queue_of(raw)
-    if status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED): return self.redis.srem('rock:open', id)
-    if status not in (JobStatus.QUEUED, JobStatus.STARTED) or queue.get_job_position(id) is not None: return
+    if status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED):
+        return self.redis.srem('rock:open', id)
+    if (
+        status not in (JobStatus.QUEUED, JobStatus.STARTED)
+        or queue.get_job_position(id) is not None):
+        return
     if status == JobStatus.QUEUED: return queue.push_job_id(id)     # taken from the line, and not begun
     raw.started_job_registry.remove_executions(raw)
-    died = 'its worker died' if raw.should_retry else f"its worker died at each of {raw.meta.get('attempts', 0)} attempts"
+    died = (
+        'its worker died' if raw.should_retry
+        else f"its worker died at each of {raw.meta.get('attempts', 0)} attempts")
     self.me.fail(raw, queue, died, again=raw.should_retry)
 
 # %% ../../nbs/jobs/server.ipynb #0c323bc5
 class RedisHold:
     "A job that this process works on."
     def __init__(self, queue: RedisQueue, job: Job, lock, raw: RqJob, of: rq.Queue, execution):
-        self.queue, self.job, self.lock, self.raw, self.of, self.execution, self.renewed = queue, job, lock, raw, of, execution, time.monotonic()
+        self.queue = queue
+        self.job = job
+        self.lock = lock
+        self.raw = raw
+        self.of = of
+        self.execution = execution
+        self.renewed = time.monotonic()
     def fds(self) -> list[int]: return []
     @property
     def stop(self) -> bool: return bool(self.queue.redis.exists(f'rock:stop:{self.job.id}'))
@@ -289,10 +418,12 @@ class RedisHold:
             self.renewed = start
         except LockError: raise LeaseLost('another worker may have it') from None
         except QueueUnavailable:
-            if time.monotonic() - self.renewed > .6*self.queue.lease: raise LeaseLost('Redis was away for too long') from None
+            if time.monotonic() - self.renewed > 0.6 * self.queue.lease:
+                raise LeaseLost('Redis was away for too long') from None
             raise
     def beat(self):
-        "Tell that the worker lives; `Stopped` if someone wants the job stopped, `LeaseLost` if it is another's."
+        """Tell that the worker lives; `Stopped` if someone wants the job stopped, `LeaseLost` if
+        it is another's."""
         with contextlib.suppress(QueueUnavailable):
             self.renew()
             with answering(self.queue.redis):
@@ -308,7 +439,8 @@ def finish(self: RedisHold, write, **meta):
         try:
             self.renew()
             with answering(self.queue.redis):
-                if self.raw.get_status() != JobStatus.STARTED: raise LeaseLost('it ended without this worker')
+                if self.raw.get_status() != JobStatus.STARTED:
+                    raise LeaseLost('it ended without this worker')
                 self.raw.meta |= meta
                 self.raw.ended_at = now()
                 self.raw.save_meta()
@@ -322,7 +454,9 @@ def finish(self: RedisHold, write, **meta):
 def end(self: RedisHold, state: str, error: str = '', result: dict | None = None, log: str = ''):
     "Say how it ended, and let go."
     me, raw = self.queue.me, self.raw
-    def done(): raw._result = result or {}; me.handle_job_success(raw, self.of, raw.started_job_registry, self.execution)
+    def done():
+        raw._result = result or {}
+        me.handle_job_success(raw, self.of, raw.started_job_registry, self.execution)
     def over():
         if state == 'stopped': me._stopped_job_id = raw.id
         me.fail(raw, self.of, error, self.execution)
@@ -334,7 +468,9 @@ def again(self: RedisHold, error: str = '', log: str = '', count: bool = True):
     with contextlib.suppress(QueueUnavailable), answering(self.queue.redis):
         if self.stop: return self.end(*ON_REQUEST, log=log)
     def back():
-        if not count: self.raw.retries_left, self.raw.meta['attempts'] = (self.raw.retries_left or 0) + 1, self.job.attempts - 1
+        if not count:
+            self.raw.retries_left, self.raw.meta['attempts'] = (
+                (self.raw.retries_left or 0) + 1, self.job.attempts - 1)
         self.queue.me.fail(self.raw, self.of, error, self.execution, again=True)
     self.finish(back, ended=time.time(), error=error, log=log)
 
@@ -350,7 +486,9 @@ def delete(self: RedisQueue, id: str) -> str:   # what became of it
         return 'will be stopped'
     with contextlib.suppress(NoSuchJobError, ValueError): self.fetch(id).delete()
     for q in self.queues: self.redis.lrem(q.key, 0, id)
-    self.redis.delete(RqJob.key_for(id), f'rock:stop:{id}'); self.redis.srem('rock:jobs', id); self.redis.srem('rock:open', id)
+    self.redis.delete(RqJob.key_for(id), f'rock:stop:{id}')
+    self.redis.srem('rock:jobs', id)
+    self.redis.srem('rock:open', id)
     with contextlib.suppress(LockError): lock.release()
     return 'deleted'
 
@@ -362,12 +500,14 @@ def requeue(self: RedisQueue, id: str):
     if (job := self.find(id)) and is_gone(job): return self.publish(anew(job))
     with self.locked(id):
         job = self.find(id)
-        if not job or job.state not in ('failed', 'stopped') or job.kind == '?': raise not_again(id, job)
+        if not job or job.state not in ('failed', 'stopped') or job.kind == '?':
+            raise not_again(id, job)
         check_after(self, job)
         raw = self.fetch(id)
         raw.retries_left = job.retries or None
         raw.meta |= dict(attempts=0, error='', published=time.time())
-        self.redis.sadd('rock:open', id); self.redis.delete(f'rock:stop:{id}')
+        self.redis.sadd('rock:open', id)
+        self.redis.delete(f'rock:stop:{id}')
         raw.failed_job_registry.requeue(raw)
 
 # %% ../../nbs/jobs/server.ipynb #21474877

@@ -16,8 +16,9 @@ from fastcore.basics import patch
 from .. import core
 from ..core import BadInput, choose
 from .folder import ON_REQUEST, seize
-from .job import KINDS, QueueUnavailable, Job, LeaseLost, Stopped, blocked, check_places, write_job
-from ..learn.launch import tail
+from .job import (
+    KINDS, QueueUnavailable, Job, LeaseLost, Stopped, blocked, check_places, write_job)
+from ..distributed.launch import tail
 
 # %% ../../nbs/jobs/worker.ipynb #311f1052
 HELD = '.held'    # in a job's folder: the lock of the one that fills it
@@ -25,57 +26,85 @@ HELD = '.held'    # in a job's folder: the lock of the one that fills it
 def checked(job: Job) -> tuple[Path, list[str]]:   # its folder, its command
     "What a worker does for a job; whoever published it may not have checked it."
     write_job(job)
-    try: return KINDS[job.kind].folder(check_places(job.given)), KINDS[job.kind].command(job.given)
-    except BadInput: raise
-    except Exception as e: raise BadInput(f'what is given is wrong: {type(e).__name__}: {e}') from None
+    try:
+        return KINDS[job.kind].folder(check_places(job.given)), KINDS[job.kind].command(job.given)
+    except BadInput:
+        raise
+    except Exception as e:
+        raise BadInput(f'what is given is wrong: {type(e).__name__}: {e}') from None
 
+# %% ../../nbs/jobs/worker.ipynb #78ada083
 def start(job: Job, words: list[str], log: Path, fds: list[int]) -> subprocess.Popen:
     "Begin a job's command."
     log.parent.mkdir(parents=True, exist_ok=True)
     secret = ('ROCK_QUEUE_URL', 'ROCK_QUEUE_PASSWORD')
-    env = {k: v for k, v in os.environ.items() if k not in secret} | dict(ROCK_NB_PARENT=str(os.getpid()), PYTHONUNBUFFERED='1')
+    env = {k: v for k, v in os.environ.items() if k not in secret} | dict(
+        ROCK_NB_PARENT=str(os.getpid()), PYTHONUNBUFFERED='1')
     with open(log, 'ab') as out:
-        out.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} attempt {job.attempts} by {job.worker}\n".encode()); out.flush()
-        return subprocess.Popen(words, cwd=core.root(), env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, pass_fds=fds)
+        out.write(
+            f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} attempt {job.attempts} by {job.worker}\n".encode()
+        )
+        out.flush()
+        return subprocess.Popen(
+            words, cwd=core.root(), env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            start_new_session=True, pass_fds=fds)
 
+# %% ../../nbs/jobs/worker.ipynb #e1821169
 def finish_off(process: subprocess.Popen, grace: float = 5.):   # s
     "End a process and all of its group: asked first, then killed."
     with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-        if process.poll() is None: os.killpg(process.pid, signal.SIGTERM); process.wait(grace)
-    with contextlib.suppress(ProcessLookupError): os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(grace)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 # %% ../../nbs/jobs/worker.ipynb #b55816b1
 class Leave(Exception):
     "The worker shall leave now, and put its job back."
 
-def carry_out(hold, log: Path, pulse: Callable) -> int:   # pulse: called a few times a second; it may raise `Stopped`, `Leave` or `LeaseLost`
+def carry_out(hold, log: Path, pulse: Callable) -> int:  # pulse: called a few times a second; it may raise `Stopped`, `Leave` or `LeaseLost`
     "Do a job that is held; its exit code."
     (folder, words), process, f = checked(hold.job), None, None
     try:
-        while not (f := seize(folder/HELD, .2)): pulse()  # the process of a worker that died may still be there
+        # the process of a worker that died may still be there
+        while not (f := seize(folder / HELD, 0.2)):
+            pulse()
         process = start(hold.job, words, log, [f.fileno(), *hold.fds()])
         while True:
-            with contextlib.suppress(subprocess.TimeoutExpired): return process.wait(.2)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(0.2)
             pulse()
-    except OSError as e: raise BadInput(f'{e.filename or folder} cannot be used: {e.strerror}') from None
+    except OSError as e:
+        raise BadInput(f'{e.filename or folder} cannot be used: {e.strerror}') from None
     finally:
-        if process: finish_off(process)
-        if f: f.close()
+        if process:
+            finish_off(process)
+        if f:
+            f.close()
 
 # %% ../../nbs/jobs/worker.ipynb #ac4cfa0c
 def last_words(log: Path, code: int) -> str:
     "Why a process failed, in a line: what it said last, or what killed it."
-    if code < 0: return f'killed by {signal.Signals(-code).name}' + ' (perhaps the machine ran out of memory)'*(code == -signal.SIGKILL)
-    said = [line for line in tail(log, 20).splitlines() if line.strip() and not line.startswith('--- ')]
-    return said[-1].removeprefix('rock_nb.core.').removeprefix('BadInput: ')[:1000] if said else f'exit code {code}'
+    if code < 0:
+        return (
+            f'killed by {signal.Signals(-code).name}'
+            + ' (perhaps the machine ran out of memory)' * (code == -signal.SIGKILL))
+    said = [
+        line for line in tail(log, 20).splitlines() if line.strip() and not line.startswith('--- ')]
+    return (
+        said[-1].removeprefix('rock_nb.core.').removeprefix('BadInput: ')[:1000] if said
+        else f'exit code {code}')
 
 def tell_end(hold, log: Path, code: int):
     "Write how a process ended: 0 is done, 2 useless to try again, anything else worth it."
     words = tail(log, 20)[-4000:]
     if code == 0:
-        try: result = KINDS[hold.job.kind].result(KINDS[hold.job.kind].folder(hold.job.given))
-        except (BadInput, OSError, ValueError, KeyError) as e: return hold.end('failed', f'it left no result: {e}', log=words)
+        try:
+            result = KINDS[hold.job.kind].result(KINDS[hold.job.kind].folder(hold.job.given))
+        except (BadInput, OSError, ValueError, KeyError) as e:
+            return hold.end('failed', f'it left no result: {e}', log=words)
         return hold.end('done', result=result, log=words)
     error = last_words(log, code)
     return hold.end('failed', error, log=words) if code == 2 else hold.again(error, log=words)
@@ -83,11 +112,17 @@ def tell_end(hold, log: Path, code: int):
 # %% ../../nbs/jobs/worker.ipynb #fa8bc60b
 MODES = dict(forever='wait for more', once='until no job is left that can be done')
 
+# %% ../../nbs/jobs/worker.ipynb #96a65675
 class Worker:
     "Does the jobs of a queue."
     def __init__(self, queue, mode: str = 'forever', say: Callable = print):
         choose(mode, MODES, 'mode')
-        self.queue, self.mode, self.say, self.leaving, self.beaten, self.away = queue, mode, say, False, 0., False
+        self.queue = queue
+        self.mode = mode
+        self.say = say
+        self.leaving = False
+        self.beaten = 0.
+        self.away = False
     def due(self) -> bool:
         "Whether it is time for a heartbeat."
         due = time.monotonic() - self.beaten >= self.queue.every
@@ -96,12 +131,15 @@ class Worker:
     def word(self) -> str:
         "What all workers were told since this one began."
         told = self.queue.told()
-        return next((w for w in ('stop-now', 'stop', 'refresh') if told.get(w, 0) > self.before.get(w, 0)), '')
+        return next(
+            (w for w in ('stop-now', 'stop', 'refresh') if told.get(w, 0) > self.before.get(w, 0)),
+            '')
     def pulse(self, hold):
         "A moment during a job."
         if self.leaving: raise Leave
         if not self.due(): return
-        with contextlib.suppress(BadInput): hold.beat()      # a disk that is full now may not be the next time
+        # a disk that is full now may not be the next time
+        with contextlib.suppress(BadInput): hold.beat()
         with contextlib.suppress(QueueUnavailable):
             if self.word() == 'stop-now': raise Leave
     def leave(self, *_): self.leaving = True
@@ -114,13 +152,18 @@ def do(self: Worker, hold):
     self.say(f'{job.id}: attempt {job.attempts}')
     try:
         try:
-            with contextlib.suppress(QueueUnavailable): hold.beat()
+            with contextlib.suppress(QueueUnavailable):
+                hold.beat()
             end = partial(tell_end, hold, log, carry_out(hold, log, lambda: self.pulse(hold)))
-        except BadInput as e: end = partial(hold.end, 'failed', str(e), log=tail(log)[-4000:])
-        except Stopped: end = partial(hold.end, *ON_REQUEST, log=tail(log)[-4000:])
-        except Leave: end = partial(hold.again, 'its worker left', count=False)
+        except BadInput as e:
+            end = partial(hold.end, 'failed', str(e), log=tail(log)[-4000:])
+        except Stopped:
+            end = partial(hold.end, *ON_REQUEST, log=tail(log)[-4000:])
+        except Leave:
+            end = partial(hold.again, 'its worker left', count=False)
+        # its end can't be written as it is
         try: self.patiently(end)
-        except BadInput as e: self.patiently(partial(hold.end, 'failed', str(e)))      # its end can't be written as it is
+        except BadInput as e: self.patiently(partial(hold.end, 'failed', str(e)))
     except LeaseLost as e: return self.say(f'{job.id}: given up, {e}')
     finally: self.beaten = 0.    # others shall know soon
     self.say(f'{job.id}: {self.queue_says(job.id)} after {time.monotonic() - begun:.1f} s')
@@ -157,7 +200,9 @@ def run(self: Worker) -> str:   # why it is over: refresh, stop …
     "Work until it is over."
     mine = threading.current_thread() is threading.main_thread()
     before = {s: signal.signal(s, self.leave) for s in (signal.SIGTERM, signal.SIGINT) if mine}
-    def begin(): self.queue.enter(); self.before = self.queue.told()
+    def begin():
+        self.queue.enter()
+        self.before = self.queue.told()
     try:
         if over := self.patiently(begin): return over
         while not over: over = self.patiently(self.step)
@@ -166,13 +211,20 @@ def run(self: Worker) -> str:   # why it is over: refresh, stop …
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
+# %% ../../nbs/jobs/worker.ipynb #996a6cf2
 @patch
 def patiently(self: Worker, ask: Callable):
-    "What `ask()` gives, once the queue answers; it is asked at least once, and no more if this worker is to leave."
+    """What `ask()` gives, once the queue answers; it is asked at least once, and no more if this
+    worker is to leave."""
     wait = .2
     while True:
-        try: found = ask(); self.away = False; return found
+        try:
+            found = ask()
+            self.away = False
+            return found
         except QueueUnavailable as e:
-            if not self.away: self.say(f'{e}; waiting for it'); self.away = True
+            if not self.away:
+                self.say(f'{e}; waiting for it')
+                self.away = True
         if self.leaving: return 'asked to leave'
         time.sleep(wait := min(5., wait*1.5))

@@ -13,17 +13,28 @@ from torch import nn
 from ..core import BadInput
 
 # %% ../../nbs/model/freeze.ipynb #20103be8
-def feature_modules(model: nn.Module) -> tuple[list[str], bool]:   # names, in their order; whether all are of one resolution
-    "The modules of a timm network's feature info; some networks name them a little otherwise there, or not at all."
+def feature_modules(model: nn.Module) -> tuple[list[str], bool]:  # names, in their order; whether all are of one resolution
+    """The modules of a timm network's feature info; some networks name them a little otherwise
+    there, or not at all."""
     info = getattr(model, 'feature_info', None) or []
     info, known = list(getattr(info, 'info', info)), {n for n, _ in model.named_modules()}
-    spelled = lambda n: next((s for s in (n, n.replace('block.', 'blocks.'), n.replace('block.', 'stages.')) if s in known), None)
-    return [n for f in info if (n := spelled(f['module']))], len({f['reduction'] for f in info}) <= 1
+    spelled = lambda n: next(
+        (
+            s for s in (n, n.replace('block.', 'blocks.'), n.replace('block.', 'stages.'))
+            if s in known),
+        None)
+    return [n for f in info if (n := spelled(f['module']))], len(
+        {f['reduction'] for f in info}) <= 1
 
-def stage_ends(model: nn.Module) -> list[str]:   # stem, stage1, … stage4: the last module of each; '' for a stem of its own
-    "Where the stages of a timm network end, by its feature info; twelve equal blocks make four stages of three."
+def stage_ends(
+    model: nn.Module,
+) -> list[str]:  # stem, stage1, … stage4: the last module of each; '' for a stem of its own
+    """Where the stages of a timm network end, by its feature info; twelve equal blocks make four
+    stages of three."""
     names, equal = feature_modules(model)
-    if equal: names = [names[(i + 1)*len(names)//4 - 1] for i in range(4)] if len(names) >= 4 else names
+    if equal:
+        names = (
+            [names[(i + 1) * len(names) // 4 - 1] for i in range(4)] if len(names) >= 4 else names)
     return (['']*5 + names)[-5:]
 
 # %% ../../nbs/model/freeze.ipynb #f4794184
@@ -44,7 +55,8 @@ def parts(model: nn.Module) -> dict[str, str]:   # parameter name -> one of `PAR
     place = {n: i for i, (n, _) in enumerate(model.named_modules())}
     ends = stage_ends(model)
     first = next(iter(feature_modules(model)[0]), '')
-    bounds = [max(i for n, i in place.items() if inside(n, e)) if e else place[first] - 1 for e in ends]
+    bounds = [
+        max(i for n, i in place.items() if inside(n, e)) if e else place[first] - 1 for e in ends]
     def part(param):
         owner = param.rpartition('.')[0]
         if any(inside(owner, h) for h in head_names(model)): return 'head'
@@ -59,8 +71,16 @@ def select(model: nn.Module,
     part = parts(model)
     chosen = set()
     for w in words.split():
-        fits = {n for n in part if (part[n] == w if w in part.values() else w == 'all' or inside(n, w) or fnmatch(n, w))}      # a part before a module of the same name
-        if not fits: raise BadInput(f"nothing in this network is called {w!r}; its parts are {', '.join(PARTS)}, its modules {', '.join(n for n, _ in model.named_children())}")
+        # a part before a module of the same name
+        fits = {
+            n for n in part
+            if (part[n] == w if w in part.values() else w == 'all' or inside(n, w) or fnmatch(n, w))
+        }
+        if not fits:
+            raise BadInput(
+                f"nothing in this network is called {w!r}; its parts are {', '.join(PARTS)}, its "
+                f"modules {', '.join(n for n, _ in model.named_children())}"
+            )
         chosen |= fits
     return [n for n in part if n in chosen]
 

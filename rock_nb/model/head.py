@@ -16,18 +16,26 @@ from .freeze import head_names
 # %% ../../nbs/model/head.ipynb #3feaa316
 def classifiers(model: nn.Module) -> dict[str, nn.Module]:
     "The modules that make up the classifier, by name."
-    try: return {n: model.get_submodule(n) for n in head_names(model)}
-    except (AttributeError, KeyError, TypeError): raise BadInput(f'{type(model).__name__} has no classifier; choose an architecture that has one') from None
+    try:
+        return {n: model.get_submodule(n) for n in head_names(model)}
+    except (AttributeError, KeyError, TypeError):
+        raise BadInput(
+            f'{type(model).__name__} has no classifier; choose an architecture that has one'
+        ) from None
 
 # %% ../../nbs/model/head.ipynb #76ffa876
 def membership(codes: pd.DataFrame,   # a row a class, a column an attribute
               ) -> list[torch.Tensor]:   # an attribute each: (values in sorted order, classes) of 0 and 1
     "Which classes have which value, for each attribute."
-    return [torch.tensor([(codes[a] == v).tolist() for v in sorted(codes[a].unique())], dtype=torch.float32) for a in codes]
+    return [
+        torch.tensor(
+            [(codes[a] == v).tolist() for v in sorted(codes[a].unique())], dtype=torch.float32)
+        for a in codes]
 
 # %% ../../nbs/model/head.ipynb #5ffe55c7
 class AttributeHead(nn.Module):
-    "One linear layer with a head for each attribute; the logit of a class is the sum of its values' log-probabilities."
+    """One linear layer with a head for each attribute; the logit of a class is the sum of its
+    values' log-probabilities."""
     def __init__(self, in_features: int, codes: pd.DataFrame):   # codes: a row a class, a column an attribute
         super().__init__()
         member = membership(codes)
@@ -38,7 +46,9 @@ class AttributeHead(nn.Module):
         heads = self.linear(x).split(self.sizes, -1)
         exact = torch.promote_types(heads[0].dtype, torch.float32)
         # product and sum rather than @, which autocast and TF32 would round
-        return sum((z.log_softmax(-1, dtype=exact).unsqueeze(-1)*m).sum(-2) for z, m in zip(heads, self.member.split(self.sizes)))
+        return sum(
+            (z.log_softmax(-1, dtype=exact).unsqueeze(-1) * m).sum(-2)
+            for z, m in zip(heads, self.member.split(self.sizes)))
 
 # %% ../../nbs/model/head.ipynb #a170c396
 HEADS = ('linear', 'shallow')
@@ -46,16 +56,22 @@ HEADS = ('linear', 'shallow')
 def make_head(in_features: int,
               n_classes: int,
               head: str = 'linear',                # one of `HEADS`
-              codes: pd.DataFrame | None = None,   # for heads of attributes: a row a class, a column an attribute
+              codes: pd.DataFrame | None = None,  # for heads of attributes: a row a class, a column an attribute
               drop_rate: float = 0.,               # of the hidden layer, 0…1
               hidden: int | None = None,           # width of the hidden layer (None: as `in_features`)
              ) -> nn.Module:                       # (…, in_features) -> (…, n_classes)
     "A classifier by name."
     choose(head, HEADS, 'head')
-    if codes is not None and len(codes) != n_classes: raise BadInput(f'the table of attributes has {len(codes)} classes, the network {n_classes}; they must be the same')
+    if codes is not None and len(codes) != n_classes:
+        raise BadInput(
+            f'the table of attributes has {len(codes)} classes, the network {n_classes}; they must '
+            'be the same'
+        )
     width = hidden or in_features if head == 'shallow' else in_features
     last = nn.Linear(width, n_classes) if codes is None else AttributeHead(width, codes)
-    return last if head == 'linear' else nn.Sequential(nn.Linear(in_features, width), nn.ReLU(), nn.Dropout(drop_rate), last)
+    return (
+        last if head == 'linear'
+        else nn.Sequential(nn.Linear(in_features, width), nn.ReLU(), nn.Dropout(drop_rate), last))
 
 # %% ../../nbs/model/head.ipynb #31b78e84
 class Pointwise(nn.Module):
@@ -63,25 +79,31 @@ class Pointwise(nn.Module):
     def __init__(self, head: nn.Module):
         super().__init__()
         self.head = head
-    def forward(self, x): return self.head(x.movedim(1, -1)).movedim(-1, 1)   # (N, features, …) -> (N, classes, …)
+    # (N, features, …) -> (N, classes, …)
+    def forward(self, x): return self.head(x.movedim(1, -1)).movedim(-1, 1)
 
 # %% ../../nbs/model/head.ipynb #81891b42
 def replace_classifier(model: nn.Module,                    # of timm, with `n_classes` outputs
                        head: str = 'linear',                # one of `HEADS`
-                       codes: pd.DataFrame | None = None,   # for heads of attributes: a row a class, a column an attribute
+                       codes: pd.DataFrame | None = None,  # for heads of attributes: a row a class, a column an attribute
                        drop_rate: float = 0.,               # of the hidden layer, 0…1
-                       hidden: int | None = None,           # width of the hidden layer (None: as many as features)
+                       hidden: int | None = None,  # width of the hidden layer (None: as many as features)
                       ) -> nn.Module:                       # the same network
-    "Give a network another head, under the name of the old one; `linear` without attributes leaves it as it is."
+    """Give a network another head, under the name of the old one; `linear` without attributes
+    leaves it as it is."""
     if choose(head, HEADS, 'head') == 'linear' and codes is None: return model
     for name, old in classifiers(model).items():
         conv = isinstance(old, nn.Conv2d)
-        n_in, n_out = (old.in_channels, old.out_channels) if conv else (old.in_features, old.out_features)
-        with old.weight.device: new = make_head(n_in, n_out, head, codes, drop_rate, hidden)
+        n_in, n_out = (
+            (old.in_channels, old.out_channels) if conv else (old.in_features, old.out_features))
+        with old.weight.device:
+            new = make_head(n_in, n_out, head, codes, drop_rate, hidden)
         model.set_submodule(name, Pointwise(new) if conv else new)
     return model
 
 # %% ../../nbs/model/head.ipynb #e0be83d2
 def output_layers(model: nn.Module) -> list[nn.Module]:
     "The last linear layer (or 1×1 convolution) of each classifier."
-    return [[m for m in c.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][-1] for c in classifiers(model).values()]
+    return [
+        [m for m in c.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][-1]
+        for c in classifiers(model).values()]

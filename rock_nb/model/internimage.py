@@ -32,10 +32,12 @@ def kernel_points(like: torch.Tensor) -> torch.Tensor:   # (9, 2): x and y from 
 def sampling_points(offset: torch.Tensor,       # (N, H, W, groups, 9, 2): x and y, in points of the kernel
                     scale: float = 1.,          # of the whole kernel; 2 in large and xl
                    ) -> torch.Tensor:           # (N, H, W, groups, 9, 2): x and y in pixels
-    "Where DCNv3 looks: place + scale·(point of the 3×3 kernel + offset); kernel points run down each column."
+    """Where DCNv3 looks: place + scale·(point of the 3×3 kernel + offset); kernel points run down
+    each column."""
     h, w = offset.shape[1:3]
     t = dict(device=offset.device, dtype=offset.dtype)
-    place = torch.stack(torch.meshgrid(torch.arange(w, **t), torch.arange(h, **t), indexing='xy'), -1)
+    place = torch.stack(
+        torch.meshgrid(torch.arange(w, **t), torch.arange(h, **t), indexing='xy'), -1)
     return place.view(h, w, 1, 1, 2) + scale*(kernel_points(offset) + offset)
 
 # %% ../../nbs/model/internimage.ipynb #e8adcbe9
@@ -52,7 +54,9 @@ def dcnv3_grid_sample(value: torch.Tensor,     # (N, H, W, channels)
     (n, h, w, c), g, dtype = value.shape, mask.shape[3], value.dtype
     value, offset, mask = wide(value, offset, mask)
     x, y = sampling_points(offset, scale).unbind(-1)
-    grid = torch.stack([(2*x + 1)/w - 1, (2*y + 1)/h - 1], -1).permute(0, 3, 4, 1, 2, 5).reshape(n*g, 9, h*w, 2)
+    grid = (
+        torch.stack([(2 * x + 1) / w - 1, (2 * y + 1) / h - 1], -1) .permute(0, 3, 4, 1, 2, 5)
+        .reshape(n * g, 9, h * w, 2))
     image = value.view(n, h, w, g, c//g).permute(0, 3, 4, 1, 2).reshape(n*g, c//g, h, w)
     seen = F.grid_sample(image, grid, mode='bilinear', padding_mode='zeros', align_corners=False)
     weight = mask.permute(0, 3, 4, 1, 2).reshape(n*g, 1, 9, h*w)
@@ -68,10 +72,14 @@ def dcnv3_deform_conv(value: torch.Tensor,     # (N, H, W, channels)
     (n, h, w, c), dtype = value.shape, value.dtype
     value, offset, mask = wide(value, offset, mask)
     rows = lambda t: t.unflatten(4, (3, 3)).transpose(4, 5)
-    move = rows((scale - 1)*kernel_points(offset) + scale*offset).flip(-1).permute(0, 3, 4, 5, 6, 1, 2).reshape(n, -1, h, w)
+    move = (
+        rows((scale - 1) * kernel_points(offset) + scale * offset) .flip(-1)
+        .permute(0, 3, 4, 5, 6, 1, 2) .reshape(n, -1, h, w))
     weight = rows(mask).permute(0, 3, 4, 5, 1, 2).reshape(n, -1, h, w)
     ones = torch.ones(c, 1, 3, 3, device=value.device, dtype=value.dtype)
-    return deform_conv2d(value.permute(0, 3, 1, 2), move, ones, padding=1, mask=weight).permute(0, 2, 3, 1).to(dtype)
+    return (
+        deform_conv2d(value.permute(0, 3, 1, 2), move, ones, padding=1, mask=weight)
+        .permute(0, 2, 3, 1) .to(dtype))
 
 # %% ../../nbs/model/internimage.ipynb #749ab5d1
 CORES = dict(grid_sample=dcnv3_grid_sample, deform_conv=dcnv3_deform_conv)
@@ -83,26 +91,33 @@ def core_seconds(core: str,                    # a name of `CORES`
                  size: int = 28, channels: int = 128, groups: int = 8, batch: int = 2,
                  repeats: int = 3) -> float:
     "Time of a forward and backward pass of a formulation on a device: the best of some."
-    of = lambda *shape: torch.full((batch, size, size, *shape), .1, device=device, requires_grad=True)
+    of = lambda *shape: torch.full(
+        (batch, size, size, *shape), 0.1, device=device, requires_grad=True)
     tensors, times = (of(channels), of(groups, 9, 2), of(groups, 9)), []
     wait = torch.cuda.synchronize if device == 'cuda' else lambda: None
     for _ in range(repeats + 1):
-        wait(); start = time.perf_counter()
+        wait()
+        start = time.perf_counter()
         CORES[core](*tensors).square().sum().backward()
-        wait(); times.append(time.perf_counter() - start)
+        wait()
+        times.append(time.perf_counter() - start)
     return min(times[1:])
 
 # %% ../../nbs/model/internimage.ipynb #5f78922a
 @functools.cache
 def fastest_core(device: str = 'cpu') -> str:   # a name of `CORES`
-    "The faster formulation on a kind of device: on a GPU it is measured, once a process; elsewhere it is known."
-    return min(CORES, key=lambda name: core_seconds(name, device, 56, 192, 12, 8)) if device == 'cuda' else 'grid_sample'
+    """The faster formulation on a kind of device: on a GPU it is measured, once a process;
+    elsewhere it is known."""
+    return (
+        min(CORES, key=lambda name: core_seconds(name, device, 56, 192, 12, 8)) if device == 'cuda'
+        else 'grid_sample')
 
 def dcnv3(value: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, scale: float = 1.,
           core: str = 'auto',                   # a name of `CORES`, or the fastest
          ) -> torch.Tensor:                     # (N, H, W, channels)
     "DCNv3 by either formulation; what is exported or compiled is always `grid_sample`."
-    if core == 'auto': core = 'grid_sample' if torch.compiler.is_compiling() else fastest_core(value.device.type)
+    if core == 'auto':
+        core = 'grid_sample' if torch.compiler.is_compiling() else fastest_core(value.device.type)
     return CORES[core](value, offset, mask, scale)
 
 # %% ../../nbs/model/internimage.ipynb #5ca47278
@@ -113,21 +128,30 @@ class DCNv3(nn.Module):
                  offset_scale: float = 1.,
                  core: str = 'auto'):        # 'grid_sample', 'deform_conv' or 'auto'
         super().__init__()
-        if dim % groups: raise BadInput(f'{dim} channels do not make {groups} equal groups; give a divisor of {dim}')
-        self.groups, self.offset_scale, self.core = groups, offset_scale, choose(core, ('auto', *CORES), 'formulation of DCNv3')
+        if dim % groups:
+            raise BadInput(
+                f'{dim} channels do not make {groups} equal groups; give a divisor of {dim}')
+        self.groups = groups
+        self.offset_scale = offset_scale
+        self.core = choose(core, ('auto', *CORES), 'formulation of DCNv3')
         self.conv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.offset, self.mask = nn.Linear(dim, groups*18), nn.Linear(dim, groups*9)
         self.input_proj, self.output_proj = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.init_weights()
     def init_weights(self):
-        for m in (self.offset, self.mask): nn.init.zeros_(m.weight); nn.init.zeros_(m.bias)
-        for m in (self.input_proj, self.output_proj): nn.init.xavier_uniform_(m.weight); nn.init.zeros_(m.bias)
+        for m in (self.offset, self.mask):
+            nn.init.zeros_(m.weight)
+            nn.init.zeros_(m.bias)
+        for m in (self.input_proj, self.output_proj):
+            nn.init.xavier_uniform_(m.weight)
+            nn.init.zeros_(m.bias)
     def forward(self, x):
         z = F.gelu(self.norm(self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)))
         offset = self.offset(z).unflatten(-1, (self.groups, 9, 2))
         mask = self.mask(z).unflatten(-1, (self.groups, 9)).softmax(-1)
-        return self.output_proj(dcnv3(self.input_proj(x), offset, mask, self.offset_scale, self.core))
+        return self.output_proj(
+            dcnv3(self.input_proj(x), offset, mask, self.offset_scale, self.core))
 
 # %% ../../nbs/model/internimage.ipynb #804a736a
 class Block(nn.Module):
@@ -142,7 +166,8 @@ class Block(nn.Module):
         self.post_norm = post_norm
         self.dcn, self.mlp = DCNv3(dim, groups, offset_scale, core), Mlp(dim, 4*dim)
         self.norm1, self.norm2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
-        self.ls1, self.ls2 = [LayerScale(dim, layer_scale) if layer_scale else nn.Identity() for _ in range(2)]
+        self.ls1, self.ls2 = [
+            LayerScale(dim, layer_scale) if layer_scale else nn.Identity() for _ in range(2)]
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
     def forward(self, x):
         for f, norm, scale in ((self.dcn, self.norm1, self.ls1), (self.mlp, self.norm2, self.ls2)):
@@ -162,7 +187,10 @@ class Stage(nn.Module):
                  **block):
         super().__init__()
         self.grad_checkpointing = False
-        self.downsample = named(conv=nn.Conv2d(dim//2, dim, 3, 2, 1, bias=False), norm=LayerNorm2d(dim, eps=1e-6)) if down else nn.Identity()
+        self.downsample = (
+            named(
+                conv=nn.Conv2d(dim // 2, dim, 3, 2, 1, bias=False), norm=LayerNorm2d(dim, eps=1e-6))
+            if down else nn.Identity())
         self.blocks = nn.Sequential(*[Block(dim, groups, p, **block) for p in drop_paths])
         self.norm = nn.Identity() if block.get('post_norm') else nn.LayerNorm(dim, eps=1e-6)
     def forward(self, x):
@@ -173,7 +201,8 @@ class Stage(nn.Module):
 
 # %% ../../nbs/model/internimage.ipynb #67adfe5c
 def init_weights(m: nn.Module):
-    "First weights of a module: small normal ones for linear layers; what moves the points begins at zero."
+    """First weights of a module: small normal ones for linear layers; what moves the points begins
+    at zero."""
     if isinstance(m, nn.Linear):
         nn.init.trunc_normal_(m.weight, std=.02)
         if m.bias is not None: nn.init.zeros_(m.bias)
@@ -181,7 +210,8 @@ def init_weights(m: nn.Module):
 
 # %% ../../nbs/model/internimage.ipynb #70b74e6c
 class TimmNetwork(nn.Module):
-    "Head, checkpointing and layers in the way that timm's tools expect, for a network of a stem, stages and a head."
+    """Head, checkpointing and layers in the way that timm's tools expect, for a network of a stem,
+    stages and a head."""
     def get_classifier(self): return self.head
     def reset_classifier(self, num_classes: int, global_pool: str | None = None):
         "Another number of classes (0: none), another pooling ('': none)."
@@ -194,7 +224,9 @@ class TimmNetwork(nn.Module):
         for s in self.stages: s.grad_checkpointing = enable
     def group_matcher(self, coarse: bool = False):
         "Patterns of the layers from stem to head, for learning rates that decay by layer."
-        fine = [(r'^stages\.(\d+)\.downsample', (0,)), (r'^stages\.(\d+)\.blocks\.(\d+)', None), (r'^stages\.(\d+)\.norm', (99999,))]
+        fine = [
+            (r'^stages\.(\d+)\.downsample', (0,)), (r'^stages\.(\d+)\.blocks\.(\d+)', None),
+            (r'^stages\.(\d+)\.norm', (99999,))]
         return dict(stem=r'^stem', blocks=r'^stages\.(\d+)' if coarse else fine)
 
 # %% ../../nbs/model/internimage.ipynb #afb3fed9
@@ -209,11 +241,18 @@ class InternImage(TimmNetwork):
         super().__init__()
         self.in_chans, self.drop_rate = in_chans, drop_rate
         self.num_features, self.head_hidden_size = dim*8, dim*12
-        self.stem = named(conv1=nn.Conv2d(in_chans, dim//2, 3, 2, 1), norm1=LayerNorm2d(dim//2, eps=1e-6), act=nn.GELU(),
-                          conv2=nn.Conv2d(dim//2, dim, 3, 2, 1), norm2=LayerNorm2d(dim, eps=1e-6))
+        self.stem = named(
+            conv1=nn.Conv2d(in_chans, dim // 2, 3, 2, 1), norm1=LayerNorm2d(dim // 2, eps=1e-6),
+            act=nn.GELU(), conv2=nn.Conv2d(dim // 2, dim, 3, 2, 1),
+            norm2=LayerNorm2d(dim, eps=1e-6))
         drops = np.split(np.linspace(0, drop_path_rate, sum(depths)), np.cumsum(depths)[:-1])
-        self.stages = nn.Sequential(*[Stage(dim*2**i, g, d.tolist(), down=i > 0, **block) for i, (g, d) in enumerate(zip(groups, drops))])
-        self.feature_info = [dict(num_chs=dim*2**i, reduction=4*2**i, module=f'stages.{i}') for i in range(len(depths))]
+        self.stages = nn.Sequential(
+            *[
+                Stage(dim * 2**i, g, d.tolist(), down=i > 0, **block)
+                for i, (g, d) in enumerate(zip(groups, drops))])
+        self.feature_info = [
+            dict(num_chs=dim * 2**i, reduction=4 * 2**i, module=f'stages.{i}')
+            for i in range(len(depths))]
         self.conv_head = nn.Conv2d(dim*8, dim*12, 1, bias=False)
         self.norm_head, self.act_head = nn.BatchNorm2d(dim*12), nn.GELU()
         self.apply(init_weights)
@@ -225,11 +264,18 @@ class InternImage(TimmNetwork):
     def forward(self, x): return self.forward_head(self.forward_features(x))
 
 # %% ../../nbs/model/internimage.ipynb #266f8a2e
-SIZES = dict(tiny=dict(dim=64, depths=(4, 4, 18, 4), groups=(4, 8, 16, 32)),
-             small=dict(dim=80, depths=(4, 4, 21, 4), groups=(5, 10, 20, 40), layer_scale=1e-5, post_norm=True),
-             base=dict(dim=112, depths=(4, 4, 21, 4), groups=(7, 14, 28, 56), layer_scale=1e-5, post_norm=True),
-             large=dict(dim=160, depths=(5, 5, 22, 5), groups=(10, 20, 40, 80), layer_scale=1e-5, post_norm=True, offset_scale=2.),
-             xl=dict(dim=192, depths=(5, 5, 24, 5), groups=(12, 24, 48, 96), layer_scale=1e-5, post_norm=True, offset_scale=2.))
+SIZES = dict(
+    tiny=dict(dim=64, depths=(4, 4, 18, 4), groups=(4, 8, 16, 32)),
+    small=dict(
+        dim=80, depths=(4, 4, 21, 4), groups=(5, 10, 20, 40), layer_scale=1e-5, post_norm=True),
+    base=dict(
+        dim=112, depths=(4, 4, 21, 4), groups=(7, 14, 28, 56), layer_scale=1e-5, post_norm=True),
+    large=dict(
+        dim=160, depths=(5, 5, 22, 5), groups=(10, 20, 40, 80), layer_scale=1e-5, post_norm=True,
+        offset_scale=2.0),
+    xl=dict(
+        dim=192, depths=(5, 5, 24, 5), groups=(12, 24, 48, 96), layer_scale=1e-5, post_norm=True,
+        offset_scale=2.0))
 
 # %% ../../nbs/model/internimage.ipynb #b3a5684e
 def published(hub: str,                # name on the hub
@@ -237,27 +283,37 @@ def published(hub: str,                # name on the hub
               **cfg):
     "timm's facts about one published file."
     px = int(hub.rpartition('_')[2])
-    facts = dict(hf_hub_id=f'OpenGVLab/{hub}', url=f'https://github.com/OpenGVLab/InternImage/releases/download/cls_model/{release or hub}.pth',
-                 origin_url='https://github.com/OpenGVLab/InternImage', paper_ids='arXiv:2211.05778', license='mit', num_classes=1000,
-                 input_size=(3, px, px), pool_size=(px//32, px//32), crop_pct=1., interpolation='bicubic',
-                 mean=IMAGENET_DEFAULT_MEAN, std=IMAGENET_DEFAULT_STD, first_conv='stem.conv1', classifier='head')
+    facts = dict(
+        hf_hub_id=f'OpenGVLab/{hub}',
+        url=f'https://github.com/OpenGVLab/InternImage/releases/download/cls_model/{release or hub}.pth',
+        origin_url='https://github.com/OpenGVLab/InternImage', paper_ids='arXiv:2211.05778',
+        license='mit', num_classes=1000, input_size=(3, px, px), pool_size=(px // 32, px // 32),
+        crop_pct=1.0, interpolation='bicubic', mean=IMAGENET_DEFAULT_MEAN, std=IMAGENET_DEFAULT_STD,
+        first_conv='stem.conv1', classifier='head')
     return facts | cfg
 
 # %% ../../nbs/model/internimage.ipynb #922d7cb5
-default_cfgs = generate_default_cfgs({
-    'internimage_tiny.1k_224': published('internimage_t_1k_224'),
-    'internimage_small.1k_224': published('internimage_s_1k_224'),
-    'internimage_base.1k_224': published('internimage_b_1k_224'),
-    'internimage_large.22kto1k_384': published('internimage_l_22kto1k_384'),
-    'internimage_large.22k_384': published('internimage_l_22k_384', 'internimage_l_22k_192to384', num_classes=21841),
-    'internimage_xl.22kto1k_384': published('internimage_xl_22kto1k_384'),
-    'internimage_xl.22k_384': published('internimage_xl_22k_384', 'internimage_xl_22k_192to384', num_classes=21841)})
+default_cfgs = generate_default_cfgs(
+    {
+        'internimage_tiny.1k_224': published('internimage_t_1k_224'),
+        'internimage_small.1k_224': published('internimage_s_1k_224'),
+        'internimage_base.1k_224': published('internimage_b_1k_224'),
+        'internimage_large.22kto1k_384': published('internimage_l_22kto1k_384'),
+        'internimage_large.22k_384': published(
+            'internimage_l_22k_384', 'internimage_l_22k_192to384', num_classes=21841),
+        'internimage_xl.22kto1k_384': published('internimage_xl_22kto1k_384'),
+        'internimage_xl.22k_384': published(
+            'internimage_xl_22k_384', 'internimage_xl_22k_192to384', num_classes=21841)})
 
 # %% ../../nbs/model/internimage.ipynb #4a1cabc9
-RENAME = [(r'^model\.', ''), (r'\blayer_scale([12])$', r'gamma\1'), (r'\bgamma([12])$', r'ls\1.gamma'), (r'^patch_embed\.(conv[12])', r'stem.\1'),
-          (r'^patch_embed\.(norm[12])\.1\.', r'stem.\1.'), (r'\.dcn\.dw_conv\.0\.', '.dcn.conv.'), (r'\.dcn\.dw_conv\.1\.1\.', '.dcn.norm.'),
-          (r'\.(norm[12]?)\.0\.', r'.\1.'), (r'\.downsample\.norm\.1\.', '.downsample.norm.'), (r'^conv_head\.0\.', 'conv_head.'),
-          (r'^conv_head\.1\.0\.', 'norm_head.'), (r'^levels\.(\d+)\.downsample', lambda m: f'stages.{int(m[1]) + 1}.downsample'), (r'^levels\.', 'stages.')]
+RENAME = [
+    (r'^model\.', ''), (r'\blayer_scale([12])$', r'gamma\1'), (r'\bgamma([12])$', r'ls\1.gamma'),
+    (r'^patch_embed\.(conv[12])', r'stem.\1'), (r'^patch_embed\.(norm[12])\.1\.', r'stem.\1.'),
+    (r'\.dcn\.dw_conv\.0\.', '.dcn.conv.'), (r'\.dcn\.dw_conv\.1\.1\.', '.dcn.norm.'),
+    (r'\.(norm[12]?)\.0\.', r'.\1.'), (r'\.downsample\.norm\.1\.', '.downsample.norm.'),
+    (r'^conv_head\.0\.', 'conv_head.'), (r'^conv_head\.1\.0\.', 'norm_head.'),
+    (r'^levels\.(\d+)\.downsample', lambda m: f'stages.{int(m[1]) + 1}.downsample'),
+    (r'^levels\.', 'stages.')]
 
 def checkpoint_filter_fn(state: dict,                     # of a file, or its 'model'
                          model: nn.Module | None = None,  # timm gives it; not needed
@@ -271,35 +327,50 @@ def checkpoint_filter_fn(state: dict,                     # of a file, or its 'm
 # %% ../../nbs/model/internimage.ipynb #ddacf44e
 def make(size: str, pretrained: bool, **kwargs) -> InternImage:
     "A network of a size of `SIZES`, through timm's builder; `kwargs` come before the size's own."
-    return build_model_with_cfg(InternImage, f'internimage_{size}', pretrained, pretrained_filter_fn=checkpoint_filter_fn,
-                                feature_cfg=dict(out_indices=(0, 1, 2, 3), flatten_sequential=True), **SIZES[size] | kwargs)
+    return build_model_with_cfg(
+        InternImage, f'internimage_{size}', pretrained, pretrained_filter_fn=checkpoint_filter_fn,
+        feature_cfg=dict(out_indices=(0, 1, 2, 3), flatten_sequential=True), **SIZES[size] | kwargs)
 
 @register_model
-def internimage_tiny(pretrained: bool = False, **kwargs): return make('tiny', pretrained, **kwargs)
+def internimage_tiny(pretrained: bool = False, **kwargs):
+    return make('tiny', pretrained, **kwargs)
 @register_model
-def internimage_small(pretrained: bool = False, **kwargs): return make('small', pretrained, **kwargs)
+def internimage_small(pretrained: bool = False, **kwargs):
+    return make('small', pretrained, **kwargs)
 @register_model
-def internimage_base(pretrained: bool = False, **kwargs): return make('base', pretrained, **kwargs)
+def internimage_base(pretrained: bool = False, **kwargs):
+    return make('base', pretrained, **kwargs)
 @register_model
-def internimage_large(pretrained: bool = False, **kwargs): return make('large', pretrained, **kwargs)
+def internimage_large(pretrained: bool = False, **kwargs):
+    return make('large', pretrained, **kwargs)
 @register_model
-def internimage_xl(pretrained: bool = False, **kwargs): return make('xl', pretrained, **kwargs)
+def internimage_xl(pretrained: bool = False, **kwargs):
+    return make('xl', pretrained, **kwargs)
 
 # %% ../../nbs/model/internimage.ipynb #9a5fa8c0
 def download(name: str = 'internimage_xl',     # a timm name, with or without a tag
              folder: str = 'outputs/weights',  # made if need be; a relative path counts from the project root
-             source: str = 'hub',              # 'hub' (.safetensors) or 'release' (.pth of the authors' repository)
+             source: str = 'hub',  # 'hub' (.safetensors) or 'release' (.pth of the authors' repository)
             ) -> Path:                         # where the file lies
     "Fetch the published weights of an architecture, unless they are there."
     choose(source, ('hub', 'release'), 'source')
     cfg = timm.get_pretrained_cfg(name) if timm.is_model(name.partition('.')[0]) else None
     if not cfg or not (cfg.hf_hub_id if source == 'hub' else cfg.url):
-        raise BadInput(f"the {source} has no file for {name!r}; there are files for {', '.join(timm.list_pretrained('internimage*'))}")
+        raise BadInput(
+            f"the {source} has no file for {name!r}; there are files for "
+            f"{', '.join(timm.list_pretrained('internimage*'))}"
+        )
     folder = root()/Path(folder).expanduser()/name
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        if source == 'hub': return Path(hf_hub_download(cfg.hf_hub_id, 'model.safetensors', local_dir=folder))
-        path = folder/cfg.url.rpartition('/')[2]
-        if not path.exists(): torch.hub.download_url_to_file(cfg.url, str(path), progress=False)
+        if source == 'hub':
+            return Path(hf_hub_download(cfg.hf_hub_id, 'model.safetensors', local_dir=folder))
+        path = folder / cfg.url.rpartition('/')[2]
+        if not path.exists():
+            torch.hub.download_url_to_file(cfg.url, str(path), progress=False)
         return path
-    except OSError as e: raise BadInput(f'the weights of {name} cannot be fetched from the {source} ({e}); is this machine online?') from None
+    except OSError as e:
+        raise BadInput(
+            f'the weights of {name} cannot be fetched from the {source} ({e}); is this machine '
+            'online?'
+        ) from None
