@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conftest import ROOT
 from rock_nb.speed.background_cache import background_free
-from rock_nb.data.loader import read_image
+from rock_nb.data.image import read_image
 
 CODE = (
     'import sys; from rock_nb.speed.background_cache import background_free; '
