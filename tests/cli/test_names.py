@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT, TINY, shell
+from naps import nap_job as nap
 from rock_nb import core
 from rock_nb.core import BadInput, Parser, Run
 from rock_nb.data.files import list_images
@@ -25,7 +26,6 @@ from rock_nb.predict import main, options, predict_images
 from rock_nb.queue import publish_jobs, training
 from rock_nb.sweep import read_grid
 from rock_nb.train import OPTIONS, PARAMETERS, add_options, fit, given_options, pick_device, prepare
-from test_queue import nap, server, surroundings   # noqa: F401
 
 PROGRAMS = (
     'train', 'folds', 'pipeline', 'sweep', 'predict', 'ensemble', 'confusion', 'eda', 'augment',
@@ -293,7 +293,7 @@ def test_a_name_that_is_no_utf8_in_json_and_npz(home, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize('kind', ['folder', 'redis'])
-def test_a_done_job_whose_folder_is_gone(kind, server, tmp_path, surroundings):   # noqa: F811
+def test_a_done_job_whose_folder_is_gone(kind, server, tmp_path, no_queue_of_ones_own):
     from rock_nb.queue import open_queue
     queue = open_queue(
         **(server().queue if kind == 'redis' else dict(folder=str(tmp_path / 'queue'))))

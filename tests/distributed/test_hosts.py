@@ -23,7 +23,7 @@ run, rdzv, wait, given = *sys.argv[1:4], eval(sys.argv[4])
 try: history = launch(as_arguments(dict(run=run, **given)), 'dummy_ranks', nnodes=4, rdzv=rdzv, run=Run(run), wait=float(wait), env=dict(PYTHONPATH=%r))
 except BadInput as e: sys.exit(f'{type(e).__name__}: {e}')
 print('epochs', len(history))
-''' % str(ROOT / 'tests')
+''' % str(ROOT / 'tests' / 'helpers')
 
 
 @pytest.fixture

@@ -17,61 +17,13 @@ import pytest
 
 import naps
 from conftest import TINY, flags, shell
+from naps import nap_job as nap
+from servers import LEASE
 from rock_nb.core import BadInput, Run, read_json
-from rock_nb.jobs.job import QueueUnavailable, new_job
+from rock_nb.jobs.job import QueueUnavailable
 from rock_nb.queue import open_queue, publish, status
 
-LEASE = 3.
-
-
-class Server:
-    "A Redis on a free loopback port that keeps what it was told; it can be killed and started again."
-    def __init__(self, folder: Path, *options, tls: bool = False):
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            self.port = s.getsockname()[1]
-        folder.mkdir(parents=True, exist_ok=True)
-        at = ['--port', '0', '--tls-port', str(self.port)] if tls else ['--port', str(self.port)]
-        self.command = [
-            'redis-server', *at, '--bind', '127.0.0.1', '--dir', str(folder), '--save', '',
-            '--appendonly', 'yes', '--appendfsync', 'always', '--logfile',
-            str(folder / 'redis.log'), *map(str, options)]
-        self.start()
-    def start(self):
-        self.process = subprocess.Popen(self.command)
-        for _ in range(200):
-            with socket.socket() as s:
-                if s.connect_ex(('127.0.0.1', self.port)) == 0: return
-            time.sleep(.05)
-        raise RuntimeError('redis-server does not start')
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-    @property
-    def queue(self) -> dict: return dict(ip='127.0.0.1', port=self.port, lease=LEASE)
-
-
-@pytest.fixture
-def server(tmp_path):
-    "Makes servers; they are gone at the end."
-    if not shutil.which('redis-server'):
-        (pytest.fail if os.environ.get('CI') else pytest.skip)(
-            'no redis-server (apt-get install redis-server)')
-    found = []
-    def make(*options, **kwargs):
-        found.append(Server(tmp_path / f'redis{len(found)}', *options, **kwargs))
-        return found[-1]
-    yield make
-    for s in found: s.kill()
-
-
-@pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    "Jobs may name files of the test; nothing of the machine's own queue is seen."
-    monkeypatch.setenv('ROCK_QUEUE_PATHS', str(tmp_path.parent.parent))
-    for name in ('ROCK_QUEUE_URL', 'ROCK_QUEUE_PASSWORD'):
-        monkeypatch.delenv(name, raising=False)
-    naps.register()
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures('no_queue_of_ones_own')]
 
 
 @pytest.fixture(scope='module')
@@ -110,10 +62,6 @@ class Crew:
         for p in self.living:
             p.kill()
             p.join()
-
-
-def nap(home: Path, name: str, seconds: float = 0.1, **more):
-    return new_job('nap', dict(home=str(home), name=name, seconds=seconds), **more)
 
 
 def until(true, seconds: float = 60.):
@@ -252,7 +200,7 @@ def test_the_ladder_and_its_ensemble_equal_the_pipelines(server, sample, tmp_pat
     from rock_nb.pipeline import steps
     from rock_nb.train import fit
     names = ['baseline', 'v1', 'v2', 'v3', 'v4', 'v5']
-    given = {**TINY, 'arch': 'test_resnet', 'epochs': 4, 'workers': 0, 'data': str(sample)}
+    given = {**TINY, 'epochs': 4, 'workers': 0, 'data': str(sample)}
     at = flags(dict(ip='127.0.0.1', port=server().port))
     r = shell(
         sys.executable, '-m', 'rock_nb.queue', 'publish', *names, '--ensemble', 'ensemble', *at,
@@ -311,7 +259,7 @@ def test_several_processes_in_one_job(sample, tmp_path):
     queue = open_queue(folder=tmp_path / 'queue')
     [job] = publish(
         queue, 'baseline', run='many', nproc=2, epochs=4, data=str(sample),
-        out=str(tmp_path / 'runs'), **{**TINY, 'arch': 'test_resnet', 'workers': 0})
+        out=str(tmp_path / 'runs'), **{**TINY, 'workers': 0})
     theirs = lambda: [
         p for p in psutil.process_iter(['cmdline'])
         if str(tmp_path / 'runs') in ' '.join(p.info['cmdline'] or []) and p.status() != 'zombie']

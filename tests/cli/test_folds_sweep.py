@@ -3,11 +3,10 @@ import sys
 
 import pandas as pd
 
-from conftest import TINY, flags, shell
+from conftest import TINY, flags, kill_when, shell
 from rock_nb import core
 from rock_nb.core import Run
 from rock_nb.evaluation.predictions import load_predictions
-from test_pipeline import kill_when
 
 
 def test_killed_folds_go_on(sample, tmp_path):

@@ -1,13 +1,9 @@
 """A run or a pipeline that was killed goes on where it stopped; one that is complete ends in seconds."""
-import os
-import signal
-import subprocess
 import sys
-import time
 
 import pandas as pd
 
-from conftest import TINY, flags, shell
+from conftest import TINY, flags, kill_when, shell
 from rock_nb.core import Run
 from rock_nb.train import fit
 
@@ -16,20 +12,6 @@ GIVEN = {**TINY, 'version': 'v3', 'epochs': 6, 'run': 'killed', 'workers': 1}
 
 def epochs_of(run: Run) -> int:
     return len(pd.read_csv(run.history)) if run.history.exists() else 0
-
-
-def kill_when(command, cwd, ready, seconds=240):
-    """Start a command in its own process group, SIGKILL all of it once `ready()`; whether it was
-    still at work then."""
-    p = subprocess.Popen(
-        [str(c) for c in command], cwd=cwd, start_new_session=True, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL)
-    end = time.time() + seconds
-    while not ready() and p.poll() is None and time.time() < end: time.sleep(.02)
-    alive = p.poll() is None
-    os.killpg(p.pid, signal.SIGKILL) if alive else None
-    p.wait()
-    return alive and ready()
 
 
 def test_killed_training_goes_on_to_the_same_bits(sample, tmp_path):

@@ -1,6 +1,7 @@
 """A training that is killed while it is tracked goes on: afterwards each tracker holds each epoch once."""
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -32,7 +33,7 @@ def test_killed_and_resumed(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     run = Run(tmp_path / 'v2-lr=0.001')
     r = subprocess.run(
-        [sys.executable, '-c', PROGRAM, run.path], cwd=core.root() / 'tests', capture_output=True,
+        [sys.executable, '-c', PROGRAM, run.path], cwd=Path(__file__).parent, capture_output=True,
         text=True, timeout=300)
     assert r.returncode == -9, r.stderr[-2000:]
 

@@ -229,7 +229,7 @@ def test_a_board_takes_the_optimism_off(tmp_path):
 
 def test_a_run_keeps_its_epochs_and_equal_trainings_are_done_once(sample, tmp_path, capsys):
     from rock_nb.sweep import sweep
-    tiny = {**TINY, 'arch': 'test_resnet', 'workers': 0, 'data': sample, 'out': tmp_path}
+    tiny = {**TINY, 'workers': 0, 'data': sample, 'out': tmp_path}
     table = sweep('smoothing=0,0.0,0.1', name='grid', **tiny | dict(epochs=2))
     said = capsys.readouterr().out
     assert (

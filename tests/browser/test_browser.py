@@ -141,7 +141,7 @@ def test_the_dashboard_shows_a_job_moving(lab, sample, tmp_path, monkeypatch):
     [job] = publish(
         queue,
         **{
-            **TINY, 'arch': 'test_resnet', 'epochs': 3, 'workers': 0, 'data': str(sample),
+            **TINY, 'epochs': 3, 'workers': 0, 'data': str(sample),
             'out': str(tmp_path / 'runs'), 'run': 'watched'})
     at = '.rock-dashboard'
     log = open(tmp_path / 'worker.log', 'w')

@@ -18,7 +18,7 @@ from rock_nb.core import BadInput, Run, read_json
 from rock_nb.distributed.launch import RankFailed, as_arguments, launch
 from rock_nb.train import fit
 
-DUMMY = dict(module='dummy_ranks', nproc=2, env=dict(PYTHONPATH=str(ROOT / 'tests')))
+DUMMY = dict(module='dummy_ranks', nproc=2, env=dict(PYTHONPATH=str(ROOT / 'tests' / 'helpers')))
 
 
 @pytest.fixture

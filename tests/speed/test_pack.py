@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from conftest import TINY
+from disks import mount
 from rock_nb.core import BadInput
 from rock_nb.data.augmentations import training
 from rock_nb.data.image import ImageReader
@@ -16,7 +17,6 @@ from rock_nb.data.loader import SampleKey, Photos, one_thread, read_image
 from rock_nb.speed.decoded_cache import Pack, Store, split_deterministic_prefix, key_of, packed
 from rock_nb.data.synthetic import make
 from rock_nb.train import fit
-from test_disk import disk, mount  # noqa: F401
 
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
@@ -143,7 +143,7 @@ def test_read_only_folder(disk, files, steps, right):
 @pytest.mark.parametrize('workers', [0, 2])
 def test_same_training(augment, workers, sample, tmp_path, monkeypatch, capsys):
     given = {
-        **TINY, 'arch': 'test_resnet', 'epochs': 2, 'augment': augment, 'workers': workers,
+        **TINY, 'epochs': 2, 'augment': augment, 'workers': workers,
         'run': 'one', 'data': sample}
     plain = fit(**given, out=tmp_path / 'plain')
     assert 'not packed' in capsys.readouterr().out
@@ -157,7 +157,7 @@ def test_same_training(augment, workers, sample, tmp_path, monkeypatch, capsys):
 def test_packed_from_the_middle(sample, tmp_path, monkeypatch):
     "A run that began without a pack goes on with one to the same bits."
     given = {
-        **TINY, 'arch': 'test_resnet', 'epochs': 3, 'augment': 'v2', 'workers': 0, 'run': 'one',
+        **TINY, 'epochs': 3, 'augment': 'v2', 'workers': 0, 'run': 'one',
         'data': sample}
     whole = fit(**given, out=tmp_path / 'whole')
     def stop(history, classes): raise KeyboardInterrupt

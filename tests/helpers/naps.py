@@ -33,6 +33,12 @@ def nap(home: str, name: str, seconds: float):
     note('end')
 
 
+def nap_job(home: Path, name: str, seconds: float = 0.1, **more):
+    "A job that naps."
+    from rock_nb.jobs.job import new_job
+    return new_job('nap', dict(home=str(home), name=name, seconds=seconds), **more)
+
+
 def register():
     "Make naps a kind of job."
     from rock_nb.jobs.job import KINDS, Kind

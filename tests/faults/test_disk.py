@@ -1,31 +1,14 @@
 """A disk that is full or read-only: one sentence, nothing lost, and the run goes on to the same bits once there is room."""
-import os
 import subprocess
 
 import pytest
 
 from conftest import TINY
+from disks import mount
 from rock_nb.core import BadInput, Run
 from rock_nb.train import fit
 
-GIVEN = {**TINY, 'arch': 'test_resnet', 'epochs': 3, 'every': 0., 'workers': 0, 'run': 'small'}
-
-
-def mount(*words):
-    return subprocess.run(['mount', *map(str, words)], capture_output=True, text=True)
-
-
-@pytest.fixture
-def disk(tmp_path):
-    "A disk of 4 MB in memory: room for one checkpoint, not for two."
-    place = tmp_path / 'disk'
-    place.mkdir()
-    done = mount('-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', place)
-    if done.returncode:
-        (pytest.fail if os.environ.get('CI') else pytest.skip)(
-            f'no disk can be mounted here: {done.stderr.strip()}')
-    yield place
-    subprocess.run(['umount', '-l', str(place)], check=True)
+GIVEN = {**TINY, 'epochs': 3, 'every': 0., 'workers': 0, 'run': 'small'}
 
 
 def test_full_disk(disk, sample, tmp_path):

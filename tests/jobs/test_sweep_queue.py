@@ -25,7 +25,7 @@ def place(sample, tmp_path, monkeypatch):
         [sys.executable, '-m', 'rock_nb.queue', 'work', '--folder', str(tmp_path / 'queue')],
         stdout=log, stderr=log)
     given = {
-        **TINY, 'arch': 'test_resnet', 'workers': 0, 'data': sample, 'out': tmp_path / 'runs',
+        **TINY, 'workers': 0, 'data': sample, 'out': tmp_path / 'runs',
         'name': 'found', 'queue': tmp_path / 'queue'}
     yield tmp_path, [sys.executable, '-m', 'rock_nb.sweep', *flags(given)]
     worker.terminate()
@@ -86,7 +86,7 @@ def test_what_is_hopeless_is_stopped(place):
         trial.report(.99, 1)
         study.tell(trial, .99)
     given = {
-        **TINY, 'arch': 'test_resnet', 'workers': 0, 'epochs': 400, 'seed': 41,
+        **TINY, 'workers': 0, 'epochs': 400, 'seed': 41,
         'data': command[command.index('--data') + 1]}
     s = room.Search(
         folder, study, 'random', room.read_space('lr=1e-9..2e-9'),
