@@ -27,9 +27,11 @@ CELLS = (
     "train(plan)'))")
 PLOTS = CELLS + ".flatMap(c => [...c.querySelectorAll('.jp-OutputArea img')]).map(i => i.src)"
 
-pytestmark = pytest.mark.skipif(
-    BROWSER is None and not os.environ.get('CI'),
-    reason='no Chromium or Chrome on this machine; CI has one')
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        BROWSER is None and not os.environ.get('CI'),
+        reason='no Chromium or Chrome on this machine; CI has one')]
 
 
 def settled(name: str, given: dict, folder):

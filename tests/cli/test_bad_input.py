@@ -132,6 +132,7 @@ def test_real_photographs_never_get_a_silent_random_start(tmp_path, monkeypatch)
         fit(data=tmp_path / 'own', arch='resnet18', out=tmp_path / 'runs')
 
 
+@pytest.mark.processes
 def test_shell_says_one_sentence_and_fails(tmp_path):
     r = shell('python', '-m', 'rock_nb.train', '--data', 'nowhere', cwd=tmp_path)
     assert r.returncode != 0 and r.stderr.strip().splitlines()[-1].startswith(
@@ -139,6 +140,7 @@ def test_shell_says_one_sentence_and_fails(tmp_path):
     assert 'Traceback' not in r.stderr
 
 
+@pytest.mark.processes
 def test_papermill_says_it_too(sample, tmp_path):
     r = shell(
         'papermill', 'nbs/03_train.ipynb', tmp_path / 'o.ipynb', '-p', 'data', sample, '-p', 'lr',

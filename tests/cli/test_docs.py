@@ -1,7 +1,11 @@
 """The pages of the project are built from README, docs and notebooks, and every link in them leads somewhere."""
 import sys
 
+import pytest
+
 from conftest import ROOT, shell
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
 def test_the_site_is_built_and_its_links_hold():

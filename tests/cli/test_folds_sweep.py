@@ -2,11 +2,14 @@
 import sys
 
 import pandas as pd
+import pytest
 
 from conftest import TINY, flags, kill_when, shell
 from rock_nb import core
 from rock_nb.core import Run
 from rock_nb.evaluation.predictions import load_predictions
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
 def test_killed_folds_go_on(sample, tmp_path):
@@ -44,7 +47,7 @@ def test_killed_folds_go_on(sample, tmp_path):
 def test_sweep_from_the_shell(sample, tmp_path):
     out = tmp_path / 'runs'
     given = dict(
-        grid='lr=1e-3,1e-4 smoothing=.1', seeds='41', name='mine', arch='resnet18',
+        grid='lr=1e-3,1e-4 smoothing=.1', seeds='41', name='mine', arch='test_resnet',
         pretrained=False, scale='smoke', epochs=1, workers=0, data=sample, out=out)
     command = [sys.executable, '-m', 'rock_nb.sweep', *flags(given)]
     r = shell(*command, cwd=tmp_path)

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import get_type_hints
 
 import nbformat
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -22,7 +21,7 @@ from rock_nb.data.files import list_images
 from rock_nb.folds import PARAMETERS as OF_FOLDS
 from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.training.search import read_space
-from rock_nb.predict import main, options, predict_images
+from rock_nb.predict import main, predict_images
 from rock_nb.queue import publish_jobs, training
 from rock_nb.sweep import read_grid
 from rock_nb.train import OPTIONS, PARAMETERS, add_options, fit, given_options, pick_device, prepare
@@ -127,6 +126,7 @@ def test_python_is_told_too(given, says, tmp_path):
     assert str(e.value).startswith(says) and not list(tmp_path.iterdir())
 
 
+@pytest.mark.processes
 def test_make_hands_over_what_it_was_given():
     r = shell(
         'make', '-n', '--no-print-directory', 'demo', 'DATA=2024', "OUT=it's 5", 'LEVEL=-1',
@@ -148,6 +148,7 @@ run = data = folds = name = None'''
 ASK = '''json.dump(core.parameters(globals(), 'run', 'data', 'folds', 'name'), open('said.json', 'w'))'''
 
 
+@pytest.mark.processes
 def test_papermill_keeps_what_was_typed(tmp_path):
     "Its -p makes numbers of 001 and 297e781; its -r doesn't."
     cells = [
@@ -268,6 +269,7 @@ def test_the_table_fits_its_terminal(home, width, monkeypatch, capsys):
         if width else lines[1].split()[0] == long)
 
 
+@pytest.mark.processes
 def test_in_a_pipe(home):
     """Names that are no UTF-8 or begin with a dash go out as they came in; whoever takes only the
     head is not in the way of files and exit code."""

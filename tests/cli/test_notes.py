@@ -49,6 +49,8 @@ def test_a_pipeline_says_it_run_by_run(runs):
 @pytest.mark.parametrize('notebook, given, says', [
     ('05_ensemble', dict(runs='e3-0.001,e1-0.001', name='voted'), 'e3-0.001: The epoch was ' + CHOSEN),
     ('04_confusion', dict(run='e3-0.001', compare='e3-0.001'), 'The epoch was ' + CHOSEN)])
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_record_says_it(runs, tmp_path, notebook, given, says):
     record = tmp_path / 'record.ipynb'
     done = shell(

@@ -15,6 +15,8 @@ def check(run: Run, arch: str):
     assert json.loads(run.recipe.read_text())['recipe']['arch'] == arch
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_output_redirected(sample, tmp_path):
     """`papermill nbs/03_train.ipynb -p arch resnet101 > file`: the record is printed, the run
     folder is complete."""
@@ -27,17 +29,19 @@ def test_output_redirected(sample, tmp_path):
     nbformat.validate(nbformat.read(tmp_path / 'printed.ipynb', 4))
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_with_output_path_from_another_folder(sample, tmp_path):
     "The form with an output path; the record holds one live plot, small, and the run's scores."
     shell('nbdev_clean', '--fname', 'nbs/03_train.ipynb')
     given = flags(
         {
-            **TINY, 'arch': 'resnet101', 'epochs': 2, 'data': sample, 'out': tmp_path / 'runs',
+            **TINY, 'arch': 'test_efficientnet', 'epochs': 2, 'data': sample, 'out': tmp_path / 'runs',
             'run': 'mine'},
         papermill=True)
     r = shell('papermill', ROOT / 'nbs' / '03_train.ipynb', 'record.ipynb', *given, cwd=tmp_path)
     assert r.returncode == 0, r.stderr[-2000:]
-    check(Run(tmp_path / 'runs' / 'mine'), 'resnet101')
+    check(Run(tmp_path / 'runs' / 'mine'), 'test_efficientnet')
     nb = nbformat.read(tmp_path / 'record.ipynb', 4)
     cell = next(c for c in nb.cells if c.source.startswith('history = train(plan)'))
     pictures = [o for o in cell.outputs if 'image/png' in o.get('data', {})]
@@ -45,6 +49,8 @@ def test_with_output_path_from_another_folder(sample, tmp_path):
     assert any('img/s' in json.dumps(o) for o in cell.outputs)   # the progress line's last state
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_two_processes(sample, tmp_path):
     "`-p nproc 2`: the notebook draws what two processes do."
     given = flags(
@@ -64,6 +70,7 @@ def test_two_processes(sample, tmp_path):
 
 
 @pytest.mark.parametrize('name, says', [('archh', "unknown parameter 'archh' (did you mean 'arch'?)"), ('epoch', "unknown parameter 'epoch'")])
+@pytest.mark.processes
 def test_unknown_parameter_fails_at_once(name, says, tmp_path):
     r = shell(
         'papermill', 'nbs/03_train.ipynb', tmp_path / 'o.ipynb', '-p', name, 'x', '-p', 'out',

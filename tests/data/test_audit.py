@@ -80,6 +80,7 @@ def test_what_cannot_be_opened_is_looked_at_again(tmp_path, looked, monkeypatch)
         os.path.basename(place(3))]
 
 
+@pytest.mark.processes
 def test_kill(many, tmp_path, looked):
     file = memory_file(read_data(many), tmp_path)
     process = start(many, tmp_path)
@@ -93,6 +94,7 @@ def test_kill(many, tmp_path, looked):
     pd.testing.assert_frame_equal(facts, audit(read_data(many), tmp_path / 'afresh'))
 
 
+@pytest.mark.processes
 def test_several_at_once(many, tmp_path, looked):
     others = [start(many, tmp_path) for _ in range(2)]
     for p in others: assert p.communicate()[1] is not None and p.returncode == 0

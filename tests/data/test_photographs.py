@@ -3,6 +3,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from rock_nb.core import read_json
 from rock_nb.data.audit import audit, group_duplicates
@@ -12,6 +13,8 @@ from rock_nb.data.table import read_data
 from rock_nb.data.resize import evaluation
 from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.train import fit
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_photograph_is_read(photos, tmp_path):

@@ -1,5 +1,5 @@
 """Odd but valid files, each with its right pixels: computed here with numpy and ImageCms from the array that was written."""
-import io, json, struct, zlib
+import io, struct, zlib
 from dataclasses import dataclass, field
 
 import cv2
@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageCms
 
-from rock_nb.core import BadInput, Run, read_json
+from rock_nb.core import BadInput, read_json
 from rock_nb.data.audit import (
     data_white, decode, group_duplicates, image_notes, look, odd_files, readable)
 from rock_nb.speed.background_cache import background_free

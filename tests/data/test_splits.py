@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from rock_nb.core import BadInput, rng
 from rock_nb.data import audit as room
-from rock_nb.data.audit import audit, group_duplicates
+from rock_nb.data.audit import group_duplicates
 from rock_nb.data.group_split import deal_folds, deal_holdout, sklearn_folds
 from rock_nb.data.synthetic import CLASSES, draw
 from rock_nb.data.split import holdout, kfold, split, split_data, split_together

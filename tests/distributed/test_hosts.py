@@ -15,6 +15,8 @@ from rock_nb.core import Run, read_json
 from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.train import fit
 
+pytestmark = pytest.mark.slow
+
 LAUNCH = '''
 import sys
 from rock_nb.core import BadInput, Run

@@ -18,6 +18,8 @@ from rock_nb.core import BadInput, Run, read_json
 from rock_nb.distributed.launch import RankFailed, as_arguments, launch
 from rock_nb.train import fit
 
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
 DUMMY = dict(module='dummy_ranks', nproc=2, env=dict(PYTHONPATH=str(ROOT / 'tests' / 'helpers')))
 
 

@@ -123,6 +123,7 @@ def test_a_decided_ensemble_answers_as_it_submitted(sample, tmp_path):
         predict_images('voted', list(files.values()), out=tmp_path)
 
 
+@pytest.mark.processes
 def test_shell(out, mixed):
     r = shell(
         sys.executable, '-m', 'rock_nb.predict', 'photo, one.jpg', 'folder', '--run', 'flips',

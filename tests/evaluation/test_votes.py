@@ -294,6 +294,8 @@ def test_many_answers_are_counted_in_seconds_and_odd_files_are_told_of(root, tmp
     assert len(pd.read_csv(run.submission)) == n
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_the_record_shows_the_vote(tmp_path):
     said, _, ids = answers(tmp_path, a=.8, b=.7, c=.75)
     files, out = ','.join(str(tmp_path / f'{n}.csv') for n in said), tmp_path / 'runs'
@@ -319,6 +321,8 @@ def test_the_record_shows_the_vote(tmp_path):
     assert json.loads((out / 'vote' / 'metrics.json').read_text()) == dict(members=0, files=3)
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_files_vote_from_the_shell(tmp_path):
     said, _, _ = answers(tmp_path, a=.8, b=.7)
     r = shell(

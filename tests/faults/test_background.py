@@ -6,9 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from conftest import ROOT
 from rock_nb.speed.background_cache import background_free
 from rock_nb.data.loader import read_image
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 CODE = (
     'import sys; from rock_nb.speed.background_cache import background_free; '

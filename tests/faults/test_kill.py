@@ -8,6 +8,9 @@ import time
 import pytest
 
 from rock_nb.core import Run
+from rock_nb.data.synthetic import make
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 KILLS = 20
 SMALL = dict(
@@ -46,6 +49,12 @@ def train(given: dict, call: int | None, log):
     fit(**given, show=lambda *_: None)
 
 
+@pytest.fixture(scope='session')
+def sample(tmp_path_factory):
+    "Fewer images than other tests have: every kill costs another start."
+    return make(tmp_path_factory.mktemp('few') / 'sample', n=49, n_test=7, size=(40, 60))
+
+
 @pytest.fixture(scope='module')
 def processes():
     "Processes that begin with everything loaded, so that a kill costs a second and not ten."
@@ -64,7 +73,10 @@ def sitting(processes, given, log, seconds=None, call=None) -> int:
     return p.exitcode
 
 
-@pytest.mark.parametrize('name', RECIPES)
+EACH = [pytest.param(n, marks=pytest.mark.xdist_group(f'kill-{n}')) for n in RECIPES]
+
+
+@pytest.mark.parametrize('name', EACH)
 def test_killed_again_and_again(name, processes, sample, tmp_path):
     given, log = {**SMALL, **RECIPES[name], 'data': str(sample), 'run': name}, tmp_path / 'log.txt'
     for folder in ('warm', 'whole'):    # twice: the first sitting waits until everything is loaded

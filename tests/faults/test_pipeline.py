@@ -2,10 +2,13 @@
 import sys
 
 import pandas as pd
+import pytest
 
 from conftest import TINY, flags, kill_when, shell
 from rock_nb.core import Run
 from rock_nb.train import fit
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 GIVEN = {**TINY, 'version': 'v3', 'epochs': 6, 'run': 'killed', 'workers': 1}
 
@@ -30,7 +33,7 @@ def test_killed_training_goes_on_to_the_same_bits(sample, tmp_path):
 def test_killed_pipeline_goes_on(sample, tmp_path):
     (tmp_path / 'rules.py').write_text('def kind(path): return path.split("/")[-2].upper()\n')
     given = dict(
-        versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke', arch='resnet18',
+        versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke', arch='test_resnet',
         pretrained=False, label='rules.py:kind', level=-1)
     command = [sys.executable, '-m', 'rock_nb.pipeline', *flags(given)]
     eda = tmp_path / 'runs' / 'eda' / 'eda.ipynb'

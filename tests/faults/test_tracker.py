@@ -10,6 +10,8 @@ from rock_nb import core
 from rock_nb.core import Run
 from rock_nb.training.tracking import NEEDS, make_trackers, wandb_history
 
+pytestmark = pytest.mark.processes
+
 ROWS = [dict(epoch=e, phase=0, lr=1e-3, train_loss=1 / e, valid_f1=.1 * e) for e in range(1, 6)]
 PROGRAM = """
 import os, sys

@@ -23,7 +23,8 @@ from rock_nb.core import BadInput, Run, read_json
 from rock_nb.jobs.job import QueueUnavailable
 from rock_nb.queue import open_queue, publish, status
 
-pytestmark = [pytest.mark.processes, pytest.mark.usefixtures('no_queue_of_ones_own')]
+pytestmark = [
+    pytest.mark.processes, pytest.mark.slow, pytest.mark.usefixtures('no_queue_of_ones_own')]
 
 
 @pytest.fixture(scope='module')

@@ -11,6 +11,8 @@ from conftest import TINY, flags, shell
 from rock_nb.core import Run
 from rock_nb.queue import open_queue
 
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
 SPACE = 'lr=1e-4..1e-2:log smoothing=0..0.2'
 
 

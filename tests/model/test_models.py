@@ -13,7 +13,7 @@ from rock_nb.training.optimizer import OPTIMIZERS, make_optimizer, param_groups
 from rock_nb.speed.precision import fastest
 from rock_nb.training.recipe import Recipe, from_dict, override, to_dict
 from rock_nb.model.create import build, by_order, find_weights, load_weights, read_state
-from rock_nb.model.freeze import freeze, train_mode
+from rock_nb.model.freeze import train_mode
 from rock_nb.speed.folded_inference import agrees, inference, pairs
 from rock_nb.speed.frozen_prefix import Prefix, find_prefix
 

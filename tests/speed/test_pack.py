@@ -13,7 +13,7 @@ from disks import mount
 from rock_nb.core import BadInput
 from rock_nb.data.augmentations import training
 from rock_nb.data.image import ImageReader
-from rock_nb.data.loader import SampleKey, Photos, one_thread, read_image
+from rock_nb.data.loader import SampleKey, Photos, one_thread
 from rock_nb.speed.decoded_cache import Pack, Store, split_deterministic_prefix, key_of, packed
 from rock_nb.data.synthetic import make
 from rock_nb.train import fit
@@ -61,6 +61,7 @@ def check(folder, files, steps, right, whole=False):
     return sum(k is not None for k in kept.values())
 
 
+@pytest.mark.processes
 def test_killed_at_random_instants(files, steps, right, tmp_path):
     gen, seen = random.Random(41), []
     for n in range(40):
@@ -76,6 +77,7 @@ def test_killed_at_random_instants(files, steps, right, tmp_path):
     check(tmp_path, files, steps, right, whole=True)
 
 
+@pytest.mark.processes
 def test_cut_off_anywhere(files, steps, right, tmp_path):
     "As after a power cut: any length of either file."
     assert ended(fill(tmp_path, files[:12], steps))
@@ -90,6 +92,7 @@ def test_cut_off_anywhere(files, steps, right, tmp_path):
         check(tmp_path, files[:12], steps, right, whole=True)
 
 
+@pytest.mark.processes
 def test_three_at_once(files, steps, right, tmp_path):
     assert ended(*[fill(tmp_path, files, steps) for _ in range(3)])
     check(tmp_path, files, steps, right, whole=True)

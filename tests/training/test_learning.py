@@ -17,9 +17,7 @@ from rock_nb.core import BadInput, Run, read_json
 from rock_nb.data.table import read_data
 from rock_nb.ensemble import ensemble
 from rock_nb.evaluation.metrics import macro_f1
-from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.training import recipes as ladder
-from rock_nb.training import state as stage
 from rock_nb.training.best_epoch import best_epoch, competing, recipe_of
 from rock_nb.training.recipe import Phase, Recipe
 from rock_nb.data.sampler import Batches, HardExampleBuffer
@@ -112,6 +110,8 @@ def test_stopped_and_resumed_while_images_grow(sample, tmp_path, register):
     assert read_json(torn.metrics)['best_epoch'] == read_json(whole.metrics)['best_epoch']
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_processes_agree_on_the_best(sample, tmp_path):
     """Two processes, from the shell: quick grows from 24 to 32 px at this scale, and its last
     epoch is the only one that competes."""
@@ -256,6 +256,7 @@ def contend(folder, number, barrier, answers):
         answers.put((number, ''))
 
 
+@pytest.mark.processes
 def test_one_of_several_claims_an_empty_folder(tmp_path):
     fork = multiprocessing.get_context('fork')
     for turn in range(30):
@@ -273,6 +274,7 @@ def test_one_of_several_claims_an_empty_folder(tmp_path):
             for n, text in said.items() if text), said
 
 
+@pytest.mark.processes
 def test_equal_runs_share_a_folder_and_a_claim_waits_for_its_lock(tmp_path):
     run, record = Run(tmp_path / 'same'), dict(recipe=dict(lr=1), data='same', processes=2)
     assert train.claim(run, record) == record
@@ -291,6 +293,8 @@ def test_equal_runs_share_a_folder_and_a_claim_waits_for_its_lock(tmp_path):
 
 
 @pytest.mark.parametrize('more', [{}, dict(nproc=2)], ids=['one process', 'two processes each'])
+@pytest.mark.processes
+@pytest.mark.slow
 def test_weights_and_recipe_are_of_one_training(more, sample, tmp_path):
     """Two commands with different recipes are started together for one folder: one trains, the
     other says why not."""
@@ -312,6 +316,8 @@ def test_weights_and_recipe_are_of_one_training(more, sample, tmp_path):
     assert (pd.read_csv(run.history).lr == owner).all()
 
 
+@pytest.mark.processes
+@pytest.mark.slow
 def test_a_fold_has_one_owner_too(sample, tmp_path):
     given = dict(
         TINY, arch='test_resnet', version='baseline', data=sample, out=tmp_path, run='both',

@@ -5,6 +5,8 @@ from conftest import ROOT, TINY, flags, shell
 from rock_nb.core import Run
 from rock_nb.train import fit
 
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
 GIVEN = {**TINY, 'version': 'v3', 'epochs': 3, 'augment': 'v2', 'run': 'same'}
 
 

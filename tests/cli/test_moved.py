@@ -18,6 +18,7 @@ def test_an_old_name_hands_out_what_is_at_the_new_one(old):
     with pytest.raises(AttributeError, match='has moved to'): module.no_such_name
 
 
+@pytest.mark.processes
 def test_as_users_write_it():
     program = 'from rock_nb.judge.metric import macro_f1; import rock_nb.learn.loss as l; l.LOSSES; print(macro_f1.__module__)'
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True)
