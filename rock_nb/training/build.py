@@ -29,7 +29,8 @@ from .processes import run_on_main, is_main_process, rank, world
 from .loss import make_loss
 from ..speed.precision import choose_amp, fastest, settle
 from .recipe import Phase, Recipe
-from ..data.sampler import Batches, HardExampleBuffer, evenness, prefetch_limit
+from ..data.hard_examples import HardExampleBuffer, prefetch_limit
+from ..data.sampler import Batches, evenness
 from .state import Job
 from ..model.create import Weights, build, statistics
 from ..speed.bf16_conv import use_bf16_backward
@@ -208,7 +209,7 @@ def make_job(
             'amp bf16 or none'
         )
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values
-    tau = recipe.tau*(1 - evenness(recipe.sampler, recipe.balance))     # the prior that the network sees
+    tau = recipe.tau*(1 - evenness(recipe.sampler, recipe.balance, counts))     # the prior that the network sees
     loss = make_loss(
         recipe.loss, counts, recipe.class_weights, recipe.smoothing, gamma=recipe.gamma, tau=tau
     ).to(device)

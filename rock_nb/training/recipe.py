@@ -19,7 +19,8 @@ from ..data.resize import SQUARES, hw
 from ..evaluation.predictions import TTA
 from .loss import CLASS_WEIGHTS, LOSSES
 from .optimizer import OPTIMIZERS
-from ..data.sampler import GROWTHS, SAMPLERS
+from ..data.hard_examples import GROWTHS
+from ..data.sampler import SAMPLERS
 from .schedule import SCHEDULES
 from ..core.registry import Registry, from_anywhere
 from ..model.create import STATS, settle_names

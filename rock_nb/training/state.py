@@ -23,7 +23,7 @@ from .processes import rank, world
 from .loss import Loss
 from .optimizer import make_optimizer, param_groups, perturb, restore
 from .recipe import Recipe
-from ..data.sampler import HardExampleBuffer
+from ..data.hard_examples import HardExampleBuffer
 from .schedule import Schedule
 from ..model.freeze import freeze, train_mode
 from ..speed.folded_inference import autocast, spare_memory, trial_images
