@@ -160,7 +160,7 @@ def check_phase(p: Phase):
     check_number('gap', p.gap, 0, 1e6)
     choose(p.start, START, 'start of a phase')
     choose(p.until, UNTIL, 'end of a phase')
-    if p.schedule is not None: choose(p.schedule, SCHEDULES, 'schedule')
+    if p.schedule is not None: SCHEDULES.find(p.schedule)
     if p.img_size is not None: check_size(p.img_size)
 
 # %% ../../nbs/training/recipe.ipynb #eb4cf4a8
