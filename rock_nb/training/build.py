@@ -26,7 +26,7 @@ from ..data.resize import evaluation
 from ..evaluation.predictions import TTA
 from .processes import run_on_main, is_main_process, rank, world
 from .loss import make_loss
-from ..speed.precision import choose_amp, fastest, settle
+from ..speed.precision import choose_amp, fastest, set_determinism
 from .recipe import Phase, Recipe
 from ..data.sampler import Batches, HardExampleBuffer, evenness, prefetch_limit
 from .state import Job
@@ -192,7 +192,7 @@ def make_job(
 ) -> tuple[Job, dict]:
     """The job of a recipe on a split data set, and the speeds by which its precision was chosen;
     `codes`: the attributes of the classes, for a head each."""
-    settle(deterministic)
+    set_determinism(deterministic)
     model = placed(network(recipe, len(data.classes), weights, codes), device)
     # by one process alone, so before `synced`
     amp, speeds = run_on_main(
