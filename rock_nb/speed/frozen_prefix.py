@@ -183,7 +183,7 @@ def longest_prefix(model: nn.Module,    # in evaluation mode
             return Prefix(model, p.units, inference(model, x, amp, fast=True), amp)
 
 # %% ../../nbs/speed/frozen_prefix.ipynb #a3315ea0
-def layout_of(z: torch.Tensor) -> torch.memory_format:
+def memory_format_of(z: torch.Tensor) -> torch.memory_format:
     "The memory format of features, so that what comes from the table is laid out like them."
     last = z.ndim == 4 and z.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if last and not z.is_contiguous() else torch.contiguous_format
@@ -210,7 +210,7 @@ class FeatureCache:
         if self.table is not None and bool(self.known[i].all()):
             return self.table[i.to(self.table.device)].contiguous(memory_format=self.layout)
         z = self.make(x)
-        self.layout = layout_of(z)
+        self.layout = memory_format_of(z)
         if self.table is None and self.n * z[0].numel() * z.element_size() <= self.budget:
             self.table = z.new_empty(self.n, *z.shape[1:])
         if self.table is not None:
