@@ -9,6 +9,8 @@ from rock_nb.core import Run, fast_mode
 from rock_nb.predict import main as predict
 from rock_nb.train import fit
 
+pytestmark = pytest.mark.slow
+
 # every layer learns / the first phases freeze a part of the network
 RECIPES = dict(baseline=dict(version='baseline'), v3=dict(version='v3', amp='none'))
 
