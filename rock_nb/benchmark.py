@@ -36,7 +36,9 @@ from torchvision.transforms import v2 as T
 from .core import Run, choose
 from .speed import fast_transforms as steps
 from .data.augmentations import training
-from .data.loader import Normalise, SequentialBatchSampler, Photos, make_loader
+from .data.dataset import ImageDataset
+from .data.loader import SequentialBatchSampler, make_loader
+from .data.normalize import Normalize
 from .speed.decoded_cache import packed
 from .data.synthetic import find_data, is_sample, make as make_sample
 from .data.table import Data, read_data
@@ -174,7 +176,7 @@ def timm_loader(files, labels, size, batch, workers):
 # %% ../nbs/08_benchmark.ipynb #479059c2
 def our_loader(files, labels, size, batch, workers, form: str = 'raw', out=None):
     "Ours, from files ('none') or from a pack."
-    photos, _ = packed(Photos(files, labels, training('v2', size)), form, 10, out)
+    photos, _ = packed(ImageDataset(files, labels, training('v2', size)), form, 10, out)
     return make_loader(photos, SequentialBatchSampler(len(photos), batch), workers)
 
 # 8-bit, as the training step takes them; normalised when they arrive
@@ -192,7 +194,7 @@ def drain(loader, then=None) -> int:   # how many photographs it gave
 def loader_contender(kind: str, spec: str, *more):  # a name in `LOADERS`; a JSON file of what it is given; what ours is given besides
     "A contender that goes through a loader's photographs once."
     loader = LOADERS[kind](*core.read_json(spec).values(), *more)
-    return partial(drain, loader, Normalise() if kind == 'floats' else None)
+    return partial(drain, loader, Normalize() if kind == 'floats' else None)
 
 def fresh_loader_contender(kind: str, spec: str):
     "A contender that makes a loader and goes through it; ours packs everything anew."
@@ -250,7 +252,7 @@ def our_step(arch: str, words: str, size: int, batch: int, device, amp: str):
     stage = Stage(
         Job(
             r, Run('none'), model, lambda phase: (None, None), make_loss('ce', [1] * 7).to(device),
-            tuple('abcdefg'), Normalise().to(device), amp, device),
+            tuple('abcdefg'), Normalize().to(device), amp, device),
         0)
     train_mode(model)
     x, count = random_batch(batch, size), itertools.count()
@@ -281,7 +283,7 @@ def plain_step(
     params = freeze(model, words)
     train_mode(model, frozen_eval)
     x, y, _ = random_batch(batch, size)
-    x, y = Normalise()(x).contiguous(memory_format=layout).to(device), y.to(device)
+    x, y = Normalize()(x).contiguous(memory_format=layout).to(device), y.to(device)
     optimizer = torch.optim.Adam(params, 3e-4)
     def run():
         optimizer.zero_grad(set_to_none=True)
@@ -323,7 +325,7 @@ def our_views(arch: str, size: int, batch: int, device, amp: str):
     model = inference(
         timm.create_model(arch, num_classes=7).eval().to(device),
         trial_images((size, size), device), amp)
-    x, normalise = [random_batch(batch, size)], Normalise().to(device)
+    x, normalise = [random_batch(batch, size)], Normalize().to(device)
     return lambda: (
         8
         * len(
@@ -334,7 +336,7 @@ def our_views(arch: str, size: int, batch: int, device, amp: str):
 def plain_view(arch: str, size: int, batch: int, device):
     "A contender: a batch through a network in evaluation mode."
     model = timm.create_model(arch, num_classes=7).eval().to(device)
-    x = Normalise()(random_batch(batch, size)[0]).contiguous().to(device)
+    x = Normalize()(random_batch(batch, size)[0]).contiguous().to(device)
     def run():
         with torch.inference_mode(): model(x).softmax(1).cpu()
         return batch

@@ -30,7 +30,9 @@ from .core import (
     BadInput, Parser, Run, choose, find_run, is_ensemble, is_run, listed, typed, whole)
 from .speed.background_cache import remove_background
 from .data.image import ImageReader, is_image_array, read_image
-from .data.loader import SampleKey, Normalise, Photos, make_loader
+from .data.dataset import SampleKey, ImageDataset
+from .data.loader import make_loader
+from .data.normalize import Normalize
 from .speed.fast_transforms import augment
 from .data.files import list_images, locate
 from .data.tabular import COLUMNS, read_text, rename_columns
@@ -132,7 +134,7 @@ def load_run(run=None,      # a trained run's name or folder (None: the newest c
         replace(recipe, sync_bn=False), len(classes), Weights('random', 'filled from the run'),
         codes_of(run, recipe))
     model = fill(model, run).to(device)
-    normalise = Normalise(*statistics(recipe.stats, model)).to(device)
+    normalise = Normalize(*statistics(recipe.stats, model)).to(device)
     return Network(
         run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]),
         judged_with(run, device))
@@ -333,7 +335,7 @@ def without_background(image: np.ndarray) -> np.ndarray:
     return read_image(file)
 
 # %% ../nbs/04_predict.ipynb #ccfbea38
-class InferenceDataset(Photos):
+class InferenceDataset(ImageDataset):
     """Photographs as files, arrays or Pillow images; one that can't be read is black, with the
     label `UNREADABLE`."""
     def __init__(
