@@ -21,15 +21,16 @@ from torch.utils.data import DataLoader
 from ..core import BadInput, Run, keep_memory
 from ..data.augmentations import training
 from ..speed.background_cache import background_free
-from ..data.loader import (
-    Normalise, SequentialBatchSampler, Photos, count_workers, make_loader, photos_of)
+from ..data.dataset import ImageDataset, make_dataset
+from ..data.loader import SequentialBatchSampler, count_workers, make_loader
+from ..data.normalize import Normalize
 from ..speed.decoded_cache import split_deterministic_prefix, packed
 from ..data.table import Data
 from ..data.resize import evaluation
 from ..evaluation.predictions import TTA
 from .processes import run_on_main, is_main_process, rank, world
 from .loss import Loss, make_loss
-from ..speed.precision import choose_amp, fastest, settle
+from ..speed.precision import choose_amp, fastest, set_determinism
 from .recipe import Phase, Recipe
 from ..data.sampler import Batches, HardExampleBuffer, evenness, prefetch_limit
 from .state import TrainSetup
@@ -57,7 +58,7 @@ def photos_for(recipe: Recipe, data: Data,
                size: int | tuple[int, int],    # pixels: a side, or height and width
                learning: bool = False,         # whether they are trained on: augmented, then
                out: str | Path | None = None,  # folder of runs
-              ) -> Photos:
+              ) -> ImageDataset:
     "The data set of some rows as a recipe wants to see them."
     files, rows = image_files(recipe, data, rows, learning, out)
     transform, paste = evaluation(recipe.square, size), {}
@@ -65,7 +66,7 @@ def photos_for(recipe: Recipe, data: Data,
         transform = training(recipe.augment, size, recipe.square)
         if recipe.mix == 'one_class':
             paste = dict(paste_prob=recipe.mix_prob, paste_alpha=recipe.mix_alpha)
-    photos = photos_of(data, rows, transform, recipe.seed, **paste)
+    photos = make_dataset(data, rows, transform, recipe.seed, **paste)
     photos.files, photos.read = files, recipe.reader
     return photos
 
@@ -107,7 +108,7 @@ class Loaders:
 def photos(self: Loaders,
            part: str,                    # 'train' or 'valid'
            size: int | tuple[int, int],  # pixels
-          ) -> Photos:
+          ) -> ImageDataset:
     "The images of a part, decoded from their files or read from a pack, as it pays."
     r, rows = self.recipe, self.parts[self.parts.part == part]
     photos = photos_for(r, self.data, rows, size, part == 'train', self.out)
@@ -120,7 +121,7 @@ def photos(self: Loaders,
 
 @patch
 def batches(self: Loaders,
-            photos: Photos) -> Batches:   # to be trained on
+            photos: ImageDataset) -> Batches:   # to be trained on
     "Which images are in which batch."
     r = self.recipe
     return Batches(
@@ -226,13 +227,13 @@ def build_setup(
     pack: str = 'auto',                 # 'auto', 'none', or a form of `speed.decoded_cache`
 ) -> tuple[TrainSetup, dict]:           # … and the speeds by which its precision was chosen
     "The parts of a training by a recipe, on a split data set."
-    settle(deterministic)
+    set_determinism(deterministic)
     model = to_device(network(recipe, len(data.classes), weights, codes), device)
     amp, speeds = choose_precision(recipe, model, out)      # by one process alone, so before SyncBN
     if recipe.sync_bn: model = with_sync_bn(model)
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values
     loss = recipe_loss(recipe, counts).to(device)
-    normalise = Normalise(*statistics(recipe.stats, model)).to(device)
+    normalise = Normalize(*statistics(recipe.stats, model)).to(device)
     hard = make_hard_examples(recipe)
     loaders = Loaders(recipe, data, parts, hard, processes, workers, out, pack)
     return TrainSetup(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TrainSetup', 'PhaseState', 'TrainState']
 
-# %% ../../nbs/training/state.ipynb #05ceff8c
+# %% ../../nbs/training/state.ipynb #2ae63fd6
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
 from ..core import Run
-from ..data.loader import Photos
+from ..data.dataset import ImageDataset
 from ..data.mixup import make_mix
 from ..data.sampler import HardExampleBuffer
 from ..model.freeze import freeze, train_mode
@@ -50,11 +50,11 @@ class TrainSetup:
     checkpoint_seconds: float = 300.   # between checkpoints within an epoch; 0: one after each step
     started: bool = False        # whether the network has been trained since it was built
 
-# %% ../../nbs/training/state.ipynb #0f9f1d92
+# %% ../../nbs/training/state.ipynb #3543a78a
 def is_fixed(images: Dataset) -> bool:
     "Whether the images of a data set look the same in every epoch."
     return (
-        isinstance(images, Photos) and not images.paste_prob
+        isinstance(images, ImageDataset) and not images.paste_prob
         and split_deterministic_prefix(images.transform)[1] is None)
 
 # %% ../../nbs/training/state.ipynb #e91e63b2

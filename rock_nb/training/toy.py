@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['toy_recipe', 'ToyImages', 'toy_setup']
 
-# %% ../../nbs/training/toy.ipynb #3ec7f396
+# %% ../../nbs/training/toy.ipynb #7bf16f96
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..core import Run
-from ..data.loader import Normalise, SampleKey, SequentialBatchSampler, make_loader
+from ..data.dataset import SampleKey
+from ..data.loader import SequentialBatchSampler, make_loader
+from ..data.normalize import Normalize
 from ..data.sampler import Batches, HardExampleBuffer
 from ..model.create import build
 from .loss import make_loss
@@ -59,7 +61,7 @@ def toy_loaders(recipe: Recipe, phase: Phase,
         make_loader(ToyImages(48, 1, side), toy_batches(recipe, hard_examples), 0),
         make_loader(ToyImages(24, 2, side), in_order, 0))
 
-# %% ../../nbs/training/toy.ipynb #5b02d254
+# %% ../../nbs/training/toy.ipynb #167f32a4
 def toy_setup(folder: str | Path,             # run folder
               recipe: Recipe = toy_recipe,
               checkpoint_seconds: float = 300.,   # between checkpoints within an epoch; 0: one after each step
@@ -70,5 +72,5 @@ def toy_setup(folder: str | Path,             # run folder
     loss = make_loss(r.loss, [16, 16, 16], r.class_weights, r.smoothing)
     return TrainSetup(
         r, Run(folder), build(r.arch, 3), lambda phase: toy_loaders(r, phase, hard), loss,
-        ('Basalt', 'Etc', 'Granite'), Normalise(), hard_examples=hard,
+        ('Basalt', 'Etc', 'Granite'), Normalize(), hard_examples=hard,
         checkpoint_seconds=checkpoint_seconds)
