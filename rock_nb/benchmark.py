@@ -53,7 +53,7 @@ from .bench.quality import SPINS, ProcessContender, train_fastai, train_ours
 from .training.recipe import Phase, Recipe
 from .training.state import PhaseState, TrainSetup
 from .training.step import train_step
-from .model.create import Weights
+from .model.weights import Weights
 from .model.freeze import freeze, train_mode
 from .speed.folded_inference import autocast, inference, trial_images
 

@@ -49,7 +49,8 @@ from .training.checkpoint import load_model
 from .training.build import network
 from .speed.precision import supported_amps, fastest
 from .training.recipe import Recipe, from_dict
-from .model.create import Weights, statistics
+from .model.create import statistics
+from .model.weights import Weights
 from .speed.folded_inference import AMP, autocast, inference, trial_images
 from .train import given_options, pick_device
 

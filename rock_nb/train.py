@@ -47,7 +47,8 @@ from .training.live_plot import LivePlot
 from .training.recipe import (
     OVERRIDES, Recipe, check_number, differences, pick_scale, to_dict)
 from .training.tracking import Tracker, make_trackers
-from .model.create import Weights, find_weights, is_weights_name, check_weights
+from .model.names import is_weights_name
+from .model.weights import Weights, find_weights, check_weights
 from .speed.folded_inference import inference, trial_images
 
 # %% ../nbs/03_train.ipynb #5d2e9703

@@ -34,7 +34,8 @@ from ..speed.precision import choose_amp, fastest, set_determinism
 from .recipe import Phase, Recipe
 from ..data.sampler import Batches, HardExampleBuffer, evenness, prefetch_limit
 from .state import TrainSetup
-from ..model.create import Weights, build, statistics
+from ..model.create import build, statistics
+from ..model.weights import Weights
 from ..speed.bf16_conv import use_bf16_backward
 
 # %% ../../nbs/training/build.ipynb #2eb2cbc8

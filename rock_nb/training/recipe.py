@@ -22,7 +22,8 @@ from .optimizer import OPTIMIZERS
 from ..data.sampler import GROWTHS, SAMPLERS
 from .schedule import SCHEDULES
 from ..core.registry import Registry, from_anywhere
-from ..model.create import STATS, match_names
+from ..model.create import STATS
+from ..model.names import match_names
 from ..model.head import HEADS
 from ..speed.folded_inference import AMP
 
