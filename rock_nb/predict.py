@@ -45,11 +45,12 @@ from .evaluation.ensembling import Ensemble, load_ensemble
 from .evaluation.predictions import (
     FITS, TTA, VIEWS, Predictions, fit_views, load_predictions, predict, save_predictions)
 from .evaluation.voting import as_logits, votes
-from .training.checkpoint import load_weights
+from .training.checkpoint import load_model
 from .training.build import network
-from .speed.precision import candidates, fastest
+from .speed.precision import supported_amps, fastest
 from .training.recipe import Recipe, from_dict
-from .model.create import Weights, statistics
+from .model.create import statistics
+from .model.weights import Weights
 from .speed.folded_inference import AMP, autocast, inference, trial_images
 from .train import given_options, pick_device
 
@@ -104,12 +105,12 @@ def judged_with(run: Run, device: torch.device) -> str:
     amp = (
         core.read_json(run.environment).get('precision', 'none') if run.environment.exists()
         else 'none')
-    return amp if amp in candidates(device) else 'none'
+    return amp if amp in supported_amps(device) else 'none'
 
 def fill(model: nn.Module, run: Run) -> nn.Module:
     "The network with a run's best weights, ready to judge; weights that don't fit are a `BadInput`."
     try:
-        load_weights(run.best, model)
+        load_model(run.best, model)
     except Exception as e:
         raise BadInput(
             f'the weights {run.best} do not fit the recipe beside them: {str(e).splitlines()[0]}'
@@ -421,7 +422,7 @@ def inference_speeds(n: Network, batch_size: int, rounds: int = 3) -> dict[str, 
         batch_size if n.device.type == 'cuda' else min(batch_size, 8), 3, *n.size,
         dtype=torch.uint8, device=n.device).contiguous(memory_format=torch.channels_last)
     found = {}
-    for amp in candidates(n.device):
+    for amp in supported_amps(n.device):
         times = []
         for _ in range(rounds + 1):
             start = time.perf_counter()
@@ -435,7 +436,9 @@ def at_precision(n: Network, amp: str | None, batch_size: int) -> Network:
     "The network with a precision by name; 'auto' measures, None leaves it."
     if amp is None: return n
     choose(amp, (*AMP, 'auto'), 'precision')
-    return replace(n, amp=fastest(inference_speeds(n, batch_size)) if amp == 'auto' else amp)
+    if amp == 'auto':
+        amp = fastest(inference_speeds(n, batch_size)) if core.fast_mode() else 'none'
+    return replace(n, amp=amp)
 
 # %% ../nbs/04_predict.ipynb #17ef0c85
 def compiled(n: Network, batch_size: int) -> Network:

@@ -23,7 +23,8 @@ from ..data.hard_examples import GROWTHS
 from ..data.sampler import SAMPLERS
 from .schedule import SCHEDULES
 from ..core.registry import Registry, from_anywhere
-from ..model.create import STATS, settle_names
+from ..model.create import STATS
+from ..model.names import match_names
 from ..model.head import HEADS
 from ..speed.folded_inference import AMP
 
@@ -161,14 +162,14 @@ def check_phase(p: Phase):
     check_number('gap', p.gap, 0, 1e6)
     choose(p.start, START, 'start of a phase')
     choose(p.until, UNTIL, 'end of a phase')
-    if p.schedule is not None: choose(p.schedule, SCHEDULES, 'schedule')
+    if p.schedule is not None: SCHEDULES.find(p.schedule)
     if p.img_size is not None: check_size(p.img_size)
 
 # %% ../../nbs/training/recipe.ipynb #eb4cf4a8
 def check_recipe(r: Recipe) -> Recipe:
     """`r` if every name in it exists and every number makes sense; else a `BadInput` that names
     the choices."""
-    arch, pretrained = settle_names(r.arch, r.pretrained)
+    arch, pretrained = match_names(r.arch, r.pretrained)
     r = replace(r, arch=arch, pretrained=pretrained)
     for f, options in CHOICES.items():
         if isinstance(options, Registry): options.find(getattr(r, f))
