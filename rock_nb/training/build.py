@@ -131,6 +131,18 @@ def batches(self: Loaders,
         kind=r.sampler, balance=r.balance, seed=r.seed, pieces=r.accumulate*world(), world=world(),
         rank=rank(), hard=self.hard_examples)
 
+# %% ../../nbs/training/build.ipynb #b51d0003
+@patch
+def without_augmentation(self: Loaders,
+                         phase: Phase,
+                        ) -> tuple[DataLoader, np.ndarray]:  # in order of the table; the group of each image (n,)
+    "The training images as validation sees them, all in this process."
+    r, rows = self.recipe, self.parts[self.parts.part == 'train']
+    photos = photos_for(r, self.data, rows, r.size(phase), out=self.out)
+    groups = pd.factorize(rows.group)[0] if 'group' in rows else np.arange(len(rows))
+    in_order = SequentialBatchSampler(len(photos), r.batch_size)
+    return make_loader(photos, in_order, self.workers), groups
+
 # %% ../../nbs/training/build.ipynb #6a669949
 @torch.no_grad()
 def why_not(model: nn.Module,

@@ -28,6 +28,7 @@ from .best_epoch import best_epoch_number, best_file, final_phases, load_best, s
 from .checkpoint import (
     load_checkpoint, remove_temporary_files, save_checkpoint, save_model)
 from .failures import check_losses, diverged, explain_oom
+from .linear_probe import fit_head
 from .meter import EpochMeter, StepOutput, epoch_scores, timed_batches
 from rock_nb.training.processes import (
     broadcast_buffers, broadcast_flag, gather_objects, gather_rows, gather_table, is_main_process,
@@ -242,7 +243,8 @@ def run_epoch(setup: TrainSetup, state: TrainState,
     if len(set(gather_objects(lr))) > 1:
         raise RuntimeError('the processes hold different learning rates')
     bar.set_description(f'epoch {state.epoch + 1}/{setup.recipe.epochs}')
-    with explain_oom(setup.recipe): train_epoch(setup, state, bar)
+    fit_epoch = fit_head if phase.phase.solver == 'logistic' else train_epoch
+    with explain_oom(setup.recipe): fit_epoch(setup, state, bar)
     train_scores = epoch_scores(state.meter, len(setup.classes))
     trained = time.perf_counter() - start
     for m in dict.fromkeys((setup.model, phase.eval_model)): broadcast_buffers(m)
