@@ -6,13 +6,12 @@
 __all__ = ['recipes', 'Run', 'Recipes', 'fit', 'load_run', 'list_runs', 'predict', 'ensemble', 'compare']
 
 # %% ../nbs/api.ipynb #7b2d918b
-import base64, inspect, io
-from collections.abc import Mapping
+import base64, io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
 from fastcore.basics import patch
-from fastcore.docments import docments
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -21,13 +20,14 @@ from . import ensemble as ensembling
 from . import predict as prediction
 from . import train as training
 from .core import BadInput, choose, find_run, runs
+from .core.options import takes
 from .data.table import read_data    # noqa: F401 (a name of the front door)
 from .evaluation.compare import Interval, Verdict, interval, read_part, split_groups
 from .evaluation.compare import compare as judge_predictions
 from .evaluation.predictions import Predictions
 from .training.recipes import RECIPES, get_recipe
 from .training.live_plot import plot_history
-from .training.recipe import OVERRIDES, Recipe, differences, from_dict, to_dict
+from .training.recipe import Recipe, differences, from_dict, to_dict
 from .training.recipe import Phase    # noqa: F401 (a name of the front door)
 
 # %% ../nbs/api.ipynb #a292913a
@@ -184,41 +184,13 @@ class Recipes(Mapping):
 recipes = Recipes()
 
 # %% ../nbs/api.ipynb #7ecce55d
-def fit(version: str = 'baseline',   # a name in `recipes`
-        show=None,  # called after each epoch with history and table of classes (None: a live plot, or a line)
-        **given,                     # see below
-       ) -> Run:                     # complete
+@takes(training.PARAMETERS)
+def fit(version: str = 'baseline',      # a name in `recipes`
+        show: Callable | None = None,   # called after each epoch with history and table of classes (None: a live plot, or a line)
+        **given: object,                # options and fields of the recipe
+       ) -> Run:                        # complete
     "Train a recipe, from wherever its run stands, and judge it."
     return Run(training.fit(version, show, **given))
-
-# %% ../nbs/api.ipynb #2aa83c07
-def _parameters() -> dict[str, inspect.Parameter]:
-    """Every keyword that `fit` takes, with defaults; fields of the recipe default to None: as in
-    the recipe."""
-    found = {
-        n: p for n, p in inspect.signature(training.prepare).parameters.items()
-        if p.kind is not p.VAR_KEYWORD}
-    more = {
-        n: inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None) for n in OVERRIDES
-        if n not in found}
-    own = dict(show=inspect.Parameter('show', inspect.Parameter.KEYWORD_ONLY, default=None))
-    first = found.pop('version')
-    return (
-        dict(version=first) | {n: p.replace(kind=p.KEYWORD_ONLY) for n, p in found.items()} | more
-        | own)
-
-def _described(parameters: dict[str, inspect.Parameter]) -> str:
-    "A line a parameter."
-    said = docments(fit) | docments(Recipe) | docments(training.prepare)
-    said |= dict(
-        epochs='in all, shared among the phases',
-        lr='first learning rate; later phases keep their ratio to it')
-    return '\n'.join(f'    {n}: {said.get(n) or ""}'.rstrip() for n in parameters)
-
-fit.__signature__ = inspect.Signature(list(_parameters().values()), return_annotation=Run)
-fit.__doc__ += (
-    '\n\nParameters; those of the recipe are left as they are in it where '
-    f'None:\n\n{_described(_parameters())}')
 
 # %% ../nbs/api.ipynb #24c7419e
 def load_run(name: str | Path | None = None,   # of a complete run, or its folder (None: the newest)

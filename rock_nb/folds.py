@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['PARAMETERS', 'which_folds', 'check_folds', 'out_of_fold', 'vote_on_test', 'judge_vote', 'members_of', 'fold_scores',
-           'write_folds', 'plot_folds', 'FoldPlot', 'survey_folds', 'fit_folds', 'gather', 'main']
+           'write_folds', 'plot_folds', 'FoldPlot', 'survey_folds', 'name_of_folds', 'fit_folds', 'gather', 'main']
 
 # %% ../nbs/03_folds.ipynb #b7391e75
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
@@ -15,12 +17,14 @@ from . import core   # before torch: it says how torch's threads shall wait
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .core import BadInput, Parser, Run, choose, lock, typed
 from .data.synthetic import find_data
-from .data.split import folds_of, split, split_data
+from .core.options import Options, options_of, takes
+from .data.split import folds_of, split
 from .data.table import Data, read_data
 from .data.attributes import at_target, label_option
 from .evaluation.metrics import per_class, short_names
@@ -31,78 +35,89 @@ from .evaluation.submission import (
 from .evaluation.voting import hard_vote, soft_vote
 from .training.best_epoch import best_epoch, recipe_of
 from .training.live_plot import LivePlot, png
-from .training.recipe import OVERRIDES
-from .train import PARAMETERS as OF_TRAIN
-from .train import Plan, add_options, fit, given_options, look_up, notes_on, run_name, scores
+from .training.recipe import OfPhases, Recipe
+from .train import (
+    Plan, add_options, find_name, fit, given_options, look_up, notes_on, options_from,
+    read_and_split, scores)
 
 # %% ../nbs/03_folds.ipynb #32497832
-PARAMETERS = tuple(p for p in OF_TRAIN if p != 'fold')
+PARAMETERS = options_of(Options, OfPhases, Recipe, without=('fold',))
 
 # %% ../nbs/03_folds.ipynb #d33e7294
-def which_folds(where: Path,            # the data
-                folds=None,             # a number, a CSV file, or None
-                test_fold: int | None = None,
-                label=None, level: int | None = None,   # as in 03_train
-               ) -> tuple[int | str | None, list[int]]:  # `folds` for 03_train, and the numbers of those to train
+def which_folds(where: Path,          # a data folder, or a CSV file
+                options: Options,
+               ) -> tuple[Options, list[int]]:  # with `folds` as 03_train takes it; the numbers of those to train
     "The folds to train; where the data set has no folds of its own there are five."
-    n, file = folds_of(folds)
-    table = read_data(where, file, label_option(label), level).train
+    n, file = folds_of(options.folds)
+    table = read_data(where, file, label_option(options.label), options.level).train
     if n is None and 'fold' not in table: n = 5
     # -1: learned in each
     known = range(n) if n else sorted(k for k in map(int, table.fold.unique()) if k >= 0)
-    numbers = [k for k in known if k != test_fold]
+    numbers = [k for k in known if k != options.test_fold]
     if len(numbers) < 2:
         raise BadInput(
-            f'with the folds {list(known)} and test_fold {test_fold} there are not two to train; '
-            'give more'
+            f'with the folds {list(known)} and test_fold {options.test_fold} there are not two to '
+            'train; give more'
         )
-    return n or folds, numbers
+    return replace(options, folds=n or options.folds, fold=numbers[0]), numbers
 
-def check_folds(parts: pd.DataFrame, numbers: list[int], test_fold: int | None, seed: int):
+def check_folds(parts: pd.DataFrame,     # the table, with folds
+                numbers: list[int],      # of those to train
+                test_fold: int | None, seed: int):
     "A `BadInput` if any of the folds can't be trained, before the first is."
     for k in numbers: split(parts, fold=k, test_fold=test_fold, seed=seed)
 
-# %% ../nbs/03_folds.ipynb #db5b324e
-def out_of_fold(runs: list[Run]) -> tuple[Predictions, pd.DataFrame]:  # in the order of paths; path, id?, group?, fold, label, predicted, probability
-    "What was said of every photograph by the network that has not seen it."
+# %% ../nbs/03_folds.ipynb #0b7e0401
+def in_one_fold(names: pd.Series | list):   # names: of images that are not
+    "A `BadInput` if there is an image that is not in exactly one fold."
+    if len(names):
+        raise BadInput(
+            f'{list(names)[0]} is not in exactly one fold; train all folds again under another name')
+
+def rows_judged(runs: list[Run]) -> pd.DataFrame:   # path, label, part, fold …, in the order of paths
+    "The validation rows of every fold."
     parts = [
         pd.read_csv(r.split, dtype=dict(path=str, id=str, label=str), keep_default_na=False)
         for r in runs]
-    said = [load_predictions(r.valid) for r in runs]
     rows = pd.concat([p[p.part == 'valid'] for p in parts]).sort_values('path', ignore_index=True)
     always = parts[0].get('fold', pd.Series(0, parts[0].index)) < 0      # learned in each fold
-    wanted, key = parts[0][(parts[0].part != 'test') & ~always], 'id' if 'id' in rows else 'path'
-    for p, r in zip(said, runs):
-        if (p.classes, p.views) != (said[0].classes, said[0].views):
+    wanted = parts[0][(parts[0].part != 'test') & ~always]
+    in_one_fold(rows.path[rows.path.duplicated()])
+    in_one_fold(sorted(set(wanted.path) ^ set(rows.path)))
+    return rows
+
+# %% ../nbs/03_folds.ipynb #db5b324e
+def out_of_fold(runs: list[Run]) -> tuple[Predictions, pd.DataFrame]:  # in the order of paths; path, id?, group?, fold, label, predicted, probability
+    "The answer to every image of the network that has not seen it."
+    answers = [load_predictions(r.valid) for r in runs]
+    rows = rows_judged(runs)
+    key, first = 'id' if 'id' in rows else 'path', answers[0]
+    for p, r in zip(answers, runs):
+        if (p.classes, p.views) != (first.classes, first.views):
             raise BadInput(
                 f'{r.name} was judged otherwise than {runs[0].name}: classes or views differ')
-    ids = np.concatenate([p.ids for p in said])
-    for what in (
-        rows.path[rows.path.duplicated()],
-        sorted(set(wanted.path) ^ set(rows.path)),
-        sorted(set(ids) ^ set(rows[key])),
-    ):
-        if len(what):
-            raise BadInput(
-                f'{list(what)[0]} is not in exactly one fold; train all folds again under another '
-                'name'
-            )
+    ids = np.concatenate([p.ids for p in answers])
+    in_one_fold(sorted(set(ids) ^ set(rows[key])))
     order = pd.Index(ids).get_indexer(rows[key])
     labels, logits = (
-        np.concatenate([getattr(p, a) for p in said])[order] for a in ('labels', 'logits'))
-    oof = Predictions(rows[key].values, logits, said[0].classes, labels, said[0].views)
+        np.concatenate([getattr(p, a) for p in answers])[order] for a in ('labels', 'logits'))
+    oof = Predictions(rows[key].values, logits, first.classes, labels, first.views)
     names = np.array(oof.classes)
     return oof, rows[['path', *(c for c in ('id', 'group', 'fold') if c in rows)]].assign(
         label=names[labels], predicted=names[oof.preds], probability=oof.probs.max(1))
 
 # %% ../nbs/03_folds.ipynb #a23a9f07
-def vote_on_test(runs: list[Run], counts) -> dict[str, Predictions]:  # by file name; {} where there is no test set
+def vote_on_test(runs: list[Run],
+                 counts: pd.Series,   # images of each class, that ties are decided by
+                ) -> dict[str, Predictions]:  # by file name; {} where there is no test set
     "The soft and the hard vote of the folds on the test photographs."
     if not all(r.test.exists() for r in runs): return {}
-    said, names = [load_predictions(r.test) for r in runs], [r.name for r in runs]
-    return dict(test=soft_vote(said, names=names), test_hard=hard_vote(said, counts, names))
+    answers, names = [load_predictions(r.test) for r in runs], [r.name for r in runs]
+    return dict(test=soft_vote(answers, names=names), test_hard=hard_vote(answers, counts, names))
 
-def judge_vote(run: Run, name: str, p: Predictions, data: Data) -> dict:
+def judge_vote(run: Run,
+               name: str,    # of `vote_on_test`
+               p: Predictions, data: Data) -> dict:
     "The submission of a vote is written, and scored if the data set has a solution."
     frame = write_submission(
         run.path / f"{name.replace('test', 'submission')}.csv", p.ids, np.array(p.classes)[p.preds],
@@ -113,7 +128,9 @@ def judge_vote(run: Run, name: str, p: Predictions, data: Data) -> dict:
         if solution else {})
 
 # %% ../nbs/03_folds.ipynb #33cbd38a
-def members_of(runs: list[Run], out=None) -> list[dict]:
+def members_of(runs: list[Run],
+               out: str | Path | None = None,   # folder for runs
+              ) -> list[dict]:
     "Names, folders and hashed scores of runs that something was made of."
     return [
         dict(
@@ -135,7 +152,10 @@ def fold_scores(runs: list[Run]) -> pd.DataFrame:   # indexed by run
         .T.rename_axis('run') .astype(float) .dropna(axis=1, how='all'))
 
 # %% ../nbs/03_folds.ipynb #cbae6979
-def write_folds(run: Run, record: dict, runs: list[Run], plan: Plan):
+def write_folds(run: Run,            # of all folds
+                record: dict,        # what `recipe.json` shall say
+                runs: list[Run],     # of each fold
+                plan: Plan):
     "Gather, vote and write; the scores come last."
     oof, table = out_of_fold(runs)
     learned = plan.parts.label[plan.parts.part != 'test']
@@ -157,43 +177,59 @@ def write_folds(run: Run, record: dict, runs: list[Run], plan: Plan):
         metrics |= judge_vote(run, name, p, plan.data)
     core.write_json(run.metrics, metrics)
 
+# %% ../nbs/03_folds.ipynb #0b7e0402
+def tidy(ax: Axes, **labels: object):
+    "A grid, no frame, and what is given to `Axes.set`."
+    ax.set(**labels)
+    ax.grid(alpha=.25)
+    ax.spines[['top', 'right']].set_visible(False)
+
+def draw_curves(ax: Axes,
+                runs: list[Run],   # of the folds
+               ) -> list[pd.Series]:   # F1 of each class at the best epoch, one a fold that has one
+    "Macro F1 of each fold over the epochs, the best one with a ring."
+    found = []
+    for i, r in enumerate(runs):
+        if not r.history.exists(): continue
+        h = pd.read_csv(r.history)
+        ax.plot(h.epoch, h.valid_f1, f'C{i}.-', lw=1.4, label=r.name.rpartition('-')[2])
+        best = best_epoch(h, recipe_of(r))
+        if best is None: continue     # no epoch at the final image size yet
+        ax.plot(best.epoch, best.valid_f1, 'o', mfc='none', mec=f'C{i}', ms=10)
+        found.append(best.filter(like='f1_').rename(lambda c: c[3:]).astype(float).rename(f'C{i}'))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(frameon=False, fontsize=8)
+    return found
+
+def draw_classes(ax: Axes,
+                 each: list[pd.Series],       # of `draw_curves`
+                 n: int,                      # folds
+                 oof: Predictions | None):    # once there are any
+    "F1 of each class: of each fold's best epoch, and out of fold."
+    names = each[-1].index if each else pd.Index([])
+    for f1 in each:
+        ax.plot(
+            np.arange(len(f1)) + .08*(int(f1.name[1:]) - n/2 + .5), f1, f'{f1.name}o', ms=5, alpha=.8)
+    if oof is not None:
+        f1 = per_class(oof.labels, oof.preds, oof.classes).f1
+        ax.plot(np.arange(len(f1)), f1, 'kD', ms=6, mfc='none', label='out of fold')
+        ax.legend(frameon=False, fontsize=8)
+    ax.set_xticks(
+        range(len(names)), short_names(names), fontsize=8, rotation=20 if len(names) <= 12 else 90)
+
 # %% ../nbs/03_folds.ipynb #9716db4a
 def plot_folds(runs: list[Run],
                oof: Predictions | None = None,   # once there are any
                title: str = '') -> Figure:
     """Macro F1 of each fold over the epochs, and F1 of each class: of each fold's best epoch, and
     out of fold."""
-    k = 0 if oof is None else len(oof.classes)
+    width = max(6, .22*(0 if oof is None else len(oof.classes)))
     fig, (left, right) = plt.subplots(
-        1, 2, figsize=(4 + max(6, 0.22 * k), 3.2), dpi=80, layout='constrained',
-        width_ratios=(4, max(6, 0.22 * k)))
+        1, 2, figsize=(4 + width, 3.2), dpi=80, layout='constrained', width_ratios=(4, width))
     plt.close(fig)
-    per = pd.Series(dtype=float)
-    for i, r in enumerate(runs):
-        if not r.history.exists(): continue
-        h = pd.read_csv(r.history)
-        best = best_epoch(h, recipe_of(r))
-        left.plot(h.epoch, h.valid_f1, f'C{i}.-', lw=1.4, label=r.name.rpartition('-')[2])
-        if best is None: continue     # no epoch at the final image size yet
-        left.plot(best.epoch, best.valid_f1, 'o', mfc='none', mec=f'C{i}', ms=10)
-        per = best.filter(like='f1_').rename(lambda c: c[3:])
-        right.plot(
-            np.arange(len(per)) + 0.08 * (i - len(runs) / 2 + 0.5), per.astype(float), f'C{i}o',
-            ms=5, alpha=0.8)
-    if oof is not None:
-        right.plot(
-            np.arange(len(oof.classes)), per_class(oof.labels, oof.preds, oof.classes).f1, 'kD',
-            ms=6, mfc='none', label='out of fold')
-        right.legend(frameon=False, fontsize=8)
-    right.set_xticks(
-        range(len(per)), short_names(per.index), fontsize=8, rotation=20 if len(per) <= 12 else 90)
-    right.set(ylim=(-0.03, 1.03), title='F1 of each class')
-    left.set(ylim=(0, 1), xlabel='epoch', title='macro F1, validation')
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
-    left.legend(frameon=False, fontsize=8)
-    for ax in (left, right):
-        ax.grid(alpha=0.25)
-        ax.spines[['top', 'right']].set_visible(False)
+    draw_classes(right, draw_curves(left, runs), len(runs), oof)
+    tidy(left, ylim=(0, 1), xlabel='epoch', title='macro F1, validation')
+    tidy(right, ylim=(-.03, 1.03), title='F1 of each class')
     fig.suptitle(title)
     return fig
 
@@ -203,65 +239,56 @@ class FoldPlot(LivePlot):
     def __init__(self, runs: list[Run], title: str = ''):
         super().__init__(0, title)
         self.runs = runs
-    def __call__(self, history, classes):
+    def __call__(self, history: pd.DataFrame, classes: pd.DataFrame):
         self.show('curves', png(plot_folds(self.runs, title=self.title)))
 
 # %% ../nbs/03_folds.ipynb #2df65819
-def survey_folds(
-    version, folds, data, out, run, scale, test_fold, on_error, label, level, shift, given
-) -> tuple[Plan, int | str, list[int]]:  # what to do, `folds` for 03_train, the folds to train
-    "Check everything that was given, for all folds; parameters as in `fit_folds`."
+def survey_folds(options: Options,
+                 given: dict,   # fields of the recipe
+                ) -> tuple[Plan, list[int]]:  # what to do, with the options of each fold; the folds to train
+    "Check everything that was given, for all folds."
     for k in given: choose(k, PARAMETERS, 'parameter')
-    fields = {k: v for k, v in given.items() if k in OVERRIDES}
-    where, scale, recipe = look_up(version, data, scale, fields)
-    folds, numbers = which_folds(where, folds, test_fold, label, level)
-    found, parts, skipped = split_data(
-        where, folds, numbers[0], test_fold, recipe.valid, recipe.seed, on_error,
-        label_option(label), level, out, recipe.reader)
-    check_folds(parts, numbers, test_fold, recipe.seed)
+    where, _, recipe = look_up(options, given)
+    options, numbers = which_folds(where, options)
+    found, parts, skipped = read_and_split(where, recipe, options)
+    check_folds(parts, numbers, options.test_fold, recipe.seed)
     found, parts, _ = at_target(found, parts, recipe.target)
-    name = core.folder_name(
-        str(run or run_name(version, fields | dict(test_fold=test_fold, shift=shift))))
-    return (
-        Plan(
-            Run(core.outputs(out) / core.folder_name(f'{name}-folds')), recipe, found, parts,
-            skipped, None),
-        folds, numbers)
+    run = core.outputs(options.out)/core.folder_name(f'{name_of_folds(options, given)}-folds')
+    return Plan(Run(run), recipe, found, parts, skipped, options=options), numbers
+
+def name_of_folds(options: Options,
+                  given: dict,   # fields of the recipe
+                 ) -> str:
+    "What the names of the folders of folds begin with; those that are there in the words of yesterday keep them."
+    if options.run: return core.folder_name(options.run)
+    changed = given | dict(test_fold=options.test_fold, shift=options.shift)
+    return core.folder_name(find_name(options.version, changed, options.out, '-folds'))
 
 # %% ../nbs/03_folds.ipynb #908832c7
+@takes(PARAMETERS)
 @typed
-def fit_folds(
-    version: str = 'baseline',  # a name of `rock_nb.training.recipes`
-    folds=None,  # a number, or a CSV file with path, fold and perhaps group (None: those of the data set, else 5)
-    data=None,
-    out=None,
-    run=None,
-    scale=None,
-    test_fold=None,
-    on_error='raise',
-    label=None,
-    level=None,
-    shift=None,  # as in 03_train; `run` begins the names of the folders
-    show=None,  # called after each epoch (None: one live plot for all folds, or a line)
-    **given,
-) -> Run:  # the folder of the folds, complete
-    """Train every fold, from wherever it stands; gather what was said out of fold; let them vote
+def fit_folds(version: str = 'baseline',      # a name of `rock_nb.training.recipes`
+              show: Callable | None = None,   # called after each epoch (None: one live plot for all folds, or a line)
+              **given: object,                # as for `rock_nb.train.fit`; `run` begins the names of the folders
+             ) -> Run:                        # of all folds, complete
+    """Train every fold, from wherever it stands; gather the answers out of fold; let the folds vote
     on the test set."""
-    plan, folds, numbers = survey_folds(
-        version, folds, data, out, run, scale, test_fold, on_error, label, level, shift, given)
+    for k in given: choose(k, PARAMETERS, 'parameter')
+    plan, numbers = survey_folds(*options_from(dict(version=version) | given))
     name = plan.run.name.removesuffix('-folds')
     runs = [Run(plan.run.path.with_name(f'{name}-fold{k}')) for k in numbers]
     show = show or (FoldPlot(runs, name) if core.in_notebook() else None)
+    given |= dict(data=str(find_data(plan.options.data)), folds=plan.options.folds)
     for n, (k, r) in enumerate(zip(numbers, runs), 1):
         print(f"[{n}/{len(runs)}] {r.name} {'complete' if r.done else '…'}", flush=True)
-        fit(
-            version, show, data=str(find_data(data)), out=out, run=r.name, scale=scale, folds=folds,
-            fold=k, test_fold=test_fold, on_error=on_error, label=label, level=level, shift=shift,
-            **given)
-    return gather(plan, runs, out)
+        fit(version, show, **given | dict(run=r.name, fold=k))
+    return gather(plan, runs, plan.options.out)
 
 # %% ../nbs/03_folds.ipynb #679e7a34
-def gather(plan: Plan, runs: list[Run], out=None) -> Run:
+def gather(plan: Plan,
+           runs: list[Run],                 # of the folds, complete
+           out: str | Path | None = None,   # folder for runs
+          ) -> Run:
     "The folder of complete folds, written unless it is there and of the same."
     run, about = plan.run, core.read_json(runs[0].recipe)
     record = dict(members=members_of(runs, out), classes=about['classes'], data=about['data'])
@@ -274,16 +301,15 @@ def gather(plan: Plan, runs: list[Run], out=None) -> Run:
     return run
 
 # %% ../nbs/03_folds.ipynb #cb701531
-def main(argv=None):
+def main(argv: list[str] | None = None,   # None: the words of this process
+        ):
     "`python -m rock_nb.folds`: the parameters of this notebook as options."
     about = (
         'Train every fold of a recipe, gather the out-of-fold predictions, vote on the test set. '
         'What is complete is skipped.')
+    parser = add_options(Parser('python -m rock_nb.folds', description=about), PARAMETERS)
     with core.program():
-        run = fit_folds(
-            **given_options(
-                add_options(Parser('python -m rock_nb.folds', description=about), PARAMETERS), argv)
-        )
+        run = fit_folds(**given_options(parser, argv))
         m = core.read_json(run.metrics)
         print(
             f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± "

@@ -53,8 +53,8 @@ def photos_for(
     "The photographs of some rows as a recipe wants to see them."
     files, rows = files_of(recipe, data, rows, learning, out)
     transform = (
-        training(recipe.augment, size, recipe.square) if learning
-        else evaluation(recipe.square, size))
+        training(recipe.augment, size, recipe.resize_mode) if learning
+        else evaluation(recipe.resize_mode, size))
     paste = (
         dict(paste_prob=recipe.mix_prob, paste_alpha=recipe.mix_alpha)
         if learning and recipe.mix == 'one_class' else {})
@@ -211,7 +211,7 @@ def make_job(
     loss = make_loss(
         recipe.loss, counts, recipe.class_weights, recipe.smoothing, gamma=recipe.gamma, tau=tau
     ).to(device)
-    normalise = Normalise(*statistics(recipe.stats, model)).to(device)
+    normalise = Normalise(*statistics(recipe.normalize, model)).to(device)
     memory = make_memory(recipe)
     loaders = Loaders(recipe, data, parts, memory, processes, workers, out, pack)
     return Job(

@@ -320,7 +320,7 @@ def phase_finished(history: list[dict], index: int, recipe: Recipe) -> bool:
     if not rows: return False
     resting = len(rows) - 1 - int(np.argmax([h['valid_f1'] for h in rows]))
     stops = recipe.early_stop and resting >= recipe.early_stop
-    melts = phase.until == 'melting' and resting >= max(1, recipe.early_stop//2)
+    melts = phase.until == 'plateau' and resting >= max(1, recipe.early_stop//2)
     opens = phase.until == 'gap' and rows[-1]['valid_loss'] - rows[-1]['train_loss'] > phase.gap
     return bool(len(rows) >= phase.epochs or stops or melts or opens)
 

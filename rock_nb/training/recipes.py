@@ -84,7 +84,7 @@ def b_davit():
     hard = dict(sampler='balanced', hard_memory=1000, hard_ratio=.2)
     return Recipe(
         arch='davit_base', img_size=224, batch_size=64, accumulate=8, phases=(Phase(18, 3e-4),),
-        schedule='cosine', lr_min=1e-8, smoothing=0.1, augment='b', square='stretch', stats='model',
+        schedule='cosine', lr_min=1e-8, smoothing=0.1, augment='b', resize_mode='stretch', normalize='model',
         amp='auto', valid=0.2, **hard)
 
 # %% ../../nbs/training/recipes.ipynb #904bcb60
@@ -114,7 +114,7 @@ def winner_tinyvit():
     return Recipe(
         arch='tiny_vit_21m_384.dist_in22k_ft_in1k', img_size=224, batch_size=128,
         phases=(Phase(30, 3e-4),), optimizer='adamw', weight_decay=1e-4, sampler='weighted',
-        smoothing=0.05, early_stop=5, augment='winner', stats='imagenet', amp='auto', tta='d7',
+        smoothing=0.05, early_stop=5, augment='winner', normalize='imagenet', amp='auto', tta='d7',
         valid=0.1)
 
 @recipe
@@ -142,7 +142,7 @@ def convnext_l():
         arch='convnext_large.fb_in22k_ft_in1k_384', img_size=384, batch_size=64,
         phases=(Phase(50, 5e-4),), optimizer='adamw', weight_decay=0.05, layer_decay=0.8, ema=0.999,
         smoothing=0.1, warmup=10.0, schedule='cosine', by_step=True, augment='convnext',
-        stats='imagenet', amp='bf16', valid=0.1)
+        normalize='imagenet', amp='bf16', valid=0.1)
 
 # %% ../../nbs/training/recipes.ipynb #61225bee
 @recipe
@@ -150,7 +150,7 @@ def c_resnet50():
     "ResNet-50 on sketches: AdamW, cosine, flips and small moves. No score published for it alone."
     return Recipe(
         arch='resnet50', img_size=224, batch_size=64, phases=(Phase(20, 3e-4),), optimizer='adamw',
-        weight_decay=1e-2, schedule='cosine', augment='c', smoothing=0.1, stats='imagenet',
+        weight_decay=1e-2, schedule='cosine', augment='c', smoothing=0.1, normalize='imagenet',
         amp='auto', valid=0.2)
 
 C_BACKBONES = dict(
@@ -175,7 +175,7 @@ def c_eva02():
     for it alone."""
     return replace(
         c_resnet50(), arch='eva02_base_patch14_448', img_size=448, batch_size=16, accumulate=4,
-        phases=(Phase(20, 5e-5),), layer_decay=0.8, stats='model')
+        phases=(Phase(20, 5e-5),), layer_decay=0.8, normalize='model')
 
 # %% ../../nbs/training/recipes.ipynb #9856e4aa
 @recipe
@@ -186,7 +186,7 @@ def d_small():
         arch='convnext_tiny', img_size=(128, 96), batch_size=64, phases=(Phase(30, 1e-4),),
         optimizer='adamw', weight_decay=1e-2, schedule='restarts', period=10.0, factor=0.5,
         lr_min=1e-5, warmup=3.0, loss='focal', smoothing=0.1, early_stop=10, augment='d',
-        square='stretch', stats='imagenet', amp='auto', valid=0.2)
+        resize_mode='stretch', normalize='imagenet', amp='auto', valid=0.2)
 
 @recipe
 def d_convnext():
@@ -197,7 +197,7 @@ def d_convnext():
 @recipe
 def d_melting():
     "d_convnext, the head alone until validation rests for half the patience, then everything."
-    return replace(d_convnext(), phases=(Phase(10, 1e-3, 'head', until='melting'), Phase(30, 1e-4)))
+    return replace(d_convnext(), phases=(Phase(10, 1e-3, 'head', until='plateau'), Phase(30, 1e-4)))
 
 @recipe
 def d_cutmix():
@@ -212,8 +212,8 @@ def e_vgg():
     return Recipe(
         arch='vgg13_bn', img_size=256, batch_size=32,
         phases=(Phase(30, 1e-4, until='gap'), Phase(10, 1e-7)), drop_rate=0.5, schedule='none',
-        background='extra', mix='one_class', mix_prob=5 / 9, mix_alpha=1.0, square='stretch',
-        stats='imagenet', valid=0.2)
+        background='extra', mix='one_class', mix_prob=5 / 9, mix_alpha=1.0, resize_mode='stretch',
+        normalize='imagenet', valid=0.2)
 
 # %% ../../nbs/training/recipes.ipynb #0438cabe
 @recipe
@@ -225,8 +225,8 @@ def quick():
     return Recipe(
         arch='tf_efficientnet_lite0', img_size=256, batch_size=32, phases=phases, optimizer='adamw',
         weight_decay=0.01, layer_decay=0.8, schedule='cosine', by_step=True, warmup=0.5,
-        loss='logit_adjusted', tau=0.5, smoothing=0.1, augment='winner', square='crop',
-        stats='model', amp='auto', tta='hflip', valid=0.2)
+        loss='logit_adjusted', tau=0.5, smoothing=0.1, augment='winner', resize_mode='crop',
+        normalize='model', amp='auto', tta='hflip', valid=0.2)
 
 @recipe
 def thorough():
