@@ -29,7 +29,7 @@ from .training.build import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, OfPhases, Recipe, pick_scale
 from .jobs.notebook_step import Step, StepFailed, command, complete, do
-from .model.create import Weights, find_weights, settle_weights
+from .model.create import Weights, find_weights, check_weights
 from rock_nb.train import (
     add_options, given_options, notes_on, options_from, pick_device, read_and_split, record_of,
     same_run)
@@ -146,7 +146,7 @@ def weights_of(recipes: dict[str, Recipe],
     "With what each recipe begins; what can't be had is a `BadInput` that names the recipe."
     found = {}
     for name, r in recipes.items():
-        try: found[name] = settle_weights(find_weights(r.arch, r.pretrained), r.arch, generated)
+        try: found[name] = check_weights(find_weights(r.arch, r.pretrained), r.arch, generated)
         except BadInput as e: raise BadInput(f'recipe {name}: {e}') from None
     return found
 

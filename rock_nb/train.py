@@ -53,7 +53,7 @@ from .training.live_plot import LivePlot
 from .training.recipe import (
     OfPhases, Recipe, check_number, differences, of_today, pick_scale, to_dict)
 from .training.tracking import Tracker, make_trackers
-from .model.create import Weights, find_weights, is_weights_name, settle_weights
+from .model.create import Weights, find_weights, is_weights_name, check_weights
 from .speed.folded_inference import inference, trial_images
 
 # %% ../nbs/03_train.ipynb #5d2e9703
@@ -201,7 +201,7 @@ def survey(options: Options,
     changed = given | dict(fold=options.fold, test_fold=options.test_fold, shift=options.shift)
     name = options.run or find_name(options.version, changed, options.out)
     folder = Run(core.outputs(options.out)/core.folder_name(name))
-    weights = settle_weights(
+    weights = check_weights(
         find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
     found, parts, skipped = read_and_split(where, recipe, options)
     recipe = with_white(recipe, found, options.out)

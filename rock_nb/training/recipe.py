@@ -21,7 +21,7 @@ from ..data.mixup import MIXES
 from ..data.resize import SQUARES, hw
 from ..data.sampler import GROWTHS, SAMPLERS
 from ..evaluation.predictions import TTA
-from ..model.create import STATS, settle_names
+from ..model.create import STATS, match_names
 from ..model.head import HEADS
 from ..speed.folded_inference import AMP
 from .loss import CLASS_WEIGHTS, LOSSES
@@ -218,7 +218,7 @@ def check_together(r: Recipe):
 def check_recipe(r: Recipe) -> Recipe:
     """`r` if every name in it exists and every number is in its range; else a `BadInput` that
     names the choices."""
-    arch, pretrained = settle_names(r.arch, r.pretrained)
+    arch, pretrained = match_names(r.arch, r.pretrained)
     r = replace(r, arch=arch, pretrained=pretrained)
     check_fields(r)
     check_reader(r.reader)
