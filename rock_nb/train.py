@@ -11,7 +11,7 @@ __all__ = ['OPTIONS', 'PARAMETERS', 'run_name', 'find_name', 'contents', 'same_r
 
 # %% ../nbs/03_train.ipynb #266752c5
 import argparse, os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import Field, dataclass, replace
 from pathlib import Path
 
@@ -82,7 +82,8 @@ def find_name(version: str, given: dict,   # as in `run_name`
     return old if there(old) and not there(name) else name
 
 # %% ../nbs/03_train.ipynb #3f522b46
-def contents(record: dict) -> dict:   # record: of `recipe.json`
+def contents(record: dict,   # of `recipe.json`
+            ) -> dict:
     "What a run is, field by field, in the words of today."
     return {k: v for k, v in record.items() if k != 'recipe'} | of_today(record.get('recipe', {}))
 
@@ -308,7 +309,7 @@ def note_few_steps(plan: Plan):
 
 # %% ../nbs/03_train.ipynb #d3a2c4ef
 def train(plan: Plan,
-          show: Callable | None = None,  # called after each epoch with history and table of classes (None: a live plot, or a line)
+          show: Callable | None = None,  # called with history and table of classes (None: a live plot)
          ) -> pd.DataFrame:  # the history, a line an epoch
     """Train from wherever the run stands, here or in processes of its own; a complete run is left
     as it is."""
@@ -450,7 +451,7 @@ def notes_on(run: Run,
 # %% ../nbs/03_train.ipynb #cc9943e0
 @takes(PARAMETERS)
 def fit(version: str = 'baseline',      # a name of `rock_nb.training.recipes`
-        show: Callable | None = None,   # called after each epoch with history and table of classes (None: a live plot, or a line)
+        show: Callable | None = None,   # called with history and table of classes (None: a live plot)
         **given: object,                # options and fields of the recipe
        ) -> Run:                        # complete
     "Train a recipe, from wherever its run stands, and judge it."

@@ -10,7 +10,7 @@ __all__ = ['USED', 'COUNTED', 'SEARCHES', 'STARTUP', 'STATES', 'LINE', 'read_wor
 
 # %% ../../nbs/training/search.ipynb #8713d9ef
 import itertools, json, re, shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -402,7 +402,11 @@ def phase_text(p: Phase) -> str:
         if getattr(p, f.name) != f.default]
     return f"Phase({', '.join([repr(p.epochs), *more])})"
 
-def as_python(r: Recipe, name: str, base: str = 'baseline', about: str = '') -> str:   # base: a recipe's name
+def as_python(r: Recipe,
+              name: str,                # of the function
+              base: str = 'baseline',   # a recipe's name
+              about: str = '',          # its docstring
+             ) -> str:
     "A recipe as the text of a function for the ladder."
     if not name.isidentifier():
         raise BadInput(f"{name!r} can't be the name of a function; give letters, digits and _")

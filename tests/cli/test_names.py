@@ -161,9 +161,7 @@ def test_make_hands_over_what_it_was_given():
     assert words == ['--versions=baseline v5', '--data=2024', "--out=it's 5", '--level=-1']
 
 
-CELL = '''import parameters
-import rock_nb
-from rock_nb import core
+CELL = '''from rock_nb import core
 import json
 run = data = folds = name = None'''
 ASK = '''json.dump(core.parameters(globals(), 'run', 'data', 'folds', 'name'), open('said.json', 'w'))'''
