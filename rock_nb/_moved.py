@@ -19,7 +19,7 @@ MOVED = {
     'data.steps': ['speed.fast_transforms'],
     'data.target': ['data.attributes'],
     'data.transform': ['data.resize'],
-    'model.build': ['model.create'],
+    'model.build': ['model.create', 'model.names', 'model.weights', 'model.weight_files'],
     'model.convolution': ['speed.bf16_conv'],
     'model.inference': ['speed.folded_inference'],
     'model.prefix': ['speed.frozen_prefix'],

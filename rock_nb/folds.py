@@ -33,7 +33,7 @@ from .evaluation.selection import crossfit_score
 from .evaluation.submission import (
     score_submission, solution_of, with_all_tests, write_submission)
 from .evaluation.voting import hard_vote, soft_vote
-from .training.best_epoch import best_epoch, recipe_of
+from .training.best_epoch import best_epoch, saved_recipe
 from .training.live_plot import LivePlot, png
 from .training.recipe import OfPhases, Recipe
 from .train import (
@@ -194,7 +194,7 @@ def draw_curves(ax: Axes,
         if not r.history.exists(): continue
         h = pd.read_csv(r.history)
         ax.plot(h.epoch, h.valid_f1, f'C{i}.-', lw=1.4, label=r.name.rpartition('-')[2])
-        best = best_epoch(h, recipe_of(r))
+        best = best_epoch(h, saved_recipe(r))
         if best is None: continue     # no epoch at the final image size yet
         ax.plot(best.epoch, best.valid_f1, 'o', mfc='none', mec=f'C{i}', ms=10)
         found.append(best.filter(like='f1_').rename(lambda c: c[3:]).astype(float).rename(f'C{i}'))

@@ -29,7 +29,7 @@ from .training.build import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, OfPhases, Recipe, pick_scale
 from .jobs.notebook_step import Step, StepFailed, command, complete, do
-from .model.create import Weights, find_weights, check_weights
+from .model.weights import Weights, find_weights, check_weights
 from rock_nb.train import (
     add_options, given_options, notes_on, options_from, pick_device, read_and_split, record_of,
     same_run)

@@ -22,7 +22,8 @@ from ..data.mixup import MIXES
 from ..data.resize import SQUARES, hw
 from ..data.sampler import GROWTHS, SAMPLERS
 from ..evaluation.predictions import TTA
-from ..model.create import STATS, match_names
+from ..model.create import STATS
+from ..model.names import match_names
 from ..model.head import HEADS
 from ..speed.folded_inference import AMP
 from .loss import CLASS_WEIGHTS, LOSSES
