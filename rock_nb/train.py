@@ -384,7 +384,7 @@ def effort(plan: Plan) -> dict:
         seconds=float(timing.seconds.sum()), images_per_s=float(timing.images_per_s.median()),
         wait=float(timing.wait.median()),
         parameters=sum(p.numel() for p in plan.setup.model.parameters()))
-    return took | (dict(hard=memory.report()) if memory else {})
+    return took | (dict(hard=memory.summary()) if memory else {})
 
 # %% ../nbs/03_train.ipynb #55d6ef21
 def suspects(plan: Plan) -> pd.DataFrame:   # path, label, index, times, loss

@@ -32,7 +32,8 @@ from .processes import run_on_main, is_main_process, rank, world
 from .loss import Loss, make_loss
 from ..speed.precision import choose_amp, fastest, set_determinism
 from .recipe import Phase, Recipe
-from ..data.sampler import Batches, HardExampleBuffer, evenness, prefetch_limit
+from ..data.hard_examples import HardExampleBuffer, prefetch_limit
+from ..data.sampler import Batches, evenness
 from .state import TrainSetup
 from ..model.create import build, statistics
 from ..model.weights import Weights
@@ -209,7 +210,7 @@ def choose_precision(recipe: Recipe, model: nn.Module,
 def recipe_loss(recipe: Recipe,
                 counts: np.ndarray) -> Loss:   # (classes,) training images of each class
     "The loss of a recipe; logit adjustment has the class prior that the sampler leaves."
-    tau = recipe.tau*(1 - evenness(recipe.sampler, recipe.balance))
+    tau = recipe.tau*(1 - evenness(recipe.sampler, recipe.balance, counts))
     return make_loss(
         recipe.loss, counts, recipe.class_weights, recipe.smoothing, gamma=recipe.gamma, tau=tau)
 

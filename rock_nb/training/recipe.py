@@ -20,7 +20,8 @@ from ..data.augmentations import check_augment, training
 from ..data.image import ImageReader, check_reader
 from ..data.mixup import MIXES
 from ..data.resize import SQUARES, hw
-from ..data.sampler import GROWTHS, SAMPLERS
+from ..data.hard_examples import GROWTHS
+from ..data.sampler import SAMPLERS
 from ..evaluation.predictions import TTA
 from ..model.create import STATS
 from ..model.names import match_names
