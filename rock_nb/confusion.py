@@ -29,7 +29,7 @@ from .data.image import ImageReader
 from .data.loader import Photos, make_loader
 from .data.contact_sheet import Panel, as_jpeg, live, sheet
 from .data.attributes import codebook
-from .evaluation.compare import read_part
+from .evaluation.run_data import read_part
 from .evaluation.run_data import data_of, rows_of
 from rock_nb.evaluation.explain import (
     embed, f1_by, features, heat_maps, heat_sheet, overlay, plot_map, plot_reliability,

@@ -23,7 +23,7 @@ from ..data.loader import (
 from ..speed.decoded_cache import split_deterministic_prefix, packed
 from ..data.table import Data
 from ..data.resize import evaluation
-from ..evaluation.predictions import TTA
+from ..evaluation.tta import find_views, view_sizes
 from .processes import run_on_main, is_main_process, rank, world
 from .loss import make_loss
 from ..speed.precision import choose_amp, fastest, settle
@@ -127,11 +127,9 @@ def takes(model: nn.Module, h: int, w: int) -> str:   # why not; '' if it does
 def check_sizes(model: nn.Module, recipe: Recipe):
     "A `BadInput` unless a network takes the sizes of all phases, and the views of the last one."
     h, w = recipe.size(recipe.phases[-1])
-    sizes = {recipe.size(p): '' for p in recipe.phases} | (
-        {
-            (w, h): f', as the turned views of tta {recipe.tta} are' for v in TTA[recipe.tta]
-            if int(v[1]) % 2}
-        if h != w else {})
+    turned = f', as the turned views of tta {recipe.tta} are'
+    sizes = dict.fromkeys(view_sizes(find_views(recipe.tta), (h, w)), turned)
+    sizes |= {recipe.size(p): '' for p in recipe.phases}
     for (h, w), of in sizes.items():
         if why := takes(model, h, w):
             raise BadInput(
