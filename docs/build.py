@@ -15,7 +15,7 @@ from nbconvert import MarkdownExporter
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / '_proc' / 'pages'      # what the site is made of, laid out as in the repository, so that links hold
 SITE = ROOT / '_docs'
-WINGS = dict(data='Data', model='Model', judge='Evaluation', learn='Training', jobs='Jobs')
+WINGS = ('core', 'data', 'model', 'evaluation', 'training', 'speed', 'distributed', 'jobs', 'bench')
 
 CONFIG = '''site_name: rock_nb
 docs_dir: {source}
@@ -35,6 +35,11 @@ STYLE = '''.wy-nav-content { max-width: 1100px }
 '''
 
 
+def to_pages(text: str) -> str:
+    "Markdown whose links to notebooks lead to their pages."
+    return re.sub(r'(\]\([^()#:]+)\.ipynb\b', r'\1.md', text)
+
+
 def page(file: Path, place: Path) -> None:
     "Write a notebook as readers see it: without hidden cells and nbdev's directives, its figures beside it."
     notebook = nbformat.read(file, 4)
@@ -46,7 +51,7 @@ def page(file: Path, place: Path) -> None:
     notebook.cells = shown
     text, extra = MarkdownExporter().from_notebook_node(notebook, dict(unique_key=f'{file.stem}_files', output_files_dir=f'{file.stem}_files'))
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(text, encoding='utf-8')
+    place.write_text(to_pages(text), encoding='utf-8')
     for name, data in extra['outputs'].items():
         (place.parent / name).parent.mkdir(exist_ok=True)
         (place.parent / name).write_bytes(data)
@@ -60,10 +65,11 @@ def title(page: Path) -> str:
 def collect() -> list:
     "Copy everything to `SOURCE`; the site's table of contents."
     shutil.rmtree(SOURCE, ignore_errors=True)
-    for file in (*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'), *ROOT.glob('docs/*.png')):
+    for file in (*ROOT.glob('*.md'), *ROOT.glob('docs/*.md')):
         place = SOURCE / file.relative_to(ROOT)
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, place)
+        place.write_text(to_pages(file.read_text(encoding='utf-8')), encoding='utf-8')
+    for file in ROOT.glob('docs/*.png'): shutil.copy(file, SOURCE / 'docs' / file.name)
     books = {}
     for file in sorted(ROOT.glob('nbs/**/*.ipynb')):
         if '.ipynb_checkpoints' in file.parts or file.name == 'index.ipynb': continue
@@ -73,7 +79,7 @@ def collect() -> list:
     more = [{f.stem.replace('_', ' ').capitalize(): f'docs/{f.name}'} for f in sorted(ROOT.glob('docs/*.md'))]
     rooms = [{'Run': books.pop('nbs')}]
     rooms += [{'Tutorials': books.pop('tutorials')}] if 'tutorials' in books else []
-    rooms += [{name: books.pop(folder)} for folder, name in WINGS.items() if folder in books]
+    rooms += [{folder.capitalize(): books.pop(folder)} for folder in WINGS if folder in books]
     rooms += [{folder.capitalize(): pages} for folder, pages in books.items()]
     (SOURCE / 'pages.css').write_text(STYLE)
     return [{'rock_nb': 'README.md'}, *rooms, {'More': [*more, {'Changes': 'CHANGELOG.md'}, {'Contributing': 'CONTRIBUTING.md'}]}]

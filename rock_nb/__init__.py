@@ -6,6 +6,8 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
+from . import _moved    # noqa: F401 (earlier names of modules)
+
 # Threads that wait by spinning take the cores from the processes that load the photographs, which on few cores slows
 # training down a lot. It must be said before torch is loaded for the first time.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')

@@ -101,8 +101,7 @@ class Registry(Mapping):
 
     def find(
         self,
-        text: str
-        | Callable,  # 'name', 'name(setting=value)', 'module:function(setting=value)', or a function
+        text: str | Callable,  # 'name', 'name(setting=value)', 'module:function(setting=value)', or a function
     ) -> Choice:
         """The function that a text names, and its settings; what is wrong is a `BadInput` that
         lists the right ones."""

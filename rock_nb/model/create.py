@@ -215,8 +215,7 @@ def from_repository(repo: str) -> Weights:   # repo: owner/name
 # %% ../../nbs/model/create.ipynb #8782259b
 def find_weights(
     arch: str,  # a timm name, or an id of the hub
-    pretrained: bool
-    | str = True,  # the best that can be had, a random start (False), a file, a hub's id
+    pretrained: bool | str = True,  # the best that can be had, a random start (False), a file, a hub's id
 ) -> Weights:
     "Where the weights of an architecture can be had; kind `missing` if nowhere."
     name, pretrained = settle_names(arch, pretrained)

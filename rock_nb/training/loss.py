@@ -180,8 +180,7 @@ def _tried(made: Loss, n_classes: int, name: str) -> Loss:
 # %% ../../nbs/training/loss.ipynb #67dffa73
 def make_loss(
     name: str = 'ce',  # as `LOSSES.find` takes it: 'focal', 'focal(gamma=1.5)', 'my_losses.py:tversky(alpha=.7)'
-    counts: np.ndarray
-    | None = None,  # (classes,) training images; for weights, and losses with a `log_prior`
+    counts: np.ndarray | None = None,  # (classes,) training images; for weights, and losses with a `log_prior`
     weights: str = 'none',  # of the classes, one of `CLASS_WEIGHTS`
     smoothing: float = 0.0,  # share of a label that is spread over all classes, 0…1
     **fields: float,  # of the recipe (gamma, tau), for losses that have such a setting

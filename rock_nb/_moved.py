@@ -1,0 +1,95 @@
+"""Modules under the names that they had in earlier versions: they can still be imported, with a warning that names the new one."""
+import sys
+import warnings
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+# old name -> where its contents are now; several, where it was divided
+MOVED = {
+    'registry': ['core.registry'],
+    'data.augments': ['data.augmentations'],
+    'data.background': ['speed.background_cache'],
+    'data.deal': ['data.group_split'],
+    'data.mix': ['data.mixup'],
+    'data.pack': ['speed.decoded_cache'],
+    'data.sample': ['data.synthetic'],
+    'data.scale': ['bench.files'],
+    'data.sheet': ['data.contact_sheet'],
+    'data.steps': ['speed.fast_transforms'],
+    'data.target': ['data.attributes'],
+    'data.transform': ['data.resize'],
+    'model.build': ['model.create'],
+    'model.convolution': ['speed.bf16_conv'],
+    'model.inference': ['speed.folded_inference'],
+    'model.prefix': ['speed.frozen_prefix'],
+    'judge': [],
+    'judge.agreement': ['evaluation.agreement'],
+    'judge.answers': ['evaluation.prediction_files'],
+    'judge.attribute': ['evaluation.attribute_scores'],
+    'judge.combine': ['evaluation.combiners'],
+    'judge.compare': ['evaluation.compare'],
+    'judge.decide': ['evaluation.decision'],
+    'judge.evidence': ['evaluation.run_data'],
+    'judge.explain': ['evaluation.explain'],
+    'judge.jury': ['evaluation.ensembling'],
+    'judge.metric': ['evaluation.metrics'],
+    'judge.predict': ['evaluation.predictions'],
+    'judge.selection': ['evaluation.selection'],
+    'judge.submission': ['evaluation.submission'],
+    'judge.vote': ['evaluation.voting'],
+    'learn': [],
+    'learn.average': ['training.ema'],
+    'learn.best': ['training.best_epoch'],
+    'learn.checkpoint': ['training.checkpoint'],
+    'learn.distributed': ['training.processes'],
+    'learn.engine': ['training.loop'],
+    'learn.job': ['training.build'],
+    'learn.ladder': ['training.recipes'],
+    'learn.launch': ['distributed.launch'],
+    'learn.liveplot': ['training.live_plot'],
+    'learn.loss': ['training.loss'],
+    'learn.optimizer': ['training.optimizer'],
+    'learn.peers': ['bench.peers'],
+    'learn.precision': ['speed.precision'],
+    'learn.quality': ['bench.quality'],
+    'learn.recipe': ['training.recipe'],
+    'learn.sampler': ['data.sampler'],
+    'learn.scaling': ['bench.scaling'],
+    'learn.schedule': ['training.schedule'],
+    'learn.search': ['training.search'],
+    'learn.stage': ['training.state'],
+    'learn.step': ['jobs.notebook_step'],
+    'learn.tracker': ['training.tracking'],
+}
+
+
+class _OldName(ModuleType):
+    "Hands out what its successors have."
+    def __getattr__(self, name: str):
+        if name.startswith('__'): raise AttributeError(name)
+        for place in self.__dict__['_places']:
+            module = import_module(place)
+            if hasattr(module, name): return getattr(module, name)
+        raise AttributeError(f'{self.__name__} has moved to {", ".join(self._places)}, where there is no {name!r}')
+
+
+class MovedModules:
+    "Finds the modules of `MOVED`."
+    def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:
+        old = name.removeprefix('rock_nb.')
+        if old == name or old not in MOVED: return None
+        return ModuleSpec(name, self, is_package='.' not in old and not MOVED[old])
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = _OldName(spec.name)
+        module._places = [f'rock_nb.{m}' for m in MOVED[spec.name.removeprefix('rock_nb.')]]
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module._places:
+            now = ' and '.join(module._places)
+            warnings.warn(f'{module.__name__} is {now} now', FutureWarning, stacklevel=2)
+
+
+sys.meta_path.append(MovedModules())
