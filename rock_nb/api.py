@@ -244,9 +244,7 @@ def predict(images: object,       # files and folders, Pillow images, or uint8 a
     return prediction.answers_of(prediction.predict_images(several, images, **options))
 
 def ensemble(
-    members: list
-    | str
-    | None = None,  # runs, names or folders; text with commas (None: all on the newest one's data)
+    members: list | str | None = None,  # runs, names or folders; text with commas (None: all on the newest one's data)
     **options: object,  # of `rock_nb.ensemble.ensemble`: combine, decide, weights, name, out …
 ) -> Run:  # complete
     """Let runs answer together; a complete ensemble of the same members and the same way is left

@@ -15,6 +15,7 @@ from ..core import Run, atomic, read_json, rng
 from .bootstrap import check_preds
 from .metrics import counts_f1, macro_f1
 from .predictions import Predictions
+from .run_data import split_groups
 
 # %% ../../nbs/evaluation/selection.ipynb #d347e6c9
 def split_halves(labels: np.ndarray,           # (n,) class numbers
