@@ -16,10 +16,11 @@ KNOWN  := PYTHON VENV $(foreach g,$(GIVEN),$(call field,$(g),1))
 ODD    := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $(v))),$(v))))
 $(if $(ODD),$(error unknown $(ODD); give some of: $(KNOWN)))
 
-.PHONY: help env demo test notebooks pytest nodiff readme docs lab clean
+.PHONY: help env demo test test-fast notebooks pytest nodiff readme docs lab clean
 help:
 	@echo "make demo    environment, sample photographs if data/ has none, then the whole pipeline"
 	@echo "make test    every notebook (nbdev_test), pytest, and no difference after export and clean"
+	@echo "make test-fast  the tests that need seconds, no other process, no root, no server, no browser"
 	@echo "make lab     JupyterLab on the notebooks"
 	@echo "make docs    the notebooks and pages as a site in _docs; a broken link is an error"
 	@echo "make readme  README.md from nbs/index.ipynb"
@@ -40,11 +41,15 @@ lab: env
 
 test: nodiff notebooks pytest
 
+# threads that wait for each other cost more than they give where two processes share two cores
 notebooks: env
-	$(BIN)/nbdev_test --n_workers 2 --timing
+	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 2 --timing
 
 pytest: env
-	$(BIN)/python -m pytest tests -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests -n 2 --dist loadgroup --no-loadscope-reorder
+
+test-fast: env
+	$(BIN)/python -m pytest tests -n 2 --dist loadgroup --no-loadscope-reorder -m 'not (processes or root or browser or redis or slow)'
 
 # export, clean and the README may change nothing
 nodiff: env

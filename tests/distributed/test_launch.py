@@ -1,0 +1,210 @@
+"""Several ranks: whatever is killed or interrupted, no process is left; a failure is one readable error; a killed rank starts again."""
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import jupyter_client
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import ROOT, TINY, flags
+from rock_nb.core import BadInput, Run, read_json
+from rock_nb.distributed.launch import RankFailed, as_arguments, launch
+from rock_nb.train import fit
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+DUMMY = dict(module='dummy_ranks', nproc=2, env=dict(PYTHONPATH=str(ROOT / 'tests' / 'helpers')))
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    (tmp_path / 'run').mkdir()
+    return Run(tmp_path / 'run')
+
+
+@pytest.fixture
+def mark(monkeypatch) -> str:
+    "In the environment of all that this test starts."
+    mark = f'ROCK_NB_MARK={uuid.uuid4()}'
+    monkeypatch.setenv(*mark.split('='))
+    yield mark
+    for pid in alive(mark): os.kill(pid, signal.SIGKILL)
+
+
+def alive(mark: str) -> list[int]:
+    """Processes with a mark in their environment, zombies apart; this one's own was set too late
+    to count."""
+    found = []
+    for p in Path('/proc').glob('[0-9]*'):
+        # it ended meanwhile, or is a zombie
+        try:
+            found += [int(p.name)] * (mark.encode() in (p / 'environ').read_bytes())
+        except OSError:
+            pass
+    return found
+
+
+def rows(run: Run) -> int:
+    return len(run.history.read_text().splitlines()) - 1 if run.history.exists() else 0
+
+
+def until(what, seconds: float = 120) -> float:
+    "Wait for something to be so; how long it took."
+    start = time.time()
+    while not what():
+        assert time.time() - start < seconds, f'not so after {seconds} s'
+        time.sleep(.1)
+    return time.time() - start
+
+
+def cell(run: Run, **more) -> str:
+    "A notebook cell that launches ranks for ten minutes."
+    given = as_arguments(dict(run=run.path, epochs=10_000, workers=1))
+    return (
+        'from rock_nb.core import Run\nfrom rock_nb.distributed.launch import '
+        f'launch\nlaunch({given}, run=Run({str(run.path)!r}), **{DUMMY | more})')
+
+
+def test_killed_papermill_leaves_nobody(run, mark, tmp_path):
+    nb = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell(run))],
+        metadata=dict(kernelspec=dict(name='python3', display_name='', language='python')))
+    nbformat.write(nb, tmp_path / 'in.ipynb')
+    p = subprocess.Popen(
+        [Path(sys.executable).parent / 'papermill', tmp_path / 'in.ipynb', tmp_path / 'out.ipynb'],
+        stderr=subprocess.DEVNULL)
+    until(lambda: rows(run) > 1 or p.poll() is not None)
+    assert len(alive(mark)) >= 7    # papermill, kernel, agent, two ranks, two loader workers
+    p.kill()
+    p.wait()
+    print(f'{until(lambda: not alive(mark), 15):.1f} s')
+
+
+def test_killed_papermill_of_03_train_leaves_nobody(sample, mark, tmp_path):
+    run = Run(tmp_path / 'runs' / 'mine')
+    given = flags(
+        {
+            **TINY, 'arch': 'test_vit', 'epochs': 1000, 'data': sample, 'out': run.path.parent,
+            'run': run.name, 'nproc': 2, 'workers': 1},
+        papermill=True)
+    p = subprocess.Popen(
+        [
+            Path(sys.executable).parent / 'papermill', ROOT / 'nbs' / '03_train.ipynb',
+            tmp_path / 'out.ipynb', *given],
+        stderr=subprocess.DEVNULL)
+    until(lambda: rows(run) > 1 or p.poll() is not None)
+    assert len(alive(mark)) >= 5
+    p.kill()
+    p.wait()
+    until(lambda: not alive(mark), 15)
+
+
+def test_interrupted_cell_leaves_nobody(run, mark):
+    km, kc = jupyter_client.manager.start_new_kernel(kernel_name='python3')
+    try:
+        before = set(alive(mark))
+        kc.execute(cell(run))
+        until(lambda: rows(run) > 1)
+        assert len(alive(mark)) >= len(before) + 5
+        km.interrupt_kernel()
+        reply = kc.get_shell_msg(timeout=20)
+        assert (
+            reply['content']['status'] == 'error'
+            and reply['content']['ename'] == 'KeyboardInterrupt')
+        until(lambda: set(alive(mark)) <= before, 5)
+    finally:
+        kc.stop_channels()
+        km.shutdown_kernel(now=True)
+
+
+def test_killed_torchrun_leaves_nobody(run, mark):
+    killed = []
+    def kill_agent(history, classes):
+        if killed: return    # a line of history that was written just before it is shown after it
+        agents = [
+            pid for pid in alive(mark)
+            if b'launch\0agent' in Path(f'/proc/{pid}/cmdline').read_bytes()]
+        assert len(agents) == 1
+        os.kill(agents[0], signal.SIGKILL)
+        killed.extend(agents)
+    with pytest.raises(RankFailed, match='torchrun ended'):
+        launch(
+            as_arguments(dict(run=run.path, epochs=10_000, workers=1)), run=run, show=kill_agent,
+            **DUMMY)
+    until(lambda: not alive(mark), 5)
+
+
+def test_crash_is_one_error_that_names_the_rank(run, mark, capfd):
+    with pytest.raises(RankFailed) as e:
+        launch(as_arguments(dict(run=run.path, crash=1)), run=run, **DUMMY)
+    said = str(e.value).splitlines()
+    assert said[0].startswith('rank 1 on ') and said[0].endswith(
+        'failed: ValueError: the loss is nan')
+    assert (
+        said[2].startswith('Traceback') and said[-1] == 'ValueError: the loss is nan'
+        and 'torch/distributed' not in str(e.value))
+    out, err = capfd.readouterr()
+    # the same error twice without a new epoch is the last
+    assert out.count('starting again') == 1 and not err
+    assert any(p.stat().st_size for p in run.path.glob('logs/*/*/attempt_*/1/stderr.log'))
+    until(lambda: not alive(mark), 5)
+
+
+def test_bad_input_of_a_rank_is_its_sentence(run, mark, capfd):
+    with pytest.raises(BadInput) as e:
+        launch(as_arguments(dict(run=run.path, bad=1)), run=run, **DUMMY)
+    assert (
+        str(e.value) == "unknown recipe 'v9'; choose one of: v1, v2" and type(e.value) is BadInput)
+    assert capfd.readouterr() == ('', '')
+
+
+def test_wrong_option_is_what_argparse_says(run, mark):
+    with pytest.raises(BadInput) as e: launch(['--epoch', 'many'], run=run, **DUMMY)
+    assert str(e.value).endswith("error: argument --epochs: invalid int value: 'many'")
+
+
+def test_killed_rank_starts_again_from_where_it_was(run, mark, capfd):
+    killed = []
+    def kill(history, classes):
+        if len(history) >= 3 and not killed:
+            killed.append(int((run.path / '1.pid').read_text()))
+            os.kill(killed[0], signal.SIGKILL)
+    history = launch(as_arguments(dict(run=run.path, epochs=12)), run=run, show=kill, **DUMMY)
+    assert history.epoch.tolist() == list(range(1, 13)) and (history.ranks == 2).all()
+    assert killed and int((run.path / '1.pid').read_text()) != killed[0]
+    out, err = capfd.readouterr()
+    assert (
+        out.count('\n') == 1 and out.startswith('rank 1 on ') and 'was killed: SIGKILL' in out
+        and 'starting again from the last checkpoint' in out and not err)
+
+
+def test_without_restarts_a_killed_rank_is_an_error(run, mark):
+    kill = lambda history, classes: os.kill(int((run.path / '0.pid').read_text()), signal.SIGKILL)
+    with pytest.raises(RankFailed, match='rank 0 on .* was killed: SIGKILL'):
+        launch(
+            as_arguments(dict(run=run.path, epochs=100)), run=run, show=kill, restarts=0, **DUMMY)
+    until(lambda: not alive(mark), 5)
+
+
+def test_two_processes_do_what_one_does(sample, tmp_path):
+    """Two phases, a memory of hard photographs, accumulation, EMA, clipping: the same curve, cut
+    into other pieces."""
+    given = dict(
+        version='v3', arch='test_vit', pretrained=False, scale='smoke', img_size=32, epochs=4,
+        data=sample, workers=0, sampler='balanced', hard_memory=20, hard_ratio=0.25, hard_lag=3,
+        ema=0.9, clip=1.0, class_weights='balanced')
+    one = fit(**given, batch_size=8, accumulate=2, out=tmp_path, run='one')
+    two = fit(**given, batch_size=4, accumulate=2, out=tmp_path, run='two', nproc=2)
+    curves = [
+        pd.read_csv(r.history)[['phase', 'lr', 'steps', 'train_loss', 'valid_loss', 'valid_f1']]
+        for r in (one, two)]
+    np.testing.assert_allclose(*curves, rtol=1e-3)
+    filled = [read_json(r.metrics)['hard']['filled'] for r in (one, two)]
+    assert filled[0] == filled[1] > 0

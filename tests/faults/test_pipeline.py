@@ -1,0 +1,74 @@
+"""A run or a pipeline that was killed goes on where it stopped; one that is complete ends in seconds."""
+import sys
+
+import pandas as pd
+import pytest
+
+from conftest import TINY, flags, kill_when, shell
+from rock_nb.core import Run
+from rock_nb.train import fit
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
+
+GIVEN = {**TINY, 'version': 'v3', 'epochs': 6, 'run': 'killed', 'workers': 1}
+
+
+def epochs_of(run: Run) -> int:
+    return len(pd.read_csv(run.history)) if run.history.exists() else 0
+
+
+def test_killed_training_goes_on_to_the_same_bits(sample, tmp_path):
+    whole = fit(**GIVEN, data=sample, out=tmp_path / 'whole')
+    run = Run(tmp_path / 'torn' / 'killed')
+    command = [
+        sys.executable, '-m', 'rock_nb.train',
+        *flags({**GIVEN, 'data': sample, 'out': run.path.parent})]
+    assert kill_when(command, tmp_path, lambda: epochs_of(run) >= 2)
+    assert not run.done and 2 <= epochs_of(run) < 6
+    assert fit(**GIVEN, data=sample, out=run.path.parent).done
+    for file in ('history', 'best', 'valid', 'test'):
+        assert getattr(run, file).read_bytes() == getattr(whole, file).read_bytes()
+
+
+def test_killed_pipeline_goes_on(sample, tmp_path):
+    (tmp_path / 'rules.py').write_text('def kind(path): return path.split("/")[-2].upper()\n')
+    given = dict(
+        versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke', arch='test_resnet',
+        pretrained=False, label='rules.py:kind', level=-1)
+    command = [sys.executable, '-m', 'rock_nb.pipeline', *flags(given)]
+    eda = tmp_path / 'runs' / 'eda' / 'eda.ipynb'
+    assert kill_when(command, tmp_path, eda.exists)
+    looked = eda.stat().st_mtime_ns
+
+    r = shell(*command, cwd=tmp_path)
+    assert r.returncode == 0, r.stderr[-2000:]
+    assert (
+        eda.stat().st_mtime_ns == looked and '01_eda eda' in r.stdout.splitlines()[0]
+        and 'complete' in r.stdout.splitlines()[0])
+    runs = tmp_path / 'runs'
+    assert all(
+        (runs / p).exists()
+        for p in (
+            'baseline/train.ipynb', 'baseline/confusion.ipynb', 'baseline/augment.ipynb',
+            'ensemble/submission.csv'))
+    assert 'GRANITE' in set(pd.read_csv(runs / 'ensemble' / 'submission.csv').iloc[:, 1]) | set(
+        pd.read_csv(runs / 'baseline' / 'split.csv').label)
+
+    stamps = {p: p.stat().st_mtime_ns for p in runs.rglob('*.ipynb')}
+    r = shell(*command, cwd=tmp_path)
+    assert r.returncode == 0 and r.stdout.count('complete') == len(stamps)
+    assert stamps == {p: p.stat().st_mtime_ns for p in runs.rglob('*.ipynb')}
+
+
+def test_failing_step_names_cell_error_and_way_on(sample, tmp_path):
+    (tmp_path / 'runs' / 'baseline').mkdir(parents=True)
+    # another run's folder
+    (tmp_path / 'runs' / 'baseline' / 'recipe.json').write_text('{"recipe": {}}')
+    r = shell(
+        'python', '-m', 'rock_nb.pipeline',
+        *flags(dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke')))
+    assert r.returncode != 0
+    says = r.stderr.strip().splitlines()[-1]
+    assert (
+        '03_train baseline stopped in cell' in says and 'holds another run' in says
+        and 'go on with: python -m rock_nb.pipeline' in says)

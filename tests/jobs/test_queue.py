@@ -1,0 +1,424 @@
+"""The queue on Redis and in a folder: workers and the server are killed, hostile jobs come; nothing is lost, nothing is done twice at once."""
+import collections
+import multiprocessing
+import os
+import pickle
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import naps
+from conftest import TINY, flags, shell
+from naps import nap_job as nap
+from servers import LEASE
+from rock_nb.core import BadInput, Run, read_json
+from rock_nb.jobs.job import QueueUnavailable
+from rock_nb.queue import open_queue, publish, status
+
+pytestmark = [
+    pytest.mark.processes, pytest.mark.slow, pytest.mark.usefixtures('no_queue_of_ones_own')]
+
+
+@pytest.fixture(scope='module')
+def processes():
+    "Processes that begin with everything loaded."
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['naps', 'rock_nb.queue', 'rock_nb.jobs.server'])
+    return context
+
+
+class Crew:
+    "Workers in processes of their own."
+    def __init__(self, processes, queue: dict, folder: Path, n: int, mode: str = 'once'):
+        self.processes = processes
+        self.queue = queue
+        self.mode = mode
+        self.log = folder / 'workers.log'
+        self.all = []
+        for _ in range(n): self.start()
+    def start(self):
+        p = self.processes.Process(
+            target=naps.work, args=(self.queue, self.mode, str(self.log)),
+            kwargs=dict(ROCK_QUEUE_PATHS=os.environ['ROCK_QUEUE_PATHS']))
+        p.start()
+        self.all.append(p)
+        return p
+    @property
+    def living(self): return [p for p in self.all if p.is_alive()]
+    def end(self, seconds: float = 60.) -> bool:
+        "Wait until all have left by themselves."
+        until = time.monotonic() + seconds
+        for p in self.all: p.join(max(0, until - time.monotonic()))
+        return not self.living
+    def __enter__(self): return self
+    def __exit__(self, *_):
+        for p in self.living:
+            p.kill()
+            p.join()
+
+
+def until(true, seconds: float = 60.):
+    "Wait until something is true; else an error."
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f'waited {seconds} s in vain'
+        time.sleep(.05)
+
+
+def events(home: Path) -> collections.Counter:
+    return collections.Counter(
+        tuple(line.split()) for line in (home / 'events').read_text().splitlines())
+
+
+@pytest.mark.parametrize('kind', ['redis', 'folder'])
+def test_workers_killed_again_and_again(kind, server, processes, tmp_path):
+    redis = server() if kind == 'redis' else None
+    given = redis.queue if redis else dict(folder=str(tmp_path / 'queue'))
+    home = tmp_path / 'naps'
+    draws = random.Random(7)
+    kills = 0
+    restarted = False
+    queue = open_queue(**given)
+    jobs = [nap(home, f'n{i:03}', draws.uniform(.1, .3), retries=50) for i in range(200)]
+    for j in jobs: queue.publish(j)
+    done = lambda: sum((home / j.given['name'] / 'result').exists() for j in jobs)
+
+    with Crew(processes, given, tmp_path, 4) as crew:
+        until(lambda: done() > 5)
+        while done() < 190:
+            time.sleep(draws.uniform(.5, 1.5))
+            if not (living := crew.living): break       # they have done all meanwhile, and left
+            draws.choice(living).kill()
+            kills += 1
+            crew.start()
+            if redis and not restarted and done() > 80:
+                redis.kill()
+                time.sleep(0.5)
+                redis.start()
+                restarted = True
+        assert crew.end(120), crew.log.read_text()[-3000:]
+
+    found = queue.jobs()
+    assert [j.state for j in found] == ['done']*200, crew.log.read_text()[-3000:]
+    seen = events(home)
+    assert all(seen['end', j.given['name']] == 1 for j in jobs) and not any(
+        word == 'clash' for word, _ in seen)
+    assert kills >= 5 and sum(j.attempts > 1 for j in found) >= 3 and bool(redis) == restarted
+    # written once
+    if redis:
+        assert all(
+            len([r for r in queue.fetch(j.id).results() if r.type == r.Type.SUCCESSFUL]) == 1
+            for j in found)
+
+
+@pytest.mark.parametrize('kind', ['redis', 'folder'])
+def test_what_shall_be_stopped_is_not_begun_again(kind, server, tmp_path):
+    "Also where it fails, or its worker leaves, before it hears of it."
+    queue = open_queue(
+        **(server().queue if kind == 'redis' else dict(folder=str(tmp_path / 'queue'))))
+    queue.enter()
+    queue.publish(job := nap(tmp_path / 'naps', 'long', 60))
+    for how in (dict(error='broke'), dict(error='its worker left', count=False)):
+        hold = queue.take()
+        assert queue.delete(job.id) == 'will be stopped'
+        hold.again(**how)
+        assert queue.find(job.id).state == 'stopped' and queue.take() is None
+        queue.requeue(job.id)
+    assert queue.take().job.id == job.id
+
+
+def test_a_redis_without_room_is_waited_for(server, tmp_path):
+    queue = open_queue(**server().queue)
+    queue.redis.config_set('maxmemory', 1)
+    with pytest.raises(QueueUnavailable, match='refuses'):
+        queue.publish(nap(tmp_path / 'naps', 'one'))
+    queue.redis.config_set('maxmemory', 0)
+    queue.publish(nap(tmp_path / 'naps', 'one'))
+
+
+def test_a_worker_that_is_only_slow_does_no_harm(server, processes, tmp_path):
+    redis, home = server(), tmp_path / 'naps'
+    queue = open_queue(**redis.queue)
+    queue.publish(job := nap(home, 'long', 2.5*LEASE))
+    with Crew(processes, redis.queue, tmp_path, 1) as crew:
+        until(lambda: (home / 'events').exists())
+        os.kill(crew.all[0].pid, signal.SIGSTOP)        # its job's process goes on
+        crew.start()
+        until(lambda: 'attempt 2' in crew.log.read_text())
+        # the second waits for the folder: there is no second `begin` yet
+        time.sleep(1)
+        assert events(home) == {('begin', 'long'): 1}
+        os.kill(crew.all[0].pid, signal.SIGCONT)
+        assert crew.end(), crew.log.read_text()
+    assert (
+        queue.find(job.id).state == 'done'
+        and events(home) == {('begin', 'long'): 2, ('end', 'long'): 1}
+        and 'given up' in crew.log.read_text())
+
+
+def test_a_server_that_sleeps_too_long_or_forgets(server, processes, tmp_path):
+    redis, home = server(), tmp_path / 'naps'
+    queue = open_queue(**redis.queue)
+    queue.publish(job := nap(home, 'long', 2*LEASE))
+    with Crew(processes, redis.queue, tmp_path, 1, 'forever') as crew:
+        until(lambda: (home / 'events').exists())
+        redis.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(QueueUnavailable, match='does not answer in time'):
+            queue.jobs()
+        until(lambda: 'given up' in crew.log.read_text())      # before another could have it
+        redis.process.send_signal(signal.SIGCONT)
+        until(lambda: queue.find(job.id).state == 'done')
+        queue.redis.flushall()                                 # the worker goes on with what comes
+        queue.publish(nap(home, 'next'))
+        until(lambda: (home / 'next' / 'result').exists())
+        until(lambda: len(status(queue)[1]) == 1)
+        assert crew.living
+    assert events(home)['end', 'long'] == 1 and not any(word == 'clash' for word, _ in events(home))
+
+
+def worker(queue: list, log: Path, mode: str = 'once') -> subprocess.Popen:
+    "A worker as people start it."
+    with open(log, 'ab') as f:
+        return subprocess.Popen(
+            [sys.executable, '-m', 'rock_nb.queue', 'work', '--mode', mode, *queue], stdout=f,
+            stderr=f)
+
+
+def rows(run: Run) -> int:
+    return len(run.history.read_text().splitlines()) - 1 if run.history.exists() else 0
+
+
+def test_the_ladder_and_its_ensemble_equal_the_pipelines(server, sample, tmp_path):
+    from rock_nb.ensemble import ensemble
+    from rock_nb.pipeline import steps
+    from rock_nb.train import fit
+    names = ['baseline', 'v1', 'v2', 'v3', 'v4', 'v5']
+    given = {**TINY, 'epochs': 4, 'workers': 0, 'data': str(sample)}
+    at = flags(dict(ip='127.0.0.1', port=server().port))
+    r = shell(
+        sys.executable, '-m', 'rock_nb.queue', 'publish', *names, '--ensemble', 'ensemble', *at,
+        *flags(given | dict(out=tmp_path / 'queued')))
+    assert r.returncode == 0 and len(r.stdout.split()) == 7, r.stderr
+    queue, log = open_queue('127.0.0.1', int(at[3])), tmp_path / 'workers.log'
+    runs = {
+        j.given.get('version', 'ensemble'): Run(
+            tmp_path / 'queued' / j.given.get('run', j.given.get('name')))
+        for j in queue.jobs()}
+
+    at += ['--lease', str(LEASE)]
+    workers = [worker(at, log) for _ in range(2)]
+    try:
+        torn = lambda: [v for v, run in runs.items() if 1 <= rows(run) < 4]
+        until(torn, 240)
+        torn, now = torn()[0], status(queue)
+        begun = next(j for j in queue.jobs() if j.given.get('version') == torn)
+        victim = workers.pop([w.pid for w in workers].index(now[1].pid[begun.worker]))
+        victim.kill()
+        victim.wait()
+        had = rows(runs[torn])
+        workers.append(worker(at, log))
+        for w in workers: assert w.wait(400) == 0, log.read_text()
+    finally:
+        for w in workers:
+            w.kill()
+            w.wait()
+
+    table = {j.given.get('version', 'ensemble'): j for j in queue.jobs()}
+    assert {v: (j.state, j.attempts) for v, j in table.items()} == {
+        v: ('done', 1 + (v == torn)) for v in runs}, log.read_text()
+    again = queue.log(begun.id).read_text().split('attempt 2')[1]
+    # it went on, and did not begin anew
+    assert all(
+        f'epoch {e}/' not in again.replace('  ', ' ') for e in range(1, had + 1)
+    ) and 'epoch 4/' in again.replace('  ', ' '), again
+    for step in steps(
+        names, tmp_path / 'piped', {k: v for k, v in given.items()}
+    ):  # as the pipeline's notebooks do
+        if step.notebook == '03_train': fit(**step.given, show=lambda *_: None)
+        if step.notebook == '05_ensemble': ensemble(**step.given)
+    for v, run in runs.items():
+        piped = Run(tmp_path / 'piped' / v)
+        for file in ('valid', 'test', 'submission'):
+            assert getattr(run, file).read_bytes() == getattr(piped, file).read_bytes(), (
+                f'{v}: {file}')
+        assert table[v].result['valid']['f1'] == read_json(piped.metrics)['valid']['f1']
+
+
+def test_several_processes_in_one_job(sample, tmp_path):
+    import psutil
+    at = ['--folder', str(tmp_path / 'queue')]
+    log = tmp_path / 'workers.log'
+    run = Run(tmp_path / 'runs' / 'many')
+    queue = open_queue(folder=tmp_path / 'queue')
+    [job] = publish(
+        queue, 'baseline', run='many', nproc=2, epochs=4, data=str(sample),
+        out=str(tmp_path / 'runs'), **{**TINY, 'workers': 0})
+    theirs = lambda: [
+        p for p in psutil.process_iter(['cmdline'])
+        if str(tmp_path / 'runs') in ' '.join(p.info['cmdline'] or []) and p.status() != 'zombie']
+    first = worker(at, log)
+    try:
+        until(lambda: rows(run) >= 1, 180)
+        assert len(theirs()) >= 3  # a launcher and two ranks
+    finally:
+        first.kill()
+        first.wait()
+    until(lambda: not theirs())
+    had = run.history.read_text()
+    assert not run.done
+    assert worker(at, log).wait(240) == 0, log.read_text()
+    assert (queue.find(job.id).state, queue.find(job.id).attempts) == ('done', 2), log.read_text()
+    assert run.done and rows(run) == 4 and run.history.read_text().startswith(had)
+
+
+class Bomb:
+    def __init__(self, file): self.file = file
+    def __reduce__(self): return os.system, (f'touch {self.file}',)
+
+
+def test_hostile_jobs(server, processes, tmp_path):
+    import rq
+    redis, home, mark = server(), tmp_path / 'naps', tmp_path / 'unpickled'
+    queue = open_queue(**redis.queue)
+    open_ = dict(connection=queue.redis, serializer='json')
+    bad = lambda *args, **kwargs: (
+        rq.Queue('rock-high', **open_).enqueue_call(*args, result_ttl=-1, **kwargs).id)
+    wrong = {
+        bad(
+            'rock_nb.queue.perform',
+            ['train', dict(version='v2', gpu=1, run='x', out=str(tmp_path))]
+        ): "unknown recipe field 'gpu'|unknown parameter of a training 'gpu'",
+        bad('rock_nb.queue.perform', ['train', dict(data='/etc', run='x')]): 'outside the project',
+        bad('rock_nb.queue.perform', ['train', dict(run='../../x')]): "can't be a folder",
+        bad('rock_nb.queue.perform', ['shell', dict(do='true')]): 'unknown kind of job',
+        bad(
+            'rock_nb.queue.perform', ['nap', dict(name=random.Random(1).randbytes(10**6).hex())]
+        ): 'too large',
+        bad(
+            'rock_nb.queue.perform', ['nap', dict(name='x' * 10**7)]
+        ): 'too large',  # rq packs it to 10 KB
+        bad(
+            'rock_nb.queue.perform', ['nap', {}], meta=dict(retries='many')
+        ): 'retries of a job is wrong',
+        bad('rock_nb.queue.perform', ['nap', dict(name='no home')]): 'home',
+        bad(
+            'rock_nb.queue.perform', ['train', dict(run='x', out=['/etc'])]
+        ): 'what is given is wrong',
+        bad('os.getcwd', []): 'not for this queue',
+        rq.Queue('rock-high', connection=queue.redis)
+        .enqueue_call('os.getcwd', [Bomb(mark)])
+        .id: 'no JSON',
+        rq.Queue('rock-high', **open_)
+        .enqueue_call('rock_nb.queue.perform', ['nap', {}], job_id='bad-meta')
+        .id: 'home|no JSON',
+    }
+    queue.redis.hset('rq:job:bad-meta', 'meta', pickle.dumps(Bomb(mark)))
+    for name, value in dict(text='no job at all').items():
+        queue.redis.set(f'rq:job:{name}', value)
+        queue.redis.rpush('rq:queue:rock-high', name)
+    queue.redis.hset('rq:job:odd', mapping=dict(data='x', status='weird', created_at='yesterday'))
+    queue.redis.rpush('rq:queue:rock-high', 'odd', 'nowhere', b'\xff\xfe')
+    queue.publish(good := nap(home, 'good', priority='low'))
+    with Crew(processes, redis.queue, tmp_path, 1) as crew:
+        assert crew.end(90), crew.log.read_text()
+    assert queue.find(good.id).state == 'done', crew.log.read_text()
+    said = {j.id: j for j in queue.jobs()}
+    for id, text in wrong.items():
+        assert said[id].state == 'failed' and re.search(text, said[id].error), (id, text, said[id])
+    assert (
+        not mark.exists() and 'nothing left' in crew.log.read_text()
+        and 'Traceback' not in crew.log.read_text())
+    for id in wrong: queue.delete(id)
+    assert {j.id for j in queue.jobs()} <= {good.id, 'odd', 'bad-meta'}
+
+
+def test_nobody_there_and_secrets(server, tmp_path, monkeypatch):
+    rock_queue = [sys.executable, '-m', 'rock_nb.queue']
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        r = shell(*rock_queue, 'list', '--ip', '127.0.0.1', '--port', s.getsockname()[1])
+    assert (
+        r.returncode == 1 and r.stderr.count('\n') == 1
+        and 'does not answer (Connection refused); start it' in r.stderr)
+    locked = server(
+        '--requirepass', 'open-sesame', '--user', 'anna', 'on', '>anna-only', '~*', '&*', '+@all')
+    at = ['--ip', '127.0.0.1', '--port', locked.port]
+    said = [
+        shell(*rock_queue, 'list', *at),
+        shell(*rock_queue, 'list', *at, ROCK_QUEUE_PASSWORD='wrong-word'),
+        shell(*rock_queue, 'list', *at, '--user', 'anna', ROCK_QUEUE_PASSWORD='open-sesame')]
+    assert all(
+        r.returncode == 1 and 'refuses the user or the password' in r.stderr
+        and r.stderr.count('\n') == 1 for r in said), [r.stderr for r in said]
+    said += [
+        shell(*rock_queue, 'status', *at, ROCK_QUEUE_PASSWORD='open-sesame'),
+        shell(*rock_queue, 'status', *at, '--user', 'anna', ROCK_QUEUE_PASSWORD='anna-only'),
+        shell(
+            *rock_queue, 'status', ROCK_QUEUE_URL=f'redis://anna:anna-only@127.0.0.1:{locked.port}'
+        )]
+    assert [r.returncode for r in said[3:]] == [0, 0, 0], said[-1].stderr
+    assert not any(
+        word in r.stdout + r.stderr for r in said
+        for word in ('open-sesame', 'anna-only', 'wrong-word'))
+
+
+def test_tls(server, tmp_path, monkeypatch):
+    if not shutil.which('openssl'):
+        (pytest.fail if os.environ.get('CI') else pytest.skip)(
+            'no openssl (apt-get install openssl)')
+    key, crt = tmp_path / 'key.pem', tmp_path / 'crt.pem'
+    shell(
+        'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', crt,
+        '-days', '2', '-subj', '/CN=127.0.0.1', '-addext',
+        'subjectAltName=IP:127.0.0.1').check_returncode()
+    redis = server(
+        '--tls-cert-file', crt, '--tls-key-file', key, '--tls-auth-clients', 'no', tls=True)
+    monkeypatch.setenv('ROCK_QUEUE_URL', f'rediss://127.0.0.1:{redis.port}?ssl_ca_certs={crt}')
+    queue = open_queue()
+    queue.publish(job := nap(tmp_path / 'naps', 'safe'))
+    assert queue.find(job.id).state == 'waiting'
+    monkeypatch.setenv('ROCK_QUEUE_URL', f'rediss://127.0.0.1:{redis.port}')
+    with pytest.raises(BadInput, match='does not answer .*certificate'):
+        open_queue()
+
+
+def test_words_to_workers(server, processes, tmp_path):
+    redis = server()
+    queue, log = open_queue(**redis.queue), tmp_path / 'worker.log'
+    at = flags(dict(ip='127.0.0.1', port=redis.port))
+    w = worker([*at, '--lease', str(LEASE)], log, 'forever')
+    try:
+        until(queue.workers)
+        [before] = queue.workers()
+        assert shell(sys.executable, '-m', 'rock_nb.queue', 'refresh', *at).returncode == 0
+        until(
+            lambda: queue.workers() and before not in queue.workers()
+        )  # the same process, begun anew
+        [after] = queue.workers().values()
+        assert after['pid'] == w.pid and w.poll() is None
+        assert shell(sys.executable, '-m', 'rock_nb.queue', 'stop', *at).returncode == 0
+        assert (
+            w.wait(30) == 0 and log.read_text().split() == ['refresh', 'stop']
+            and not queue.workers())
+    finally:
+        w.kill()
+        w.wait()
+    with Crew(processes, redis.queue, tmp_path, 1, 'forever') as crew:        # deleting a job at work stops it
+        queue.publish(job := nap(tmp_path / 'naps', 'long', 60))
+        until(lambda: (tmp_path / 'naps' / 'events').exists())
+        assert queue.delete(job.id) == 'will be stopped'
+        until(lambda: queue.find(job.id).state == 'stopped')
+        queue.requeue(job.id)
+        until(lambda: events(tmp_path / 'naps')['begin', 'long'] == 2)
+        crew.all[0].terminate()                                               # SIGTERM puts it back
+        assert crew.end(20)
+    assert (queue.find(job.id).state, queue.find(job.id).attempts) == ('waiting', 0) and events(
+        tmp_path / 'naps')['end', 'long'] == 0
