@@ -27,7 +27,7 @@ from .training.build import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
 from .jobs.notebook_step import Step, StepFailed, command, complete, do
-from .model.create import Weights, find_weights, check_weights
+from .model.weights import Weights, find_weights, check_weights
 from .train import add_options, given_options, notes_on, pick_device
 
 # %% ../nbs/06_pipeline.ipynb #00f21976

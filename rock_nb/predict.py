@@ -47,11 +47,12 @@ from .evaluation.predictions import (
 from .evaluation.tta import find_view, find_views, view_sizes
 from .evaluation.view_weights import FITS, fit_views
 from .evaluation.voting import as_logits, votes
-from .training.checkpoint import load_weights
+from .training.checkpoint import load_model
 from .training.build import network
 from .speed.precision import supported_amps, fastest
 from .training.recipe import Recipe, from_dict
-from .model.create import Weights, statistics
+from .model.create import statistics
+from .model.weights import Weights
 from .speed.folded_inference import AMP, autocast, inference, trial_images
 from .train import given_options, pick_device
 
@@ -111,7 +112,7 @@ def judged_with(run: Run, device: torch.device) -> str:
 def fill(model: nn.Module, run: Run) -> nn.Module:
     "The network with a run's best weights, ready to judge; weights that don't fit are a `BadInput`."
     try:
-        load_weights(run.best, model)
+        load_model(run.best, model)
     except Exception as e:
         raise BadInput(
             f'the weights {run.best} do not fit the recipe beside them: {str(e).splitlines()[0]}'

@@ -301,7 +301,6 @@ class Combiner(NamedTuple):
     "How probabilities of several models become one."
     fit: Callable | None   # probabilities (models, n, classes), labels (n,) -> what it learns (None: nothing)
     combine: Callable      # probabilities, what was learned or given -> (n, classes)
-    every_class: bool = False   # whether it is learned from images of every class only
 
 combiner = COMBINERS = Registry('combiner')
 
@@ -352,7 +351,7 @@ def _bagged(*, bag: int = 10) -> Combiner: return Combiner(lambda p, y: greedy(p
 
 @combiner(name='stack')
 def _stack(*, inner: int = 5) -> Combiner:
-    return Combiner(lambda p, y: fit_stacker(p, y, inner=inner), stack, every_class=True)
+    return Combiner(lambda p, y: fit_stacker(p, y, inner=inner), stack)
 
 # %% ../../nbs/evaluation/combiners.ipynb #d0000015
 def rank_combiners(probs: Sequence,    # (models, n, classes)
@@ -363,7 +362,7 @@ def rank_combiners(probs: Sequence,    # (models, n, classes)
     "Combiners by nested macro F1, the best first."
     rows = {}
     for name in COMBINERS if names is None else names:
-        fit, combine, _ = find_combiner(name)
+        fit, combine = find_combiner(name)
         fit = fit or (lambda p, y: None)
         q = nested_probs(fit, combine, probs, labels, folds)
         own = combine(probs, fit(probs, labels))

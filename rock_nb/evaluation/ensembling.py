@@ -70,7 +70,7 @@ class EnsembleConfig:
     def decides(self) -> bool: return self.decide != 'none' or self.precision is not None
     @property
     def every_class(self) -> bool:   # whether it is learned from images of every class only
-        return find_combiner(self.combine).every_class or self.decide in ('vector', 'rule')
+        return self.learns or self.decide in ('vector', 'rule')
 
 # %% ../../nbs/evaluation/ensembling.ipynb #e7ab8ffc
 class Answer(NamedTuple):
@@ -114,7 +114,7 @@ def fit_ensemble(config: EnsembleConfig,
     "The ensemble that is asked for; what it learns, it learns from these images."
     if not (config.learns or config.decides): return Ensemble(config.combine, config.weights)
     probs, labels = check_probs(probs, labels)
-    fit, combine, every = find_combiner(config.combine)
+    fit, combine = find_combiner(config.combine)
     found = fit(probs, labels) if fit else config.weights
     if not config.decides: return Ensemble(config.combine, found)
     q = (

@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 
 from ..core import BadInput, Run, read_json
-from ..model.create import read_state
+from ..model.weight_files import read_state
 
 # %% ../../nbs/evaluation/soup.ipynb #888080d5
 def tensor_shapes(run: Run) -> dict[str, tuple]:
