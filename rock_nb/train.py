@@ -36,7 +36,8 @@ from .data.attributes import at_target, codebook, label_option, shift_labels
 from .evaluation.attribute_scores import attribute_f1
 from .evaluation.metrics import missing_note, summary
 from .evaluation.predictions import (
-    TTA, Predictions, load_predictions, predict, save_predictions)
+    Predictions, load_predictions, predict, save_predictions)
+from .evaluation.tta import find_views
 from .evaluation.selection import crossfit_score, selection_note
 from .evaluation.submission import check_sample, with_all_tests, write_submission
 
@@ -334,7 +335,7 @@ def judge(setup: TrainSetup, data: Data,
     """Logits of the rows of a table, through the recipe's views; every process does its share, all
     have the result."""
     r = setup.recipe
-    size, views = r.size(r.phases[-1]), TTA[r.tta]
+    size, views = r.size(r.phases[-1]), find_views(r.tta)
     photos = photos_for(r, data, rows, size, out=setup.loaders.out)
     loader = make_loader(
         photos, SequentialBatchSampler(len(photos), r.batch_size, rank(), world()), workers)

@@ -22,7 +22,7 @@ from ..data.mixup import MIXES
 from ..data.resize import SQUARES, hw
 from ..data.hard_examples import GROWTHS
 from ..data.sampler import SAMPLERS
-from ..evaluation.predictions import TTA
+from ..evaluation.tta import TTA
 from ..model.create import STATS
 from ..model.names import match_names
 from ..model.head import HEADS
