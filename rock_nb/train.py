@@ -41,7 +41,7 @@ from .training.loop import learn
 from .training.build import Job, make_job, photos_for
 from .training.recipes import get_recipe
 from .distributed.launch import as_arguments, launch
-from .distributed.launch import check as check_launch
+from .distributed.launch import check_launch
 from .training.live_plot import LivePlot
 from .training.recipe import (
     OVERRIDES, Recipe, check_number, differences, pick_scale, to_dict)
