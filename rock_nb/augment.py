@@ -21,7 +21,7 @@ from . import core
 from .core import BadInput
 from .data.augmentations import AUGMENTS, square_of, training
 from .speed.background_cache import remove_background
-from .data.loader import SampleKey, Photos
+from .data.dataset import SampleKey, ImageDataset
 from .data.contact_sheet import live, sheet
 from .speed.fast_transforms import augment as apply
 from .data.resize import DETERMINISTIC, SQUARES, evaluation
@@ -180,7 +180,7 @@ def other_steps(used: str | dict, size, square: str) -> list[tuple[A.Compose, A.
     return found
 
 # %% ../nbs/02_augment.ipynb #7b652437
-def plot_epochs(photos: Photos,      # the training data set
+def plot_epochs(photos: ImageDataset,      # the training data set
                 rows: list[int],     # places in it
                 names: list[str],    # one each
                 epochs: int = 6) -> Figure:
@@ -194,13 +194,13 @@ def plot_epochs(photos: Photos,      # the training data set
     return sheet(sum(cells, []), sum(titles, []), cols=epochs + 1, size=1.1)
 
 # %% ../nbs/02_augment.ipynb #9e49a376
-def plot_sets(photos: Photos,   # the training data set
+def plot_sets(photos: ImageDataset,   # the training data set
               row: int,         # place in it
               used: str | dict, # the recipe's augmentation set
               size: int | tuple[int, int], square: str = 'pad', epochs: int = 6) -> Figure:
     "A row for each augmentation set: one photograph over the epochs."
     sets = {
-        called(a): Photos(
+        called(a): ImageDataset(
             photos.files, transform=training(a, size, square_of(a, square)), seed=photos.seed,
             read=photos.read)
         for a in [used, *(a for a in AUGMENTS if a != used)]}

@@ -26,7 +26,8 @@ from . import core
 from .core import BadInput, Run, find_run, trained
 from .data.audit import audit
 from .data.image import ImageReader
-from .data.loader import Photos, make_loader
+from .data.dataset import ImageDataset
+from .data.loader import make_loader
 from .data.contact_sheet import Panel, as_jpeg, live, sheet
 from .data.attributes import codebook
 from .evaluation.compare import read_part
@@ -301,7 +302,7 @@ def most_confused(wrong: pd.DataFrame,   # of `answers`
 
 # %% ../nbs/04_confusion.ipynb #a3a5984b
 def photos_seen(net,           # of `rock_nb.predict.load_run`
-                run: Run, part: str, ids, out=None) -> Photos:
+                run: Run, part: str, ids, out=None) -> ImageDataset:
     "Photographs as the network was shown them when the run was judged."
     data, rows = rows_of(run, part)
     return photos_for(
@@ -323,7 +324,7 @@ def heat_browser(net, run: Run, part: str, rows: pd.DataFrame, classes, out=None
         image, _, _ = next(
             iter(
                 make_loader(
-                    Photos(
+                    ImageDataset(
                         [photos.files[photograph]], None, photos.transform, photos.seed,
                         read=photos.read),
                     1, 0)))

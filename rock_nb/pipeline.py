@@ -28,7 +28,7 @@ from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
 from .jobs.notebook_step import (
     NotebookStep, StepFailed, shell_command, is_complete, run_step)
-from .model.create import Weights, find_weights, settle_weights
+from .model.create import Weights, find_weights, check_weights
 from .train import add_options, given_options, notes_on, pick_device
 
 # %% ../nbs/06_pipeline.ipynb #00f21976
@@ -159,7 +159,7 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
     weights = {}
     for name, r in recipes.items():
         try:
-            weights[name] = settle_weights(find_weights(r.arch, r.pretrained), r.arch, drawn)
+            weights[name] = check_weights(find_weights(r.arch, r.pretrained), r.arch, drawn)
         except BadInput as e:
             raise BadInput(f'recipe {name}: {e}') from None
     data, parts = split_for_all(next(iter(recipes.values())), where, out, given)

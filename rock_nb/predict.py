@@ -30,7 +30,9 @@ from .core import (
     BadInput, Parser, Run, choose, find_run, is_ensemble, is_run, listed, typed, whole)
 from .speed.background_cache import remove_background
 from .data.image import ImageReader, is_image_array, read_image
-from .data.loader import SampleKey, Normalise, Photos, make_loader
+from .data.dataset import SampleKey, ImageDataset
+from .data.loader import make_loader
+from .data.normalize import Normalize
 from .speed.fast_transforms import augment
 from .data.files import list_images, locate
 from .data.tabular import COLUMNS, read_text, rename_columns
@@ -45,7 +47,7 @@ from .evaluation.predictions import (
 from .evaluation.voting import as_logits, votes
 from .training.checkpoint import load_weights
 from .training.build import network
-from .speed.precision import candidates, fastest
+from .speed.precision import supported_amps, fastest
 from .training.recipe import Recipe, from_dict
 from .model.create import Weights, statistics
 from .speed.folded_inference import AMP, autocast, inference, trial_images
@@ -102,7 +104,7 @@ def judged_with(run: Run, device: torch.device) -> str:
     amp = (
         core.read_json(run.environment).get('precision', 'none') if run.environment.exists()
         else 'none')
-    return amp if amp in candidates(device) else 'none'
+    return amp if amp in supported_amps(device) else 'none'
 
 def fill(model: nn.Module, run: Run) -> nn.Module:
     "The network with a run's best weights, ready to judge; weights that don't fit are a `BadInput`."
@@ -132,7 +134,7 @@ def load_run(run=None,      # a trained run's name or folder (None: the newest c
         replace(recipe, sync_bn=False), len(classes), Weights('random', 'filled from the run'),
         codes_of(run, recipe))
     model = fill(model, run).to(device)
-    normalise = Normalise(*statistics(recipe.stats, model)).to(device)
+    normalise = Normalize(*statistics(recipe.stats, model)).to(device)
     return Network(
         run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]),
         judged_with(run, device))
@@ -333,7 +335,7 @@ def without_background(image: np.ndarray) -> np.ndarray:
     return read_image(file)
 
 # %% ../nbs/04_predict.ipynb #ccfbea38
-class InferenceDataset(Photos):
+class InferenceDataset(ImageDataset):
     """Photographs as files, arrays or Pillow images; one that can't be read is black, with the
     label `UNREADABLE`."""
     def __init__(
@@ -419,7 +421,7 @@ def inference_speeds(n: Network, batch_size: int, rounds: int = 3) -> dict[str, 
         batch_size if n.device.type == 'cuda' else min(batch_size, 8), 3, *n.size,
         dtype=torch.uint8, device=n.device).contiguous(memory_format=torch.channels_last)
     found = {}
-    for amp in candidates(n.device):
+    for amp in supported_amps(n.device):
         times = []
         for _ in range(rounds + 1):
             start = time.perf_counter()
@@ -433,7 +435,9 @@ def at_precision(n: Network, amp: str | None, batch_size: int) -> Network:
     "The network with a precision by name; 'auto' measures, None leaves it."
     if amp is None: return n
     choose(amp, (*AMP, 'auto'), 'precision')
-    return replace(n, amp=fastest(inference_speeds(n, batch_size)) if amp == 'auto' else amp)
+    if amp == 'auto':
+        amp = fastest(inference_speeds(n, batch_size)) if core.fast_mode() else 'none'
+    return replace(n, amp=amp)
 
 # %% ../nbs/04_predict.ipynb #17ef0c85
 def compiled(n: Network, batch_size: int) -> Network:

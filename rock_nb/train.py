@@ -46,7 +46,7 @@ from .training.live_plot import LivePlot
 from .training.recipe import (
     OVERRIDES, Recipe, check_number, differences, pick_scale, to_dict)
 from .training.tracking import Tracker, make_trackers
-from .model.create import Weights, find_weights, is_weights_name, settle_weights
+from .model.create import Weights, find_weights, is_weights_name, check_weights
 from .speed.folded_inference import inference, trial_images
 
 # %% ../nbs/03_train.ipynb #5d2e9703
@@ -160,7 +160,7 @@ def survey(
         core.outputs(out)
         / core.folder_name(
             run or run_name(version, given | dict(fold=fold, test_fold=test_fold, shift=shift))))
-    weights = settle_weights(
+    weights = check_weights(
         find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
     found, parts, skipped = split_data(
         where, folds, fold, test_fold, recipe.valid, recipe.seed, on_error, label_option(label),

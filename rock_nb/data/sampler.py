@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from torch.utils.data import Sampler
 
 from ..core import BadInput, choose, rng
-from .loader import SampleKey
+from .dataset import SampleKey
 
 # %% ../../nbs/data/sampler.ipynb #63188121
 def with_replacement(labels: np.ndarray,   # (n,) class numbers

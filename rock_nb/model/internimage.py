@@ -21,7 +21,7 @@ from timm.models import build_model_with_cfg, checkpoint_seq, generate_default_c
 from torch import nn
 from torchvision.ops import deform_conv2d
 
-from ..core import BadInput, choose, root
+from ..core import BadInput, choose, fast_mode, root
 
 # %% ../../nbs/model/internimage.ipynb #c322d3da
 def kernel_points(like: torch.Tensor) -> torch.Tensor:   # (9, 2): x and y from -1 to 1
@@ -115,9 +115,10 @@ def fastest_core(device: str = 'cpu') -> str:   # a name of `CORES`
 def dcnv3(value: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, scale: float = 1.,
           core: str = 'auto',                   # a name of `CORES`, or the fastest
          ) -> torch.Tensor:                     # (N, H, W, channels)
-    "DCNv3 by either formulation; what is exported or compiled is always `grid_sample`."
+    "DCNv3 by either formulation; what is exported or compiled, or plain, is `grid_sample`."
     if core == 'auto':
-        core = 'grid_sample' if torch.compiler.is_compiling() else fastest_core(value.device.type)
+        plain = torch.compiler.is_compiling() or not fast_mode()
+        core = 'grid_sample' if plain else fastest_core(value.device.type)
     return CORES[core](value, offset, mask, scale)
 
 # %% ../../nbs/model/internimage.ipynb #5ca47278
@@ -175,11 +176,11 @@ class Block(nn.Module):
         return x
 
 # %% ../../nbs/model/internimage.ipynb #9eae1412
-def named(**modules) -> nn.Sequential:
+def named_sequential(**modules) -> nn.Sequential:
     "Modules one after another, under names."
     return nn.Sequential(OrderedDict(modules))
 
-class Stage(nn.Module):
+class InternImageStage(nn.Module):
     "A level: half the resolution (but the first), then blocks; (N, from, H, W) to (N, dim, H/2, W/2)."
     def __init__(self, dim: int, groups: int,
                  drop_paths: list[float],      # one a block
@@ -188,7 +189,7 @@ class Stage(nn.Module):
         super().__init__()
         self.grad_checkpointing = False
         self.downsample = (
-            named(
+            named_sequential(
                 conv=nn.Conv2d(dim // 2, dim, 3, 2, 1, bias=False), norm=LayerNorm2d(dim, eps=1e-6))
             if down else nn.Identity())
         self.blocks = nn.Sequential(*[Block(dim, groups, p, **block) for p in drop_paths])
@@ -241,14 +242,14 @@ class InternImage(TimmNetwork):
         super().__init__()
         self.in_chans, self.drop_rate = in_chans, drop_rate
         self.num_features, self.head_hidden_size = dim*8, dim*12
-        self.stem = named(
+        self.stem = named_sequential(
             conv1=nn.Conv2d(in_chans, dim // 2, 3, 2, 1), norm1=LayerNorm2d(dim // 2, eps=1e-6),
             act=nn.GELU(), conv2=nn.Conv2d(dim // 2, dim, 3, 2, 1),
             norm2=LayerNorm2d(dim, eps=1e-6))
         drops = np.split(np.linspace(0, drop_path_rate, sum(depths)), np.cumsum(depths)[:-1])
         self.stages = nn.Sequential(
             *[
-                Stage(dim * 2**i, g, d.tolist(), down=i > 0, **block)
+                InternImageStage(dim * 2**i, g, d.tolist(), down=i > 0, **block)
                 for i, (g, d) in enumerate(zip(groups, drops))])
         self.feature_info = [
             dict(num_chs=dim * 2**i, reduction=4 * 2**i, module=f'stages.{i}')
@@ -325,7 +326,7 @@ def checkpoint_filter_fn(state: dict,                     # of a file, or its 'm
     return {rename(k): v for k, v in state.items()}
 
 # %% ../../nbs/model/internimage.ipynb #ddacf44e
-def make(size: str, pretrained: bool, **kwargs) -> InternImage:
+def make_internimage(size: str, pretrained: bool, **kwargs) -> InternImage:
     "A network of a size of `SIZES`, through timm's builder; `kwargs` come before the size's own."
     return build_model_with_cfg(
         InternImage, f'internimage_{size}', pretrained, pretrained_filter_fn=checkpoint_filter_fn,
@@ -333,19 +334,19 @@ def make(size: str, pretrained: bool, **kwargs) -> InternImage:
 
 @register_model
 def internimage_tiny(pretrained: bool = False, **kwargs):
-    return make('tiny', pretrained, **kwargs)
+    return make_internimage('tiny', pretrained, **kwargs)
 @register_model
 def internimage_small(pretrained: bool = False, **kwargs):
-    return make('small', pretrained, **kwargs)
+    return make_internimage('small', pretrained, **kwargs)
 @register_model
 def internimage_base(pretrained: bool = False, **kwargs):
-    return make('base', pretrained, **kwargs)
+    return make_internimage('base', pretrained, **kwargs)
 @register_model
 def internimage_large(pretrained: bool = False, **kwargs):
-    return make('large', pretrained, **kwargs)
+    return make_internimage('large', pretrained, **kwargs)
 @register_model
 def internimage_xl(pretrained: bool = False, **kwargs):
-    return make('xl', pretrained, **kwargs)
+    return make_internimage('xl', pretrained, **kwargs)
 
 # %% ../../nbs/model/internimage.ipynb #9a5fa8c0
 def download(name: str = 'internimage_xl',     # a timm name, with or without a tag

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..core import BadInput, atomic, choose, outputs, progress, rng, short_hash
 from ..data.audit import stamps
 from ..data.image import ImageReader
-from ..data.loader import one_thread
+from ..data.loader import init_worker
 
 # %% ../../nbs/speed/background_cache.ipynb #962fca65
 def stone_mask(image: np.ndarray,    # uint8 (h, w, 3)
@@ -100,7 +100,7 @@ def background_free(files: list[str],           # paths of photographs
     todo = [todo[i] for i in rng(os.getpid()).permutation(len(todo))]
     n = min(len(todo), cpu_count() if workers is None else workers)
     done = DataLoader(
-        Work(todo, settings, reader), batch_size=None, num_workers=n, worker_init_fn=one_thread)
+        Work(todo, settings, reader), batch_size=None, num_workers=n, worker_init_fn=init_worker)
     wrong = [e for e in progress(done, 'removing backgrounds', disable=not todo) if e]
     if wrong: raise BadInput(min(wrong))
     return [str(t) for t in targets]

@@ -28,7 +28,7 @@ from PIL import Image
 
 from ..core import BadInput, Parser, choose, outputs, program, rng, short_hash, write_json
 from ..data.image import READ_ERRORS, ImageReader, from_pillow
-from ..data.loader import Photos
+from ..data.dataset import ImageDataset
 
 # %% ../../nbs/speed/decoded_cache.ipynb #b0eba329
 def is_deterministic(step) -> bool:
@@ -312,12 +312,12 @@ def estimate_benefit(pack: Pack, files: list[str], epochs: int = 1, n: int = 8) 
         float(np.mean(np.array(size) > 0)))
 
 # %% ../../nbs/speed/decoded_cache.ipynb #b4b7d72d
-def packed(photos: Photos,
+def packed(photos: ImageDataset,
            form: str = 'auto',     # a name in `FORMS`, 'none', or 'auto': raw if it pays
            epochs: int = 1,        # how often each photograph will be read
            out=None,               # the folder of runs, beside which packs are kept
            spare: int = 1 << 30,   # bytes of the disk to leave free
-          ) -> tuple[Photos, str]: # photographs that are read from a pack, or as they were; and why
+          ) -> tuple[ImageDataset, str]: # photographs that are read from a pack, or as they were; and why
     "Photographs from a pack if that is wanted, or pays; with 'auto' and 'raw' not a pixel changes."
     choose(form, [*FORMS, 'auto', 'none'], 'form of a pack')
     if form == 'none' or not len(photos): return photos, 'not packed: not wanted'

@@ -18,15 +18,16 @@ from torch.utils.data import DataLoader
 from ..core import BadInput, Run, keep_memory
 from ..data.augmentations import training
 from ..speed.background_cache import background_free
-from ..data.loader import (
-    Normalise, SequentialBatchSampler, Photos, count_workers, make_loader, photos_of)
+from ..data.dataset import ImageDataset, make_dataset
+from ..data.loader import SequentialBatchSampler, count_workers, make_loader
+from ..data.normalize import Normalize
 from ..speed.decoded_cache import split_deterministic_prefix, packed
 from ..data.table import Data
 from ..data.resize import evaluation
 from ..evaluation.predictions import TTA
 from .processes import run_on_main, is_main_process, rank, world
 from .loss import make_loss
-from ..speed.precision import choose_amp, fastest, settle
+from ..speed.precision import choose_amp, fastest, set_determinism
 from .recipe import Phase, Recipe
 from ..data.sampler import Batches, HardExampleBuffer, evenness, prefetch_limit
 from .state import Job
@@ -49,7 +50,7 @@ def files_of(
 
 def photos_for(
     recipe: Recipe, data: Data, rows: pd.DataFrame, size, learning: bool = False, out=None
-) -> Photos:
+) -> ImageDataset:
     "The photographs of some rows as a recipe wants to see them."
     files, rows = files_of(recipe, data, rows, learning, out)
     transform = (
@@ -58,7 +59,7 @@ def photos_for(
     paste = (
         dict(paste_prob=recipe.mix_prob, paste_alpha=recipe.mix_alpha)
         if learning and recipe.mix == 'one_class' else {})
-    photos = photos_of(data, rows, transform, recipe.seed, **paste)
+    photos = make_dataset(data, rows, transform, recipe.seed, **paste)
     photos.files, photos.read = files, recipe.reader
     return photos
 
@@ -84,7 +85,7 @@ class Loaders:
     out: str | None = None
     pack: str = 'auto'              # 'auto', 'none', or a form of `data.pack`
     notes: dict = field(default_factory=dict)   # for each part: whether it is read from a pack, and why
-    def photos(self, part: str, size) -> Photos:
+    def photos(self, part: str, size) -> ImageDataset:
         r = self.recipe
         photos = photos_for(
             self.recipe, self.data, self.parts[self.parts.part == part], size, part == 'train',
@@ -192,7 +193,7 @@ def make_job(
 ) -> tuple[Job, dict]:
     """The job of a recipe on a split data set, and the speeds by which its precision was chosen;
     `codes`: the attributes of the classes, for a head each."""
-    settle(deterministic)
+    set_determinism(deterministic)
     model = placed(network(recipe, len(data.classes), weights, codes), device)
     # by one process alone, so before `synced`
     amp, speeds = run_on_main(
@@ -211,7 +212,7 @@ def make_job(
     loss = make_loss(
         recipe.loss, counts, recipe.class_weights, recipe.smoothing, gamma=recipe.gamma, tau=tau
     ).to(device)
-    normalise = Normalise(*statistics(recipe.stats, model)).to(device)
+    normalise = Normalize(*statistics(recipe.stats, model)).to(device)
     memory = make_memory(recipe)
     loaders = Loaders(recipe, data, parts, memory, processes, workers, out, pack)
     return Job(

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..core import BadInput, choose
-from ..model.freeze import select
+from ..model.freeze import select_params
 
 # %% ../../nbs/training/optimizer.ipynb #5c6ed823
 def named(
     model: nn.Module,
     word: str,  # a part, a module, a pattern with `*`, or else a piece of a name, e.g. 'head', 'blocks.5', 'offset'
 ) -> list[str]:
-    """The parameters that a word means: as `select` reads it; where it reads nothing, all whose
+    """The parameters that a word means: as `select_params` reads it; where it reads nothing, all whose
     name contains it."""
-    try: return select(model, word)
+    try: return select_params(model, word)
     except BadInput:
         found = [n for n, _ in model.named_parameters() if word in n]
         if found: return found

@@ -22,7 +22,7 @@ from .optimizer import OPTIMIZERS
 from ..data.sampler import GROWTHS, SAMPLERS
 from .schedule import SCHEDULES
 from ..core.registry import Registry, from_anywhere
-from ..model.create import STATS, settle_names
+from ..model.create import STATS, match_names
 from ..model.head import HEADS
 from ..speed.folded_inference import AMP
 
@@ -167,7 +167,7 @@ def check_phase(p: Phase):
 def check_recipe(r: Recipe) -> Recipe:
     """`r` if every name in it exists and every number makes sense; else a `BadInput` that names
     the choices."""
-    arch, pretrained = settle_names(r.arch, r.pretrained)
+    arch, pretrained = match_names(r.arch, r.pretrained)
     r = replace(r, arch=arch, pretrained=pretrained)
     for f, options in CHOICES.items():
         if isinstance(options, Registry): options.find(getattr(r, f))

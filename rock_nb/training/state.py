@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..core import Run, seed_of
-from ..data.loader import Photos
+from ..data.dataset import ImageDataset
 from ..data.mixup import make_mix
 from ..speed.decoded_cache import split_deterministic_prefix
 from .ema import make_average
@@ -47,10 +47,10 @@ class Job:
     begun: bool = False          # whether its network has learned
 
 # %% ../../nbs/training/state.ipynb #8ec197ed
-def is_fixed(photos: Photos) -> bool:
+def is_fixed(photos: ImageDataset) -> bool:
     "Whether photographs look the same in every epoch."
     return (
-        isinstance(photos, Photos) and not photos.paste_prob
+        isinstance(photos, ImageDataset) and not photos.paste_prob
         and split_deterministic_prefix(photos.transform)[1] is None)
 
 def keepers(stage) -> dict[str, FeatureCache]:   # for 'train' and 'valid'; neither if there is no prefix

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 from rock_nb.data import audit as room
 from rock_nb.data.audit import audit, group_duplicates, memory_file
-from rock_nb.bench.files import kind, place, small_files
+from rock_nb.bench.files import kind, file_path, small_files
 from rock_nb.data.table import read_data
 
 N = 3000
@@ -51,20 +51,20 @@ def rows(file) -> int:
 def test_only_changes_are_looked_at(tmp_path, looked):
     folder = small_files(tmp_path / 'files', 600)
     first = audit(read_data(folder), tmp_path)
-    assert sorted(looked) == sorted(os.path.basename(place(i)) for i in range(600))
-    assert (first.error != '').sum() == 1 and first.error[place(60)] != ''
+    assert sorted(looked) == sorted(os.path.basename(file_path(i)) for i in range(600))
+    assert (first.error != '').sum() == 1 and first.error[file_path(60)] != ''
     looked.clear()
     pd.testing.assert_frame_equal(audit(read_data(folder), tmp_path), first)
     assert looked == []
-    os.utime(folder / place(7), ns=(1, 1))
-    (folder / place(60)).write_bytes((folder / place(61)).read_bytes())
-    (folder / place(599)).unlink()
-    (folder / place(100)).with_name('new.jpg').write_bytes((folder / place(100)).read_bytes())
+    os.utime(folder / file_path(7), ns=(1, 1))
+    (folder / file_path(60)).write_bytes((folder / file_path(61)).read_bytes())
+    (folder / file_path(599)).unlink()
+    (folder / file_path(100)).with_name('new.jpg').write_bytes((folder / file_path(100)).read_bytes())
     again = audit(read_data(folder), tmp_path)
-    assert sorted(looked) == sorted(os.path.basename(f) for f in (place(7), place(60), 'new.jpg'))
+    assert sorted(looked) == sorted(os.path.basename(f) for f in (file_path(7), file_path(60), 'new.jpg'))
     assert (
         len(again) == 600 and (again.error == '').all()
-        and again.content[place(60)] == again.content[place(61)])
+        and again.content[file_path(60)] == again.content[file_path(61)])
 
 
 def test_what_cannot_be_opened_is_looked_at_again(tmp_path, looked, monkeypatch):
@@ -72,12 +72,12 @@ def test_what_cannot_be_opened_is_looked_at_again(tmp_path, looked, monkeypatch)
     look = room.look
     monkeypatch.setattr(
         room, 'look',
-        lambda f: dict(content=0, error='OSError: no answer') if f.endswith(place(3)) else look(f))
-    assert audit(read_data(folder), tmp_path).error[place(3)] == 'OSError: no answer'
+        lambda f: dict(content=0, error='OSError: no answer') if f.endswith(file_path(3)) else look(f))
+    assert audit(read_data(folder), tmp_path).error[file_path(3)] == 'OSError: no answer'
     looked.clear()
     monkeypatch.setattr(room, 'look', look)
-    assert audit(read_data(folder), tmp_path).error[place(3)] == '' and looked == [
-        os.path.basename(place(3))]
+    assert audit(read_data(folder), tmp_path).error[file_path(3)] == '' and looked == [
+        os.path.basename(file_path(3))]
 
 
 @pytest.mark.processes
@@ -105,7 +105,7 @@ def test_several_at_once(many, tmp_path, looked):
 def test_duplicates_of_many(many, tmp_path):
     groups = group_duplicates(read_data(many), tmp_path)
     pairs = {
-        k: [(place(i), place(i - 1)) for i in range(N) if kind(i) == k and kind(i - 1) == 'cloud']
+        k: [(file_path(i), file_path(i - 1)) for i in range(N) if kind(i) == k and kind(i - 1) == 'cloud']
         for k in ('copy', 'near')}
     assert all(groups.same[a] == groups.same[b] for a, b in pairs['copy'])
     found = [groups.alike[a] == groups.alike[b] for a, b in pairs['near']]

@@ -7,7 +7,7 @@ import pytest
 
 from rock_nb.core import read_json
 from rock_nb.data.audit import audit, group_duplicates
-from rock_nb.data.loader import Photos
+from rock_nb.data.dataset import ImageDataset
 from rock_nb.data.split import split_data
 from rock_nb.data.table import read_data
 from rock_nb.data.resize import evaluation
@@ -25,7 +25,7 @@ def test_every_photograph_is_read(photos, tmp_path):
     assert {'JPEG', 'PNG'} <= set(facts.format) and len(set(facts['mode'])) > 1
     assert parts.groupby('group').part.nunique().max() == 1
     odd = facts[(facts.format != 'JPEG') | (facts['mode'] != 'RGB')].index[:40]
-    items = Photos([str(data.root / p) for p in odd], transform=evaluation('pad', 64))
+    items = ImageDataset([str(data.root / p) for p in odd], transform=evaluation('pad', 64))
     assert all(tuple(items[i][0].shape) == (64, 64, 3) for i in range(len(items)))
 
 

@@ -13,7 +13,7 @@ from rock_nb.data.audit import (
     data_white, decode, group_duplicates, image_notes, look, odd_files, readable)
 from rock_nb.speed.background_cache import background_free
 from rock_nb.data.image import ImageReader, read_image
-from rock_nb.data.loader import Photos
+from rock_nb.data.dataset import ImageDataset
 from rock_nb.speed.decoded_cache import packed, read_small
 from rock_nb.data.table import read_data
 from rock_nb.predict import InferenceDataset, predict_images
@@ -605,7 +605,7 @@ def test_packs_and_backgrounds(tmp_path):
         (folder / name).write_bytes(data)
     files = sorted(map(str, folder.iterdir()))
     for reader in (ImageReader(4095), ImageReader(8000), ImageReader(4095, icc=False)):
-        photos = Photos(files, read=reader)
+        photos = ImageDataset(files, read=reader)
         kept, _ = packed(photos, 'raw', 9, tmp_path, spare=0)
         for _ in range(2):
             for i, f in enumerate(files):

@@ -13,7 +13,7 @@ from PIL import Image
 from conftest import TINY, shell
 from rock_nb import core
 from rock_nb.core import BadInput, Run
-from rock_nb.data.loader import read_image
+from rock_nb.data.image import read_image
 from rock_nb.data.files import list_images
 from rock_nb.ensemble import ensemble
 from rock_nb.evaluation.run_data import files_of

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import ROOT
 from rock_nb.speed.background_cache import background_free
-from rock_nb.data.loader import read_image
+from rock_nb.data.image import read_image
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 

@@ -12,9 +12,9 @@ from rock_nb.training import optimizer as optimizer_room
 from rock_nb.training.optimizer import OPTIMIZERS, make_optimizer, param_groups
 from rock_nb.speed.precision import fastest
 from rock_nb.training.recipe import Recipe, from_dict, override, to_dict
-from rock_nb.model.create import build, by_order, find_weights, load_weights, read_state
+from rock_nb.model.create import build, rename_by_order, find_weights, load_pretrained, read_state
 from rock_nb.model.freeze import train_mode
-from rock_nb.speed.folded_inference import agrees, inference, pairs
+from rock_nb.speed.folded_inference import same_outputs, inference, conv_bn_pairs
 from rock_nb.speed.frozen_prefix import Prefix, find_prefix
 
 ARCH = 'resnet10t'
@@ -121,7 +121,7 @@ def test_no_code_is_run(legacy, tmp_path):
             with pytest.raises(
                 BadInput, match=r'holds more than weights, .*torch.save\(model.state_dict'
             ) as e:
-                load_weights(timm.create_model(ARCH), str(file))
+                load_pretrained(timm.create_model(ARCH), str(file))
             assert str(file) in str(e.value) and '\n' not in str(e.value) and not marker.exists()
     file.write_bytes(pickle.dumps(Touch(open, str(marker), 'w')))
     with pytest.raises(BadInput, match='weight file'):
@@ -167,7 +167,7 @@ def test_refused(name, tmp_path):
     file = tmp_path/'w.pth'
     torch.save(held(), file)
     with pytest.raises(BadInput, match=sentence) as e:
-        load_weights(timm.create_model(arch, num_classes=5), str(file))
+        load_pretrained(timm.create_model(arch, num_classes=5), str(file))
     assert str(file) in str(e.value) and '\n' not in str(e.value)
 
 
@@ -198,7 +198,7 @@ class Two(nn.Module):
 def test_by_order():
     def taken(theirs, own):
         state = Two(*theirs).state_dict()
-        return by_order(state, Two(*own)) is not state
+        return rename_by_order(state, Two(*own)) is not state
     assert taken(('fc1', 'fc2'), ('lin1', 'lin2'))
     assert not taken(('fc2', 'fc1'), ('lin1', 'lin2'))           # numbers out of order
     assert not taken(('key', 'query'), ('q', 'k'))               # of one shape, and nothing tells them apart
@@ -206,8 +206,8 @@ def test_by_order():
     assert not taken(('a', 'b'), ('b', 'c'))
     lite = read_state(find_weights('tf_efficientnet_lite0').file)
     own = timm.create_model('tf_efficientnet_lite0')
-    assert set(by_order(lite, own)) == set(own.state_dict())
-    assert 'conv_stem.weight' not in by_order({k: lite[k] for k in sorted(lite)}, own)
+    assert set(rename_by_order(lite, own)) == set(own.state_dict())
+    assert 'conv_stem.weight' not in rename_by_order({k: lite[k] for k in sorted(lite)}, own)
 
 
 def test_names_of_the_hub(monkeypatch):
@@ -318,7 +318,7 @@ def test_fast_forms_say_the_same(name, drop_path):
         net = settled(name, 0)
     fast = inference(net, x)
     if ordinary:
-        assert not pairs(fast, x)      # folded, where there was something to fold
+        assert not conv_bn_pairs(fast, x)      # folded, where there was something to fold
     exact, wide = net.double().eval(), x.double()
     with torch.no_grad():
         wanted = exact(wide)
@@ -367,7 +367,7 @@ def test_images_hardly_set_apart():
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2)).double()
     torch.manual_seed(1)
     net = timm.create_model('lcnet_035', num_classes=5).double().eval()
-    assert pairs(net, x) and not pairs(inference(net, x), x)
+    assert conv_bn_pairs(net, x) and not conv_bn_pairs(inference(net, x), x)
 
 
 def test_what_counts_for_nothing_yet_is_found():
@@ -407,11 +407,11 @@ def test_a_wrong_fold_by_little_is_refused():
             return (self.bn(y) + self.scale*y).mean((2, 3))
     x, net = torch.randn(2, 3, 8, 8), Leak().eval()
     net.bn.running_mean.fill_(.5)
-    assert len(pairs(net, x)) == 1 and len(pairs(inference(net, x), x)) == 1
+    assert len(conv_bn_pairs(net, x)) == 1 and len(conv_bn_pairs(inference(net, x), x)) == 1
     near = Leak().eval()
     near.load_state_dict(net.state_dict())
     nn.init.constant_(near.scale, 2e-3)
-    assert not agrees(near.double(), net.double(), x.double())
+    assert not same_outputs(near.double(), net.double(), x.double())
 
 
 def net_of_two():

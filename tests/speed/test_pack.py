@@ -13,7 +13,8 @@ from disks import mount
 from rock_nb.core import BadInput
 from rock_nb.data.augmentations import training
 from rock_nb.data.image import ImageReader
-from rock_nb.data.loader import SampleKey, Photos, one_thread
+from rock_nb.data.dataset import SampleKey, ImageDataset
+from rock_nb.data.loader import init_worker
 from rock_nb.speed.decoded_cache import Pack, Store, split_deterministic_prefix, key_of, packed
 from rock_nb.data.synthetic import make
 from rock_nb.train import fit
@@ -38,7 +39,7 @@ def right(files, steps, tmp_path_factory):
 def fill(folder, files, steps):
     "A process that fills a pack."
     def work():
-        one_thread(None)
+        init_worker(None)
         pack = Pack(folder, steps, spare=0)
         for f in files: pack(f)
     p = multiprocessing.get_context('fork').Process(target=work)
@@ -117,7 +118,7 @@ def test_changed_while_read(steps, tmp_path):
 
 
 def test_full_disk(disk, files, steps, right, capfd):
-    photos = Photos(files, transform=training('v2', 96))
+    photos = ImageDataset(files, transform=training('v2', 96))
     with pytest.raises(
         BadInput, match='the disk has no room for a pack of 140 photographs at 96 px'):
         packed(photos, 'raw', 9, disk, spare=4 << 20)
@@ -177,7 +178,7 @@ def test_real_photographs(photos, tmp_path):
     "Odd formats, sides of 58 to 4,480 px: packed and unpacked are the same, bit for bit."
     files = sorted(map(str, (photos / 'images').glob('*/*')))[::60]
     for augment in ('v2', 'v1'):
-        plain = Photos(files, transform=training(augment, 224))
+        plain = ImageDataset(files, transform=training(augment, 224))
         kept, _ = packed(plain, 'raw', 9, tmp_path, spare=0)
         for epoch in (0, 1):
             for i in range(len(files)):
