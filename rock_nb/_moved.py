@@ -54,7 +54,7 @@ MOVED = {
     'learn.precision': ['speed.precision'],
     'learn.quality': ['bench.quality'],
     'learn.recipe': ['training.recipe'],
-    'learn.sampler': ['data.sampler'],
+    'learn.sampler': ['data.sampler', 'data.hard_examples'],
     'learn.scaling': ['bench.scaling'],
     'learn.schedule': ['training.schedule'],
     'learn.search': ['training.search'],

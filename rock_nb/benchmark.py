@@ -45,14 +45,15 @@ from .data.table import Data, read_data
 from .data.resize import PadSquare
 from .evaluation.predictions import TTA, predict
 from .bench import peers
-from .training.build import network, placed
+from .training.build import network, to_device
 from .training.recipes import get_recipe
 from .training.loss import make_loss
 from .speed.precision import supported_amps
 from .bench.quality import SPINS, ProcessContender, train_fastai, train_ours
 from .training.recipe import Phase, Recipe
-from .training.state import Job, Stage, step
-from .model.create import Weights
+from .training.state import PhaseState, TrainSetup
+from .training.step import train_step
+from .model.weights import Weights
 from .model.freeze import freeze, train_mode
 from .speed.folded_inference import autocast, inference, trial_images
 
@@ -248,16 +249,16 @@ def our_step(arch: str, words: str, size: int, batch: int, device, amp: str):
     r = Recipe(
         arch=arch, img_size=size, batch_size=batch, phases=(Phase(1, 3e-4, words),),
         schedule='none', amp=amp)
-    model = placed(network(r, 7, Weights('random', '')), device)
-    stage = Stage(
-        Job(
+    model = to_device(network(r, 7, Weights('random', '')), device)
+    phase = PhaseState(
+        TrainSetup(
             r, Run('none'), model, lambda phase: (None, None), make_loss('ce', [1] * 7).to(device),
             tuple('abcdefg'), Normalize().to(device), amp, device),
         0)
     train_mode(model)
     x, count = random_batch(batch, size), itertools.count()
     def run():
-        step(stage, [x], float(batch), (41, 0, next(count)))
+        train_step(phase, [x], float(batch), (41, 0, next(count)))
         synchronize(device)
         return batch
     return run

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .core import BadInput, Run
-from .training.best_epoch import best_epoch, recipe_of
+from .training.best_epoch import best_epoch, saved_recipe
 from .distributed.launch import history_of
 from .training.recipe import check_number
 from .queue import status
@@ -78,7 +78,7 @@ def run_view(runs: list[Run], out: Path) -> pd.DataFrame:
     rows = []
     for r in runs:
         h = history_of(r)
-        recipe = recipe_of(r)
+        recipe = saved_recipe(r)
         # an ensemble has no epochs
         of = sum(p['epochs'] for p in recipe['phases']) if recipe else None
         best = best_epoch(h, recipe)

@@ -29,7 +29,7 @@ from .evaluation.selection import crossfit_score
 from .evaluation.submission import (
     score_submission, solution_of, with_all_tests, write_submission)
 from .evaluation.voting import hard_vote, soft_vote
-from .training.best_epoch import best_epoch, recipe_of
+from .training.best_epoch import best_epoch, saved_recipe
 from .training.live_plot import LivePlot, png
 from .training.recipe import OVERRIDES
 from .train import PARAMETERS as OF_TRAIN
@@ -172,7 +172,7 @@ def plot_folds(runs: list[Run],
     for i, r in enumerate(runs):
         if not r.history.exists(): continue
         h = pd.read_csv(r.history)
-        best = best_epoch(h, recipe_of(r))
+        best = best_epoch(h, saved_recipe(r))
         left.plot(h.epoch, h.valid_f1, f'C{i}.-', lw=1.4, label=r.name.rpartition('-')[2])
         if best is None: continue     # no epoch at the final image size yet
         left.plot(best.epoch, best.valid_f1, 'o', mfc='none', mec=f'C{i}', ms=10)

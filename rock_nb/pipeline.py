@@ -28,7 +28,7 @@ from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
 from .jobs.notebook_step import (
     NotebookStep, StepFailed, shell_command, is_complete, run_step)
-from .model.create import Weights, find_weights, check_weights
+from .model.weights import Weights, find_weights, check_weights
 from .train import add_options, given_options, notes_on, pick_device
 
 # %% ../nbs/06_pipeline.ipynb #00f21976

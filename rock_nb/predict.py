@@ -45,11 +45,12 @@ from .evaluation.ensembling import Ensemble, load_ensemble
 from .evaluation.predictions import (
     FITS, TTA, VIEWS, Predictions, fit_views, load_predictions, predict, save_predictions)
 from .evaluation.voting import as_logits, votes
-from .training.checkpoint import load_weights
+from .training.checkpoint import load_model
 from .training.build import network
 from .speed.precision import supported_amps, fastest
 from .training.recipe import Recipe, from_dict
-from .model.create import Weights, statistics
+from .model.create import statistics
+from .model.weights import Weights
 from .speed.folded_inference import AMP, autocast, inference, trial_images
 from .train import given_options, pick_device
 
@@ -109,7 +110,7 @@ def judged_with(run: Run, device: torch.device) -> str:
 def fill(model: nn.Module, run: Run) -> nn.Module:
     "The network with a run's best weights, ready to judge; weights that don't fit are a `BadInput`."
     try:
-        load_weights(run.best, model)
+        load_model(run.best, model)
     except Exception as e:
         raise BadInput(
             f'the weights {run.best} do not fit the recipe beside them: {str(e).splitlines()[0]}'

@@ -38,7 +38,8 @@ from .training.best_epoch import best_epoch
 from .training.processes import (
     run_on_main, is_main_process, gather_table, group, rank, world)
 from .training.loop import learn
-from .training.build import Job, make_job, photos_for
+from .training.build import build_setup, photos_for
+from .training.state import TrainSetup
 from .training.recipes import get_recipe
 from .distributed.launch import as_arguments, launch
 from .distributed.launch import check_launch
@@ -46,7 +47,8 @@ from .training.live_plot import LivePlot
 from .training.recipe import (
     OVERRIDES, Recipe, check_number, differences, pick_scale, to_dict)
 from .training.tracking import Tracker, make_trackers
-from .model.create import Weights, find_weights, is_weights_name, check_weights
+from .model.names import is_weights_name
+from .model.weights import Weights, find_weights, check_weights
 from .speed.folded_inference import inference, trial_images
 
 # %% ../nbs/03_train.ipynb #5d2e9703
@@ -117,8 +119,8 @@ class Plan:
     codes: pd.DataFrame | None = None   # the attributes of the classes, where each has a head of its own
     processes: int = 1                  # with which the run began
     workers: int | None = None
-    tracker: Tracker | None = None      # where there is a job
-    job: Job | None = None           # None where the run is complete, or others do the work
+    tracker: Tracker | None = None      # where there is something to train
+    setup: TrainSetup | None = None  # None where the run is complete, or others do the work
     together: dict | None = None     # how to start the processes that do it
 
 # %% ../nbs/03_train.ipynb #47b63629
@@ -265,14 +267,15 @@ def with_job(
     track=None,
     pack: str = 'auto',
 ) -> Plan:
-    "The plan with its job; the run folder gets its split and its environment."
+    "The plan with the parts of its training; the run folder gets its split and its environment."
     check_number('every', every, 0, 1e9)
     weights = plan.weights if is_main_process() else Weights('random', 'sent by the first process')
     plan.tracker = make_trackers(
         track or '' if is_main_process() else '', plan.run, to_dict(plan.recipe))
-    plan.job, speeds = make_job(
-        plan.recipe, plan.run, plan.data, plan.parts, weights, device, plan.codes, plan.workers,
-        out, plan.processes, every, deterministic, pack)
+    plan.setup, speeds = build_setup(
+        plan.recipe, plan.run, plan.data, plan.parts, weights, device=device, codes=plan.codes,
+        workers=plan.workers, out=out, processes=plan.processes, checkpoint_seconds=every,
+        deterministic=deterministic, pack=pack)
     if not is_main_process(): return plan
     core.write_csv(plan.run.split, plan.parts)
     if plan.data.tests is not None:
@@ -290,7 +293,7 @@ def with_job(
         plan.run.environment, core.environment()
         | dict(
             data=str(plan.data.root), weights=plan.weights.note, device=str(device),
-            processes=world(), precision=plan.job.amp, precision_speeds=speeds))
+            processes=world(), precision=plan.setup.amp, precision_speeds=speeds))
     return plan
 
 # %% ../nbs/03_train.ipynb #d3a2c4ef
@@ -304,25 +307,25 @@ def train(plan: Plan,
         return launch(
             as_arguments(plan.together['options']), **plan.together['starts'], run=plan.run,
             show=show)
-    if plan.job is None: return pd.read_csv(plan.run.history)
+    if plan.setup is None: return pd.read_csv(plan.run.history)
     def epoch(history, classes):
         plan.tracker.epoch(history.iloc[-1].to_dict())
         show(history, classes)
-    return learn(plan.job, epoch)
+    return learn(plan.setup, epoch)
 
 # %% ../nbs/03_train.ipynb #9ad678fe
-def judge(job: Job, data: Data, rows: pd.DataFrame, workers=None) -> Predictions:
+def judge(setup: TrainSetup, data: Data, rows: pd.DataFrame, workers=None) -> Predictions:
     """Logits of the rows of a table, through the recipe's views; every process does its share, all
     have the result."""
-    r = job.recipe
-    photos = photos_for(r, data, rows, r.size(r.phases[-1]), out=job.loaders.out)
+    r = setup.recipe
+    photos = photos_for(r, data, rows, r.size(r.phases[-1]), out=setup.loaders.out)
     loader = make_loader(
         photos, SequentialBatchSampler(len(photos), r.batch_size, rank(), world()), workers)
     with core.progress(label='predicting', total=len(rows), disable=not is_main_process()) as bar:
         logits, labels, i = gather_table(
             *predict(
-                inference(job.model, trial_images(r.size(r.phases[-1]), job.device), job.amp),
-                loader, job.normalise, TTA[r.tta], job.device, job.amp, bar))
+                inference(setup.model, trial_images(r.size(r.phases[-1]), setup.device), setup.amp),
+                loader, setup.normalise, TTA[r.tta], setup.device, setup.amp, bar))
     return Predictions(
         rows['id' if 'id' in rows else 'path'].values[i], logits, data.classes,
         labels if 'label' in rows else None, TTA[r.tta])
@@ -334,7 +337,7 @@ def predict_parts(plan: Plan) -> dict[str, Predictions]:
         valid=plan.parts[plan.parts.part == 'valid'], test=plan.parts[plan.parts.part == 'test'])
     if rows['test'].empty: rows['test'] = plan.data.test
     done = {
-        part: judge(plan.job, plan.data, r, plan.workers) for part, r in rows.items()
+        part: judge(plan.setup, plan.data, r, plan.workers) for part, r in rows.items()
         if r is not None}
     for part, p in done.items() if is_main_process() else ():
         save_predictions(getattr(plan.run, part), p)
@@ -358,19 +361,19 @@ def effort(plan: Plan) -> dict:
     "What the training took and left."
     history = pd.read_csv(plan.run.history)
     timing = pd.read_csv(plan.run.timing)
-    memory = plan.job.memory
+    memory = plan.setup.hard_examples
     best = best_epoch(history, plan.recipe)
     took = dict(
         best_epoch=int(best.epoch), epochs=len(history), steps=int(history.steps.iloc[-1]),
         seconds=float(timing.seconds.sum()), images_per_s=float(timing.images_per_s.median()),
         wait=float(timing.wait.median()),
-        parameters=sum(p.numel() for p in plan.job.model.parameters()))
-    return took | (dict(hard=memory.report()) if memory else {})
+        parameters=sum(p.numel() for p in plan.setup.model.parameters()))
+    return took | (dict(hard=memory.summary()) if memory else {})
 
 # %% ../nbs/03_train.ipynb #55d6ef21
 def suspects(plan: Plan) -> pd.DataFrame:   # path, label, index, times, loss
     "Training photographs that the memory of hard ones takes for mislabelled."
-    rows, found = plan.parts[plan.parts.part == 'train'], plan.job.memory.suspects
+    rows, found = plan.parts[plan.parts.part == 'train'], plan.setup.hard_examples.suspects
     return pd.concat(
         [
             rows[['path', 'label']].iloc[found['index'] % len(rows)].reset_index(drop=True),
@@ -381,7 +384,7 @@ def suspects(plan: Plan) -> pd.DataFrame:   # path, label, index, times, loss
 def finish(plan: Plan) -> dict:
     """Predict with the best weights; write logits, submission and, last, `metrics.json`; a
     complete run is left as it is."""
-    if plan.job is None: return read_metrics(plan.run)
+    if plan.setup is None: return read_metrics(plan.run)
     done = predict_parts(plan)
     metrics = scores(plan, done)
     if not is_main_process(): return metrics
@@ -389,7 +392,7 @@ def finish(plan: Plan) -> dict:
         write_submission(
             plan.run.submission, done['test'].ids, np.array(plan.data.classes)[done['test'].preds],
             with_all_tests(plan.data))
-    if plan.job.memory and len(doubtful := suspects(plan)):
+    if plan.setup.hard_examples and len(doubtful := suspects(plan)):
         core.write_csv(plan.run.suspects, doubtful)
     if 'valid' in metrics:
         metrics['valid'] |= crossfit_score([plan.run], [done['valid']], metrics['valid']['f1'])
@@ -397,7 +400,7 @@ def finish(plan: Plan) -> dict:
     plan.tracker.finish(metrics)
     core.write_json(
         plan.run.environment,
-        core.read_json(plan.run.environment) | dict(packs=plan.job.loaders.notes))
+        core.read_json(plan.run.environment) | dict(packs=plan.setup.loaders.notes))
     core.write_json(plan.run.metrics, metrics)
     return metrics
 

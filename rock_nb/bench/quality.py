@@ -27,7 +27,8 @@ from ..evaluation.metrics import macro_f1
 from ..evaluation.predictions import load_predictions
 from . import peers
 from ..distributed.launch import as_arguments
-from ..model.create import build, find_weights, statistics
+from ..model.create import build, statistics
+from ..model.weights import find_weights
 
 # %% ../../nbs/bench/quality.ipynb #b51565a6
 def check_peers(python: str | None):

@@ -26,7 +26,7 @@ from .decision import nested
 from .metrics import macro_f1
 from .predictions import Predictions, softmax
 from .voting import aligned, check_votes, from_probs, votes
-from ..model.create import read_state
+from ..model.weight_files import read_state
 
 # %% ../../nbs/evaluation/combiners.ipynb #8eaaaeb7
 def line_up(predictions: list[Predictions],  # of the same photographs, in any order; probabilities are means over their views

@@ -36,13 +36,17 @@ def membership(codes: pd.DataFrame,   # a row a class, a column an attribute
 class AttributeHead(nn.Module):
     """One linear layer with a head for each attribute; the logit of a class is the sum of its
     values' log-probabilities."""
-    def __init__(self, in_features: int, codes: pd.DataFrame):   # codes: a row a class, a column an attribute
+    def __init__(self, in_features: int,
+                 codes: pd.DataFrame,   # (classes, attributes)
+                ):
         super().__init__()
         member = membership(codes)
         self.sizes = [len(m) for m in member]
         self.linear = nn.Linear(in_features, sum(self.sizes))
         self.register_buffer('member', torch.cat(member), persistent=False)
-    def forward(self, x):   # (…, in_features) -> (…, classes)
+    def forward(self,
+                x: torch.Tensor,   # (…, in_features)
+               ) -> torch.Tensor:  # (…, classes)
         heads = self.linear(x).split(self.sizes, -1)
         exact = torch.promote_types(heads[0].dtype, torch.float32)
         # product and sum rather than @, which autocast and TF32 would round
@@ -56,7 +60,7 @@ HEADS = ('linear', 'shallow')
 def make_head(in_features: int,
               n_classes: int,
               head: str = 'linear',                # one of `HEADS`
-              codes: pd.DataFrame | None = None,  # for heads of attributes: a row a class, a column an attribute
+              codes: pd.DataFrame | None = None,   # (classes, attributes): for a head each
               drop_rate: float = 0.,               # of the hidden layer, 0…1
               hidden: int | None = None,           # width of the hidden layer (None: as `in_features`)
              ) -> nn.Module:                       # (…, in_features) -> (…, n_classes)
@@ -79,15 +83,17 @@ class Pointwise(nn.Module):
     def __init__(self, head: nn.Module):
         super().__init__()
         self.head = head
-    # (N, features, …) -> (N, classes, …)
-    def forward(self, x): return self.head(x.movedim(1, -1)).movedim(-1, 1)
+    def forward(self,
+                x: torch.Tensor,   # (N, features, …)
+               ) -> torch.Tensor:  # (N, classes, …)
+        return self.head(x.movedim(1, -1)).movedim(-1, 1)
 
 # %% ../../nbs/model/head.ipynb #81891b42
 def replace_classifier(model: nn.Module,                    # of timm, with `n_classes` outputs
                        head: str = 'linear',                # one of `HEADS`
-                       codes: pd.DataFrame | None = None,  # for heads of attributes: a row a class, a column an attribute
+                       codes: pd.DataFrame | None = None,   # (classes, attributes): for a head each
                        drop_rate: float = 0.,               # of the hidden layer, 0…1
-                       hidden: int | None = None,  # width of the hidden layer (None: as many as features)
+                       hidden: int | None = None,   # width of the hidden layer (None: features)
                       ) -> nn.Module:                       # the same network
     """Give a network another head, under the name of the old one; `linear` without attributes
     leaves it as it is."""

@@ -19,10 +19,12 @@ from ..data.resize import SQUARES, hw
 from ..evaluation.predictions import TTA
 from .loss import CLASS_WEIGHTS, LOSSES
 from .optimizer import OPTIMIZERS
-from ..data.sampler import GROWTHS, SAMPLERS
+from ..data.hard_examples import GROWTHS
+from ..data.sampler import SAMPLERS
 from .schedule import SCHEDULES
 from ..core.registry import Registry, from_anywhere
-from ..model.create import STATS, match_names
+from ..model.create import STATS
+from ..model.names import match_names
 from ..model.head import HEADS
 from ..speed.folded_inference import AMP
 
@@ -160,7 +162,7 @@ def check_phase(p: Phase):
     check_number('gap', p.gap, 0, 1e6)
     choose(p.start, START, 'start of a phase')
     choose(p.until, UNTIL, 'end of a phase')
-    if p.schedule is not None: choose(p.schedule, SCHEDULES, 'schedule')
+    if p.schedule is not None: SCHEDULES.find(p.schedule)
     if p.img_size is not None: check_size(p.img_size)
 
 # %% ../../nbs/training/recipe.ipynb #eb4cf4a8

@@ -153,7 +153,9 @@ USED |= dict(
     patience=lambda r: 'plateau' in schedules_of(r),
     period=lambda r: schedules_of(r) & {'step', 'restarts'})
 
-def schedules_of(r: Recipe) -> set[str]: return {p.schedule or r.schedule for p in r.phases}
+def schedules_of(r: Recipe) -> set[str]:
+    "The schedules of a recipe's phases, without their settings."
+    return {(p.schedule or r.schedule).partition('(')[0] for p in r.phases}
 
 def as_key(values: dict) -> str:
     "Values as text; 1 and 1.0 are one."

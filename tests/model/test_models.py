@@ -12,7 +12,9 @@ from rock_nb.training import optimizer as optimizer_room
 from rock_nb.training.optimizer import OPTIMIZERS, make_optimizer, param_groups
 from rock_nb.speed.precision import fastest
 from rock_nb.training.recipe import Recipe, from_dict, override, to_dict
-from rock_nb.model.create import build, rename_by_order, find_weights, load_pretrained, read_state
+from rock_nb.model.create import build
+from rock_nb.model.weight_files import rename_by_order, load_pretrained, read_state
+from rock_nb.model.weights import find_weights
 from rock_nb.model.freeze import train_mode
 from rock_nb.speed.folded_inference import same_outputs, inference, conv_bn_pairs
 from rock_nb.speed.frozen_prefix import Prefix, find_prefix
