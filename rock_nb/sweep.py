@@ -26,8 +26,8 @@ from scipy import stats
 from .core import BadInput, Parser, Run, as_type, atomic, choose, listed, typed
 from .data.synthetic import find_data, is_sample
 from .jobs.job import QueueUnavailable, new_job
-from .evaluation.compare import Repeats, mean_ci
-from .evaluation.compare import leaderboard as judge_runs
+from .evaluation.repeats import Repeats, mean_ci
+from .evaluation.leaderboard import leaderboard as judge_runs
 from .evaluation.submission import f1_on_test
 from .training.recipes import get_recipe
 from .distributed.launch import history_of
