@@ -28,7 +28,8 @@ from .evaluation.submission import f1_on_test
 from .training.build import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, OfPhases, Recipe, pick_scale
-from .jobs.notebook_step import Step, StepFailed, command, complete, do
+from .jobs.notebook_step import (
+    NotebookStep, StepFailed, shell_command, is_complete, run_step)
 from .model.weights import Weights, find_weights, check_weights
 from rock_nb.train import (
     add_options, given_options, notes_on, options_from, pick_device, read_and_split, record_of,
@@ -188,42 +189,42 @@ def some(given: dict, out: Path,   # parameters of the pipeline; folder of runs
 def steps_of(version: str, out: Path,     # a recipe; folder of runs
              given: dict,                 # parameters of the pipeline
              images: tuple[Path, ...],    # of `folders`
-            ) -> list[Step]:
+            ) -> list[NotebookStep]:
     "Train a recipe, and look at what it confuses."
     scores, own = Run(out/version).metrics, [p for p in PARAMETERS if p != 'versions']
     trained = some(given, out, *own, version=version, run=version)
     return [
-        Step('03_train', out/version/'train.ipynb', trained, images, (scores,)),
-        Step(
+        NotebookStep('03_train', out/version/'train.ipynb', trained, images, (scores,)),
+        NotebookStep(
             '04_confusion', out/version/'confusion.ipynb',
             some({}, out, run=version, compare=version), (scores,))]
 
 def vote_steps(versions: list[str],   # recipes that are trained
                out: Path,             # folder of runs
-              ) -> list[Step]:
+              ) -> list[NotebookStep]:
     "Let all of them vote, and compare them."
     scores, of_all = tuple(Run(out/v).metrics for v in versions), ','.join(versions)
     vote = Run(out/'ensemble').metrics
     compared = some({}, out, run='ensemble', compare=of_all)
     return [
-        Step('05_ensemble', out/'ensemble'/'ensemble.ipynb', some({}, out, runs=of_all), scores, (vote,)),
-        Step('04_confusion', out/'ensemble'/'comparison.ipynb', compared, (*scores, vote))]
+        NotebookStep('05_ensemble', out/'ensemble'/'ensemble.ipynb', some({}, out, runs=of_all), scores, (vote,)),
+        NotebookStep('04_confusion', out/'ensemble'/'comparison.ipynb', compared, (*scores, vote))]
 
 # %% ../nbs/06_pipeline.ipynb #659f7fee
 def steps(versions: list[str],     # recipes, in the order in which they are trained
           out: Path,               # folder of runs
           given: dict,             # parameters of the pipeline
-         ) -> list[Step]:
+         ) -> list[NotebookStep]:
     "The steps from photographs to submission."
     images, looks = folders(given.get('data')), {}
     for v in versions: looks.setdefault(get_recipe(v).augment, v)    # one look at each augmentation set
     walk = [
-        Step(
+        NotebookStep(
             '01_eda', out/'eda'/'eda.ipynb', some(given, out, *SPLIT, version=versions[0]), images)]
     for v in versions:
         if v in looks.values():
             of_look = some(given, out, *SPLIT, 'scale', 'img_size', version=v)
-            walk.append(Step('02_augment', out/v/'augment.ipynb', of_look, images))
+            walk.append(NotebookStep('02_augment', out/v/'augment.ipynb', of_look, images))
         walk += steps_of(v, out, given, images)
     return walk + vote_steps(versions, out)
 
@@ -273,17 +274,17 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     names = names_of(versions)
     for k in given: choose(k, PARAMETERS, 'parameter')
     own = dict(versions=' '.join(names)) | (dict(out=out) if out else {})
-    again, given = command('rock_nb.pipeline', given | own), from_here(given)
+    again, given = shell_command('rock_nb.pipeline', given | own), from_here(given)
     where, folder = Path(given['data']), core.outputs(out)
     scale = pick_scale(given.get('scale'), is_sample(where))
     shared = shared_split(recipes_of(names, scale, given), where, given)
     if shared: tell_shared(shared, names[0])
     given |= shared
     walk = steps(names, folder, given)
-    open_steps = [s for s in walk if s.notebook == '03_train' and not complete(s)]
+    open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
     if to_train := [s.record.parent.name for s in open_steps]:
         look_ahead(recipes_of(to_train, scale, given), where, scale, folder, given)
-    for i, step in enumerate(walk, 1): do(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
+    for i, step in enumerate(walk, 1): run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
     return results(names, folder)
 
 def tell_shared(shared: dict,   # of `shared_split`

@@ -40,8 +40,9 @@ from .training.recipe import (
 from .training.search import (
     SEARCHES, as_python, check_space, distinct, key_of, leaderboard, library, open_study,
     plot_search, propose, read_space, read_words, running, tell_epochs)
-from .jobs.notebook_step import Step, StepFailed, command, complete, do
-from .queue import open_queue, publish_jobs, scores_of
+from .jobs.notebook_step import (
+    NotebookStep, StepFailed, shell_command, is_complete, run_step)
+from .queue import open_queue, publish_jobs, run_scores
 from .train import add_options, find_name, fit, given_options, run_name
 
 # %% ../nbs/06_sweep.ipynb #2acbc57a
@@ -144,14 +145,14 @@ def different_cells(cells: list[dict],   # of `grid_cells`
 def sweep_steps(cells: list[dict], seeds: list[int],
                 folder: Path,   # of the sweep
                 given: dict,    # for all cells alike
-               ) -> list[Step]:
+               ) -> list[NotebookStep]:
     "One step for each seed of each cell."
     runs = [
         (c, s, folder / core.folder_name(f'{cell_folder(given | c, folder, s)}-seed={s}')) for c in cells
         for s in seeds]
     plain = lambda fields: json.loads(json.dumps(fields))      # as the record will hold them
     return [
-        Step(
+        NotebookStep(
             '03_train', p / 'train.ipynb',
             plain(given | c | dict(out=str(folder), run=p.name, seed=s)), makes=(Run(p).metrics,))
         for c, s, p in runs]
@@ -382,7 +383,7 @@ class Here:
         except TrialPruned: return dict(state='hopeless')
         except BadInput as e: return dict(state='failed', error=str(e))
         return dict(
-            state='done', scores=scores_of(run.path),
+            state='done', scores=run_scores(run.path),
             minutes=core.read_json(run.metrics)['seconds'] / 60)
 
 # %% ../nbs/06_sweep.ipynb #c4a760ae
@@ -572,7 +573,7 @@ def sweep(grid: str | dict | list | None = None,   # text, a dict of lists, or a
     how, out = asked_search(asked), given.pop('out', None)
     seen = ('grid', 'seeds', 'name')
     shown = {n: v for n, v in given.items() if n in seen or n not in OF_SWEEP}
-    again = command('rock_nb.sweep', shown | (dict(out=out) if out else {}))
+    again = shell_command('rock_nb.sweep', shown | (dict(out=out) if out else {}))
     for_all, scale = located({n: v for n, v in given.items() if n not in OF_SWEEP})
     seeds = seeds_of(asked, scale)
     folder = core.outputs(out)/core.folder_name(asked.name)
@@ -600,13 +601,13 @@ def run_grid(s: Search, cells: list[dict], seeds: list[int],
     if (s.folder / 'search.json').exists():
         raise BadInput(f'{s.folder} holds a search; give the grid another name')
     walk = sweep_steps(cells, seeds, s.folder, s.given)
-    complete_runs = sum(map(complete, walk))
+    complete_runs = sum(map(is_complete, walk))
     print(
         f'{len(cells)} cells, {len(seeds)} seeds: {len(walk)} runs, {complete_runs} of them '
         'complete',
         flush=True)
     for i, step in enumerate(walk, 1):
-        do(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
+        run_step(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
     return write_sweep(sweep_runs(cells, seeds, s.folder, s.given), s, cells)
 
 # %% ../nbs/06_sweep.ipynb #1f458723

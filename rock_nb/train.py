@@ -50,7 +50,7 @@ from .training.build import build_setup, photos_for
 from .training.state import TrainSetup
 from .training.recipes import get_recipe
 from .distributed.launch import as_arguments, launch
-from .distributed.launch import check as check_launch
+from .distributed.launch import check_launch
 from .training.live_plot import LivePlot
 from .training.recipe import (
     OfPhases, Recipe, check_number, differences, of_today, pick_scale, to_dict)
