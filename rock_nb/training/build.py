@@ -27,7 +27,7 @@ from ..data.normalize import Normalize
 from ..speed.decoded_cache import split_deterministic_prefix, packed
 from ..data.table import Data
 from ..data.resize import evaluation
-from ..evaluation.predictions import TTA
+from ..evaluation.tta import find_views, view_sizes
 from .processes import run_on_main, is_main_process, rank, world
 from .loss import Loss, make_loss
 from ..speed.precision import choose_amp, fastest, set_determinism
@@ -63,9 +63,9 @@ def photos_for(recipe: Recipe, data: Data,
               ) -> ImageDataset:
     "The data set of some rows as a recipe wants to see them."
     files, rows = image_files(recipe, data, rows, learning, out)
-    transform, paste = evaluation(recipe.square, size), {}
+    transform, paste = evaluation(recipe.resize_mode, size), {}
     if learning:
-        transform = training(recipe.augment, size, recipe.square)
+        transform = training(recipe.augment, size, recipe.resize_mode)
         if recipe.mix == 'one_class':
             paste = dict(paste_prob=recipe.mix_prob, paste_alpha=recipe.mix_alpha)
     photos = make_dataset(data, rows, transform, recipe.seed, **paste)
@@ -131,7 +131,7 @@ def batches(self: Loaders,
         kind=r.sampler, balance=r.balance, seed=r.seed, pieces=r.accumulate*world(), world=world(),
         rank=rank(), hard=self.hard_examples)
 
-# %% ../../nbs/training/build.ipynb #b51d0003
+# %% ../../nbs/training/build.ipynb #b51d0f03
 @patch
 def without_augmentation(self: Loaders,
                          phase: Phase,
@@ -159,9 +159,9 @@ def why_not(model: nn.Module,
 def check_sizes(model: nn.Module, recipe: Recipe):
     "A `BadInput` unless a network takes the sizes of all phases, and the views of the last one."
     h, w = recipe.size(recipe.phases[-1])
-    sizes = {recipe.size(p): '' for p in recipe.phases}
-    turned = any(int(v[1]) % 2 for v in TTA[recipe.tta])
-    if turned and h != w: sizes[w, h] = f', as the turned views of tta {recipe.tta} are'
+    turned = f', as the turned views of tta {recipe.tta} are'
+    sizes = dict.fromkeys(view_sizes(find_views(recipe.tta), (h, w)), turned)
+    sizes |= {recipe.size(p): '' for p in recipe.phases}
     for (h, w), of in sizes.items():
         why = why_not(model, h, w)
         if why:
@@ -247,7 +247,7 @@ def build_setup(
     if recipe.sync_bn: model = with_sync_bn(model)
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values
     loss = recipe_loss(recipe, counts).to(device)
-    normalise = Normalize(*statistics(recipe.stats, model)).to(device)
+    normalise = Normalize(*statistics(recipe.normalize, model)).to(device)
     hard = make_hard_examples(recipe)
     loaders = Loaders(recipe, data, parts, hard, processes, workers, out, pack)
     return TrainSetup(
