@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from ..core import BadInput
 from ..evaluation.metrics import macro_f1
-from ..evaluation.predictions import TTA, predict, softmax
+from ..evaluation.predictions import predict, softmax
+from ..evaluation.tta import find_views
 from ..model.head import output_layers
 from ..speed.folded_inference import inference
 from .ema import make_ema
@@ -44,7 +45,7 @@ def body_of(model: nn.Module,   # of timm, with one linear classifier
     return body
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be008
-STRENGTHS = tuple(float(c) for c in np.logspace(-4, 0, 9))   # inverse regularisation, scikit-learn's `C`
+STRENGTHS = tuple(float(c) for c in np.logspace(-4, 0, 5))   # inverse regularisation, scikit-learn's `C`
 
 @dataclass
 class LinearHead:
@@ -69,7 +70,7 @@ def fit_weights(features: np.ndarray,     # (n, d)
     "Multinomial logistic regression on standardised features; a class without images is never the answer."
     mean, std = features.mean(0), features.std(0)
     std = np.where(std > 1e-6*max(std.max(), 1e-12), std, 1.)     # what never varies says nothing
-    fitted = LogisticRegression(C=strength, max_iter=400, tol=1e-5)
+    fitted = LogisticRegression(C=strength, max_iter=200)
     fitted.fit((features - mean)/std, labels, sample_weight=image_weights)
     coef, intercept = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:
@@ -90,8 +91,8 @@ def cross_validate(features: np.ndarray,   # (n, d)
                    seed: int = 41,
                   ) -> pd.DataFrame:       # strength, log_loss, macro_f1
     "Log loss and macro F1 of each strength on images that were not fitted on."
-    splits = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
-        features, labels, groups))
+    dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    splits = list(dealer.split(features, labels, groups))
     rows = []
     for strength in strengths:
         probs = np.zeros((len(labels), n_classes))
@@ -100,13 +101,12 @@ def cross_validate(features: np.ndarray,   # (n, d)
             weight, bias = fit_weights(features[fit], labels[fit], n_classes, strength, part)
             probs[held_out] = softmax(features[held_out] @ weight.T + bias)
         loss = log_loss(labels, probs.clip(1e-7), labels=range(n_classes))
-        rows.append(dict(
-            strength=strength, log_loss=loss,
-            macro_f1=macro_f1(labels, probs.argmax(1), n_classes)))
+        score = macro_f1(labels, probs.argmax(1), n_classes)
+        rows.append(dict(strength=strength, log_loss=loss, macro_f1=score))
     return pd.DataFrame(rows)
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be011
-def fit_logistic(features: np.ndarray,     # (n, d)
+def fit_logistic(features: np.ndarray,     # (n, views, d)
                  labels: np.ndarray,       # (n,) class numbers
                  n_classes: int,
                  groups: np.ndarray | None = None,          # (n,) images of a group stay together (None: each is its own)
@@ -114,15 +114,19 @@ def fit_logistic(features: np.ndarray,     # (n, d)
                  image_weights: np.ndarray | None = None,   # (n,) in the loss (None: 1 each)
                  seed: int = 41,
                 ) -> LinearHead:
-    """Logistic regression whose strength is chosen by cross-validated log loss; of a data set that
-    can't be divided in three, the middle one."""
-    groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
+    """Logistic regression on all views, whose strength is chosen on the first one by
+    cross-validated log loss; the middle strength where there are fewer than three groups."""
+    n, views, d = features.shape
+    groups = np.arange(n) if groups is None else np.asarray(groups)
+    image_weights = np.ones(n) if image_weights is None else image_weights
     scores, strength = pd.DataFrame(), strengths[len(strengths)//2]
     if len(np.unique(groups)) >= 3 and len(np.unique(labels)) >= 2:
         scores = cross_validate(
-            features, labels, n_classes, groups, strengths, image_weights, seed=seed)
+            features[:, 0], labels, n_classes, groups, strengths, image_weights, seed=seed)
         strength = float(scores.strength[scores.log_loss.idxmin()])
-    weight, bias = fit_weights(features, labels, n_classes, strength, image_weights)
+    weight, bias = fit_weights(
+        features.reshape(n*views, d), labels.repeat(views), n_classes, strength,
+        image_weights.repeat(views)/views)
     return LinearHead(weight, bias, strength, scores)
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be017
@@ -149,17 +153,17 @@ def fit_on_features(setup: TrainSetup, phase: PhaseState,
                    ) -> tuple[LinearHead, np.ndarray, np.ndarray, np.ndarray]:  # and logits (n, classes), labels (n,), rows (n,)
     "The head fitted to the training images, and what it says of them."
     loader, groups = setup.loaders.without_augmentation(phase.phase)
-    views = TTA[setup.recipe.tta]
+    views = find_views(setup.recipe.tta)
     features, labels, rows = extract_features(setup, phase, loader, views, bar)
-    n, v, d = features.shape
+    features = features.astype(np.float64)
     weights = setup.loss.sample_weights(torch.from_numpy(labels).to(setup.device)).cpu().numpy()
     head = fit_logistic(
-        features.reshape(n*v, d).astype(np.float64), labels.repeat(v), len(setup.classes),
-        groups[rows].repeat(v), image_weights=weights.repeat(v), seed=setup.recipe.seed)
+        features, labels, len(setup.classes), groups[rows], image_weights=weights,
+        seed=setup.recipe.seed)
     if setup.loss.log_prior is not None:
         tau = setup.loss.settings.get('tau', 1.)
         head.bias = head.bias - tau*setup.loss.log_prior.cpu().double().numpy()
-    return head, head.logits(features[:, 0].astype(np.float64)), labels, rows
+    return head, head.logits(features[:, 0]), labels, rows
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be019
 def fit_head(setup: TrainSetup, state: TrainState, bar: tqdm):

@@ -268,7 +268,7 @@ def phase_finished(history: list[dict],
     without_gain = len(rows) - 1 - int(np.argmax([h['valid_f1'] for h in rows]))
     overfit = rows[-1]['valid_loss'] - rows[-1]['train_loss']
     return bool(
-        len(rows) >= phase.epochs
+        len(rows) >= phase.epochs or phase.solver == 'logistic'
         or recipe.early_stop and without_gain >= recipe.early_stop
         or phase.until == 'plateau' and without_gain >= max(1, recipe.early_stop//2)
         or phase.until == 'gap' and overfit > phase.gap)
