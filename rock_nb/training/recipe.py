@@ -16,7 +16,7 @@ from ..data.augmentations import check_augment, training
 from ..data.image import ImageReader, check_reader
 from ..data.mixup import MIXES
 from ..data.resize import SQUARES, hw
-from ..evaluation.predictions import TTA
+from ..evaluation.tta import TTA
 from .loss import CLASS_WEIGHTS, LOSSES
 from .optimizer import OPTIMIZERS
 from ..data.hard_examples import GROWTHS
