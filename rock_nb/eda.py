@@ -282,7 +282,12 @@ def problems(photos: pd.DataFrame,   # of `gather`
     return pd.concat([photos[rows].assign(problem=name) for name, rows in checks.items()])
 
 # %% ../nbs/01_eda.ipynb #cfd392fc
-def problem_sheet(data: Data, wrong: pd.DataFrame, n: int = 6, read: Callable = ImageReader()) -> Figure:  # wrong: of `problems`
+def problem_sheet(
+    data: Data,
+    wrong: pd.DataFrame,   # of `problems`
+    n: int = 6,            # images, at most
+    read: Callable = ImageReader(),
+) -> Figure:
     "The first few photographs of each problem; what can't be read is a grey cell with its error."
     return group_sheet(
         data, wrong.groupby('problem', sort=False).head(n), 'problem', facts=True, read=read)
@@ -304,7 +309,12 @@ def twins(photos: pd.DataFrame,   # of `gather`
     ).sort_values(['twins', 'alike', 'path'])
 
 # %% ../nbs/01_eda.ipynb #06334dc6
-def twin_sheet(data: Data, alike: pd.DataFrame, n: int = 12, read: Callable = ImageReader()) -> Figure:  # alike: of `twins`
+def twin_sheet(
+    data: Data,
+    alike: pd.DataFrame,   # of `twins`
+    n: int = 12,           # images, at most
+    read: Callable = ImageReader(),
+) -> Figure:
     "The first two photographs of each set side by side, the worst sets first."
     pairs = alike.groupby('alike', sort=False).head(2).head(2*n)
     said = np.where(pairs.same.duplicated(keep=False), 'the same file', 'looks the same')

@@ -225,7 +225,10 @@ def look_at(files: list[str], todo: np.ndarray, chunk: int = 64, reader: ImageRe
         finally: pool.shutdown(cancel_futures=True)
 
 # %% ../../nbs/data/audit.ipynb #a1d70004
-def deep_files(paths: list[str], odd: pd.Series) -> pd.DataFrame:   # indexed by path: depth, low, peak, most, stated, white
+def deep_files(
+    paths: list[str],   # of the images
+    odd: pd.Series,     # of `odd_files`
+) -> pd.DataFrame:      # indexed by path: depth, low, peak, most, stated, white
     "What is known of deep files, of the column `odd` of all files."
     rows = {p: json.loads(o) for p, o in zip(paths, odd) if o and '"depth"' in o}
     columns = ['depth', 'low', 'peak', 'most', 'stated', 'white']
@@ -289,7 +292,11 @@ def odd_files(
         pd.Series({p: rows[p] for p in paths if p in rows}, dtype=object) if rows
         else pd.Series(dtype=object))
 
-def data_white(data: Data, out: str | Path | None = None, reader: ImageReader = ImageReader()) -> float | None:  # None: there are no deep files
+def data_white(
+    data: Data,
+    out: str | Path | None = None,   # the folder of runs
+    reader: ImageReader = ImageReader(),
+) -> float | None:                   # None: there are no deep files
     """The number that is white in all deep files of a data set that has been audited; what fits
     none is a `BadInput`."""
     odd = odd_files(data, out, reader)
@@ -365,7 +372,12 @@ def complete(db: sqlite3.Connection, facts: Facts, todo: np.ndarray, every: floa
     finally: write()
 
 # %% ../../nbs/data/audit.ipynb #cd158d74
-def survey(data: Data, out: str | Path | None = None, every: float = 2., reader: ImageReader = ImageReader()) -> Facts:  # every: seconds between writings
+def survey(
+    data: Data,
+    out: str | Path | None = None,   # the folder of runs
+    every: float = 2.,               # seconds between writings
+    reader: ImageReader = ImageReader(),
+) -> Facts:
     """Facts of every photograph of a data set: remembered ones, and of the files that are new or
     changed since."""
     facts = Facts(data)

@@ -33,7 +33,13 @@ class Named:
     def get_class_fullname(cls): return cls.__name__
 
 # %% ../../nbs/speed/fast_transforms.ipynb #303238b0
-def affine_matrix(shape: tuple[int, int], move: tuple[float, float], shear: dict, scale: dict, rotate: float) -> np.ndarray:   # (2, 3)
+def affine_matrix(
+    shape: tuple[int, int],      # height and width, pixels
+    move: tuple[float, float],   # by x and y, pixels
+    shear: dict,                 # x and y, degrees
+    scale: dict,                 # x and y, factors
+    rotate: float,               # degrees
+) -> np.ndarray:                 # (2, 3)
     """Scale by x and y, turn by `rotate` degrees, shear by x and y degrees, all about the middle,
     and move by (x, y) pixels: albumentations' `create_affine_transformation_matrix`."""
     turn = math.radians(rotate)
@@ -84,7 +90,9 @@ def saturation(image: np.ndarray, factor: float) -> np.ndarray:
     g = cv2.cvtColor(grey(image), cv2.COLOR_GRAY2RGB)
     return cv2.addWeighted(image, factor, g, 1 - factor, 0, dst=g)
 
-def hue(image: np.ndarray, turn: float) -> np.ndarray:   # turn: of the circle, -.5….5
+def hue(image: np.ndarray,
+        turn: float,    # of the circle, -.5….5
+       ) -> np.ndarray:
     "Around the circle of colours."
     if not turn: return image
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
@@ -126,7 +134,11 @@ def is_plain(step: A.BasicTransform) -> bool:
         and type(step).apply_with_params is BasicTransform.apply_with_params)
     return usual and step._key2func.get('image') == step.apply and not step.targets_as_params
 
-def apply_transform(step: A.BasicTransform, image: np.ndarray, surely: bool = False) -> np.ndarray:  # surely: whatever its probability
+def apply_transform(
+    step: A.BasicTransform,
+    image: np.ndarray,       # uint8 (h, w, 3)
+    surely: bool = False,    # whatever its probability
+) -> np.ndarray:
     "What `step(image=image)['image']` makes."
     if type(step) is A.OneOf:
         if not step.transforms_ps or not surely and step.py_random.random() >= step.p:
