@@ -22,9 +22,11 @@ from . import predict as prediction
 from . import train as training
 from .core import BadInput, choose, find_run, runs
 from .data.table import read_data    # noqa: F401 (a name of the front door)
-from .evaluation.compare import Interval, Verdict, interval, read_part, split_groups
+from .evaluation.bootstrap import Interval, interval
+from .evaluation.compare import Verdict
 from .evaluation.compare import compare as judge_predictions
 from .evaluation.predictions import Predictions
+from .evaluation.run_data import read_part, split_groups
 from .training.recipes import RECIPES, get_recipe
 from .training.live_plot import plot_history
 from .training.recipe import OVERRIDES, Recipe, differences, from_dict, to_dict

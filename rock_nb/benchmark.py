@@ -43,7 +43,8 @@ from .speed.decoded_cache import packed
 from .data.synthetic import find_data, is_sample, make as make_sample
 from .data.table import Data, read_data
 from .data.resize import PadSquare
-from .evaluation.predictions import TTA, predict
+from .evaluation.predictions import predict
+from .evaluation.tta import find_views
 from .bench import peers
 from .training.build import network, to_device
 from .training.recipes import get_recipe
@@ -331,7 +332,7 @@ def our_views(arch: str, size: int, batch: int, device, amp: str):
         8
         * len(
             predict(
-                model, x, normalise, TTA['d4'], device, amp,
+                model, x, normalise, find_views('d4'), device, amp,
                 together=8 if device.type == 'cuda' else 1)[0]))
 
 def plain_view(arch: str, size: int, batch: int, device):

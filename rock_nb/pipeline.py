@@ -26,7 +26,8 @@ from .evaluation.submission import check_sample, f1_on_test, with_all_tests
 from .training.build import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, differences, pick_scale, to_dict
-from .jobs.notebook_step import Step, StepFailed, command, complete, do
+from .jobs.notebook_step import (
+    NotebookStep, StepFailed, shell_command, is_complete, run_step)
 from .model.weights import Weights, find_weights, check_weights
 from .train import add_options, given_options, notes_on, pick_device
 
@@ -184,35 +185,37 @@ def folders(data: str | None) -> tuple[Path, ...]:
 def steps(versions: list[str],     # recipes, in the order in which they are trained
           out: Path,               # folder of runs
           given: dict,             # parameters of the pipeline
-         ) -> list[Step]:
+         ) -> list[NotebookStep]:
     "The steps from photographs to submission."
     some = lambda *names, **more: (
         {k: given[k] for k in names if k in given} | dict(out=str(out)) | more)
     every, looks = ','.join(versions), {}
     for v in versions: looks.setdefault(get_recipe(v).augment, v)    # one look at each augmentation set
     photos = folders(given.get('data'))
-    walk = [Step('01_eda', out/'eda'/'eda.ipynb', some(*SPLIT, version=versions[0]), photos)]
+    walk = [
+        NotebookStep('01_eda', out / 'eda' / 'eda.ipynb', some(*SPLIT, version=versions[0]), photos)
+    ]
     for v in versions:
         if v in looks.values():
             walk.append(
-                Step(
+                NotebookStep(
                     '02_augment', out / v / 'augment.ipynb',
                     some(*SPLIT, 'scale', 'img_size', version=v), photos))
         walk += [
-            Step(
+            NotebookStep(
                 '03_train', out / v / 'train.ipynb',
                 some(*(p for p in PARAMETERS if p != 'versions'), version=v, run=v), photos,
                 (Run(out / v).metrics,)),
-            Step(
+            NotebookStep(
                 '04_confusion', out / v / 'confusion.ipynb', some(run=v, compare=v),
                 (Run(out / v).metrics,))]
     metrics = tuple(Run(out/v).metrics for v in versions)
     return [
         *walk,
-        Step(
+        NotebookStep(
             '05_ensemble', out / 'ensemble' / 'ensemble.ipynb', some(runs=every), metrics,
             (Run(out / 'ensemble').metrics,)),
-        Step(
+        NotebookStep(
             '04_confusion', out / 'ensemble' / 'comparison.ipynb',
             some(run='ensemble', compare=every), (*metrics, Run(out / 'ensemble').metrics))]
 
@@ -259,12 +262,12 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     names = names_of(versions)
     for k in given: choose(k, PARAMETERS, 'parameter')
     own = dict(versions=' '.join(names)) | (dict(out=out) if out else {})
-    again, given = command('rock_nb.pipeline', given | own), from_here(given)
+    again, given = shell_command('rock_nb.pipeline', given | own), from_here(given)
     where, folder = Path(given['data']), core.outputs(out)
     scale = pick_scale(given.get('scale'), is_sample(where))
     shared = shared_split(recipes_of(names, scale, given), where, given)
     given, walk = given | shared, steps(names, folder, given | shared)
-    open_steps = [s for s in walk if s.notebook == '03_train' and not complete(s)]
+    open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
     to_train = [s.record.parent.name for s in open_steps]
     if shared:
         print(
@@ -273,7 +276,7 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     if to_train:
         look_ahead(recipes_of(to_train, scale, given), where, scale, folder, given)
     for i, step in enumerate(walk, 1):
-        do(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
+        run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
     return results(names, folder)
 
 # %% ../nbs/06_pipeline.ipynb #bb6e7963

@@ -26,8 +26,8 @@ from scipy import stats
 from .core import BadInput, Parser, Run, as_type, atomic, choose, listed, typed
 from .data.synthetic import find_data, is_sample
 from .jobs.job import QueueUnavailable, new_job
-from .evaluation.compare import Repeats, mean_ci
-from .evaluation.compare import leaderboard as judge_runs
+from .evaluation.repeats import Repeats, mean_ci
+from .evaluation.leaderboard import leaderboard as judge_runs
 from .evaluation.submission import f1_on_test
 from .training.recipes import get_recipe
 from .distributed.launch import history_of
@@ -36,8 +36,9 @@ from .training.recipe import OVERRIDES, Recipe, check_number, differences, pick_
 from .training.search import (
     SEARCHES, as_python, check_space, distinct, key_of, leaderboard, library, open_study,
     plot_search, propose, read_space, read_words, running, tell_epochs)
-from .jobs.notebook_step import Step, StepFailed, command, complete, do
-from .queue import open_queue, publish_jobs, scores_of
+from .jobs.notebook_step import (
+    NotebookStep, StepFailed, shell_command, is_complete, run_step)
+from .queue import open_queue, publish_jobs, run_scores
 from .train import add_options, fit, given_options, run_name
 
 # %% ../nbs/06_sweep.ipynb #2acbc57a
@@ -108,14 +109,14 @@ def different_cells(cells: list[dict], given: dict, scale: str) -> list[dict]:
     return kept
 
 # %% ../nbs/06_sweep.ipynb #2bc537a1
-def sweep_steps(cells: list[dict], seeds: list[int], folder: Path, given: dict) -> list[Step]:
+def sweep_steps(cells: list[dict], seeds: list[int], folder: Path, given: dict) -> list[NotebookStep]:
     "One step for each seed of each cell."
     runs = [
         (c, s, folder / core.folder_name(f'{cell_name(given | c)}-seed={s}')) for c in cells
         for s in seeds]
     plain = lambda fields: json.loads(json.dumps(fields))      # as the record will hold them
     return [
-        Step(
+        NotebookStep(
             '03_train', p / 'train.ipynb',
             plain(given | c | dict(out=str(folder), run=p.name, seed=s)), makes=(Run(p).metrics,))
         for c, s, p in runs]
@@ -339,7 +340,7 @@ class Here:
         except TrialPruned: return dict(state='hopeless')
         except BadInput as e: return dict(state='failed', error=str(e))
         return dict(
-            state='done', scores=scores_of(run.path),
+            state='done', scores=run_scores(run.path),
             minutes=core.read_json(run.metrics)['seconds'] / 60)
 
 # %% ../nbs/06_sweep.ipynb #c4a760ae
@@ -535,7 +536,8 @@ def sweep(grid=None,          # text, a dict of lists, or a list of cells (None:
     "Train every cell with every seed, or search; what is complete is skipped."
     how = asked_search(search, space, grid, trials, queue, prune)
     own = dict(grid=grid, seeds=seeds, name=name, out=out)
-    again = command('rock_nb.sweep', {k: v for k, v in (own | given).items() if v is not None})
+    again = shell_command(
+        'rock_nb.sweep', {k: v for k, v in (own | given).items() if v is not None})
     given, scale = located(given)
     seeds = [
         as_type('seed', s)
@@ -559,13 +561,13 @@ def run_grid(cells: list[dict], seeds: list[int], folder: Path, given: dict, sca
     if (folder / 'search.json').exists():
         raise BadInput(f'{folder} holds a search; give the grid another name')
     walk = sweep_steps(cells, seeds, folder, given)
-    complete_runs = sum(map(complete, walk))
+    complete_runs = sum(map(is_complete, walk))
     print(
         f'{len(cells)} cells, {len(seeds)} seeds: {len(walk)} runs, {complete_runs} of them '
         'complete',
         flush=True)
     for i, step in enumerate(walk, 1):
-        do(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
+        run_step(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
     return write_sweep(sweep_runs(cells, seeds, folder, given), folder, cells, given, scale)
 
 # %% ../nbs/06_sweep.ipynb #1f458723

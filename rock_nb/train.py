@@ -31,7 +31,8 @@ from .core.registry import from_anywhere
 from .evaluation.attribute_scores import attribute_f1
 from .evaluation.metrics import missing_note, summary
 from .evaluation.predictions import (
-    TTA, Predictions, load_predictions, predict, save_predictions)
+    Predictions, load_predictions, predict, save_predictions)
+from .evaluation.tta import find_views
 from .evaluation.selection import crossfit_score, selection_note
 from .evaluation.submission import check_sample, with_all_tests, write_submission
 from .training.best_epoch import best_epoch
@@ -42,7 +43,7 @@ from .training.build import build_setup, photos_for
 from .training.state import TrainSetup
 from .training.recipes import get_recipe
 from .distributed.launch import as_arguments, launch
-from .distributed.launch import check as check_launch
+from .distributed.launch import check_launch
 from .training.live_plot import LivePlot
 from .training.recipe import (
     OVERRIDES, Recipe, check_number, differences, pick_scale, to_dict)
@@ -325,10 +326,10 @@ def judge(setup: TrainSetup, data: Data, rows: pd.DataFrame, workers=None) -> Pr
         logits, labels, i = gather_table(
             *predict(
                 inference(setup.model, trial_images(r.size(r.phases[-1]), setup.device), setup.amp),
-                loader, setup.normalise, TTA[r.tta], setup.device, setup.amp, bar))
+                loader, setup.normalise, find_views(r.tta), setup.device, setup.amp, bar))
     return Predictions(
         rows['id' if 'id' in rows else 'path'].values[i], logits, data.classes,
-        labels if 'label' in rows else None, TTA[r.tta])
+        labels if 'label' in rows else None, find_views(r.tta))
 
 # %% ../nbs/03_train.ipynb #1f75ef85
 def predict_parts(plan: Plan) -> dict[str, Predictions]:
@@ -368,7 +369,7 @@ def effort(plan: Plan) -> dict:
         seconds=float(timing.seconds.sum()), images_per_s=float(timing.images_per_s.median()),
         wait=float(timing.wait.median()),
         parameters=sum(p.numel() for p in plan.setup.model.parameters()))
-    return took | (dict(hard=memory.report()) if memory else {})
+    return took | (dict(hard=memory.summary()) if memory else {})
 
 # %% ../nbs/03_train.ipynb #55d6ef21
 def suspects(plan: Plan) -> pd.DataFrame:   # path, label, index, times, loss

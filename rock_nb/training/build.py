@@ -27,12 +27,13 @@ from ..data.normalize import Normalize
 from ..speed.decoded_cache import split_deterministic_prefix, packed
 from ..data.table import Data
 from ..data.resize import evaluation
-from ..evaluation.predictions import TTA
+from ..evaluation.tta import find_views, view_sizes
 from .processes import run_on_main, is_main_process, rank, world
 from .loss import Loss, make_loss
 from ..speed.precision import choose_amp, fastest, set_determinism
 from .recipe import Phase, Recipe
-from ..data.sampler import Batches, HardExampleBuffer, evenness, prefetch_limit
+from ..data.hard_examples import HardExampleBuffer, prefetch_limit
+from ..data.sampler import Batches, evenness
 from .state import TrainSetup
 from ..model.create import build, statistics
 from ..model.weights import Weights
@@ -146,9 +147,9 @@ def why_not(model: nn.Module,
 def check_sizes(model: nn.Module, recipe: Recipe):
     "A `BadInput` unless a network takes the sizes of all phases, and the views of the last one."
     h, w = recipe.size(recipe.phases[-1])
-    sizes = {recipe.size(p): '' for p in recipe.phases}
-    turned = any(int(v[1]) % 2 for v in TTA[recipe.tta])
-    if turned and h != w: sizes[w, h] = f', as the turned views of tta {recipe.tta} are'
+    turned = f', as the turned views of tta {recipe.tta} are'
+    sizes = dict.fromkeys(view_sizes(find_views(recipe.tta), (h, w)), turned)
+    sizes |= {recipe.size(p): '' for p in recipe.phases}
     for (h, w), of in sizes.items():
         why = why_not(model, h, w)
         if why:
@@ -209,7 +210,7 @@ def choose_precision(recipe: Recipe, model: nn.Module,
 def recipe_loss(recipe: Recipe,
                 counts: np.ndarray) -> Loss:   # (classes,) training images of each class
     "The loss of a recipe; logit adjustment has the class prior that the sampler leaves."
-    tau = recipe.tau*(1 - evenness(recipe.sampler, recipe.balance))
+    tau = recipe.tau*(1 - evenness(recipe.sampler, recipe.balance, counts))
     return make_loss(
         recipe.loss, counts, recipe.class_weights, recipe.smoothing, gamma=recipe.gamma, tau=tau)
 

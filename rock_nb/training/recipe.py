@@ -16,10 +16,11 @@ from ..data.augmentations import check_augment, training
 from ..data.image import ImageReader, check_reader
 from ..data.mixup import MIXES
 from ..data.resize import SQUARES, hw
-from ..evaluation.predictions import TTA
+from ..evaluation.tta import TTA
 from .loss import CLASS_WEIGHTS, LOSSES
 from .optimizer import OPTIMIZERS
-from ..data.sampler import GROWTHS, SAMPLERS
+from ..data.hard_examples import GROWTHS
+from ..data.sampler import SAMPLERS
 from .schedule import SCHEDULES
 from ..core.registry import Registry, from_anywhere
 from ..model.create import STATS

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..core import Run
 from ..data.dataset import ImageDataset
 from ..data.mixup import make_mix
-from ..data.sampler import HardExampleBuffer
+from ..data.hard_examples import HardExampleBuffer
 from ..model.freeze import freeze, train_mode
 from ..speed.decoded_cache import split_deterministic_prefix
 from ..speed.folded_inference import spare_memory, trial_images

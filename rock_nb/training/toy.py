@@ -16,7 +16,8 @@ from ..core import Run
 from ..data.dataset import SampleKey
 from ..data.loader import SequentialBatchSampler, make_loader
 from ..data.normalize import Normalize
-from ..data.sampler import Batches, HardExampleBuffer
+from ..data.hard_examples import HardExampleBuffer
+from ..data.sampler import Batches
 from ..model.create import build
 from .loss import make_loss
 from .processes import rank, world

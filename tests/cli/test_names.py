@@ -22,7 +22,7 @@ from rock_nb.folds import PARAMETERS as OF_FOLDS
 from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.training.search import read_space
 from rock_nb.predict import main, predict_images
-from rock_nb.queue import publish_jobs, training
+from rock_nb.queue import publish_jobs, check_training
 from rock_nb.sweep import read_grid
 from rock_nb.train import OPTIONS, PARAMETERS, add_options, fit, given_options, pick_device, prepare
 
@@ -110,7 +110,7 @@ def test_grids_spaces_and_jobs_read_as_options_do():
         pretrained=[True, False], arch=['2024', 'resnet18'], img_size=[(128, 96), 64], lr=[1e-3, 1])
     assert read_space('img_size=128x96,64 pretrained=0,1 augment=2024,v2') == dict(
         img_size=['128x96', 64], pretrained=[False, True], augment=['2024', 'v2'])
-    job = training(dict(run=297, data=2024, epochs='2', pretrained='False'))
+    job = check_training(dict(run=297, data=2024, epochs='2', pretrained='False'))
     assert (job['run'], job['data'], job['epochs'], job['pretrained']) == ('297', '2024', 2, False)
 
 

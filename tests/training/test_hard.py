@@ -37,5 +37,5 @@ def test_memory_holds_what_was_planted(workers, stones, tmp_path):
     planted = set(np.flatnonzero(rows.path.str.contains('planted')))
     recall = len(planted & set(memory.now.index.tolist()))/len(planted)
     assert len(planted) >= 10 and recall >= .9, recall
-    report = memory.report()
+    report = memory.summary()
     assert report['asked'] == .0625 and 0 < report['got'] <= .0625 and report['lag'] == 6

@@ -20,7 +20,8 @@ from rock_nb.evaluation.metrics import macro_f1
 from rock_nb.training import recipes as ladder
 from rock_nb.training.best_epoch import best_epoch, competing, saved_recipe
 from rock_nb.training.recipe import Phase, Recipe
-from rock_nb.data.sampler import Batches, HardExampleBuffer
+from rock_nb.data.hard_examples import HardExampleBuffer
+from rock_nb.data.sampler import Batches
 from rock_nb.predict import load_run, predict_images
 
 SMALL = dict(
@@ -181,7 +182,7 @@ def test_no_class_has_more_than_one_over(batch, accumulate, k, hard, fill):
     assert (np.ptp(each.sum(1), axis=1) <= 1).all()                 # in an epoch
     assert (np.ptp(each.reshape(-1, k).cumsum(0), axis=1) <= 1).all()    # over the training, at any step
     # some seats were the memory's
-    if hard and fill(0, 0): assert memory.seats[2] > 0
+    if hard and fill(0, 0): assert memory.slots[2] > 0
 
 
 def test_the_odd_seat_goes_round_whatever_the_seed():
