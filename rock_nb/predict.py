@@ -137,7 +137,7 @@ def load_run(run=None,      # a trained run's name or folder (None: the newest c
         replace(recipe, sync_bn=False), len(classes), Weights('random', 'filled from the run'),
         codes_of(run, recipe))
     model = fill(model, run).to(device)
-    normalise = Normalize(*statistics(recipe.stats, model)).to(device)
+    normalise = Normalize(*statistics(recipe.normalize, model)).to(device)
     return Network(
         run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]),
         judged_with(run, device))
@@ -467,7 +467,7 @@ def input_specs(networks: list[Network], tta, batch_size: int | None) -> list[tu
     "What each network wants to be shown: square, size, background, views, batch, reader."
     return [
         (
-            n.recipe.square, n.size, n.bare, find_views(tta, n.views),
+            n.recipe.resize_mode, n.size, n.bare, find_views(tta, n.views),
             batch_size or n.recipe.batch_size, n.reader)
         for n in networks]
 
@@ -668,7 +668,7 @@ def check_graph(networks: list[Network], views, takes: str, gives: str):
     "A `BadInput` unless these networks can be one graph."
     choose(takes, TAKES, 'input')
     choose(gives, GIVES, 'output')
-    sees = lambda n: (n.size, n.classes, n.recipe.square, n.bare, n.reader)
+    sees = lambda n: (n.size, n.classes, n.recipe.resize_mode, n.bare, n.reader)
     for n in networks[1:]:
         if sees(n) != sees(networks[0]):
             raise BadInput(
@@ -698,7 +698,7 @@ def facts_of(networks: list[Network], views, takes: str, gives: str) -> dict[str
     return deep | dict(
         classes=json.dumps(list(n.classes), ensure_ascii=False),
         runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives,
-        views=','.join(views), height=str(n.size[0]), width=str(n.size[1]), square=n.recipe.square,
+        views=','.join(views), height=str(n.size[0]), width=str(n.size[1]), square=n.recipe.resize_mode,
         background=n.recipe.background, scale=json.dumps(n.normalise.scale.flatten().tolist()),
         shift=json.dumps(n.normalise.shift.flatten().tolist()))
 

@@ -25,9 +25,9 @@ def check_training(given: dict) -> dict:
     from rock_nb.data.synthetic import find_data
     from rock_nb.training.recipes import get_recipe
     from rock_nb.training.recipe import OVERRIDES
-    from rock_nb.train import PARAMETERS, count_processes, run_name
-    for name in given: choose(name, PARAMETERS, 'parameter of a training')
+    from rock_nb.train import PARAMETERS, count_processes, find_name
     given = as_types({k: v for k, v in given.items() if v is not None})
+    for name in given: choose(name, PARAMETERS, 'parameter of a training')
     # for all workers: one that lacks these photographs shall not train on others
     if 'data' not in given: given['data'] = str(find_data())
     if given.get('nnodes') is not None or given.get('rdzv') is not None:
@@ -42,7 +42,7 @@ def check_training(given: dict) -> dict:
     part = {k: given.get(k) for k in ('fold', 'test_fold', 'shift')}
     return given | dict(
         version=version,
-        run=core.folder_name(str(given.get('run') or run_name(version, fields | part))))
+        run=core.folder_name(given.get('run') or find_name(version, fields | part, given.get('out'))))
 
 def run_folder(given: dict, name: str) -> Path:
     "Where a job writes, without making it."
@@ -224,7 +224,7 @@ def publish_command(argv: list[str]):
     p.add_argument(
         '--jobs', metavar='FILE',
         help='publish what this file has instead: JSON, a job a line; - is the input')
-    given = given_options(add_options(p, [n for n in PARAMETERS if n != 'version']), argv)
+    given = given_options(add_options(p, {n: o for n, o in PARAMETERS.items() if n != 'version'}), argv)
     place = {k: given.pop(k, None) for k in ('ip', 'port', 'user', 'folder')}
     file, versions = given.pop('jobs', None), given.pop('versions') or ['baseline']
     queue = open_queue(**place)

@@ -17,6 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from .. import core
 from ..core import BadInput, Run
+from ..core.options import renamed
 from ..training.live_plot import line
 
 # %% ../../nbs/jobs/notebook_step.ipynb #1cb30afe
@@ -40,7 +41,7 @@ def is_complete(step: NotebookStep) -> bool:
         return False
     ended = (
         about.get('end_time') and not about.get('exception')
-        and about.get('parameters') == json.loads(json.dumps(step.given))
+        and renamed(about.get('parameters') or {}) == json.loads(json.dumps(step.given))
         and all(m.exists() for m in step.makes))
     return bool(
         ended
