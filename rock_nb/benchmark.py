@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['WHAT', 'PARAMETERS', 'WORK', 'OURS', 'LOADERS', 'HERE', 'race', 'close_all', 'ratios', 'plot_ratios', 'work',
-           'process_contender', 'make_contender', 'FileDataset', 'by_opencv', 'by_pillow', 'by_albumentations',
-           'as_published', 'seed_loader', 'torchvision_loader', 'timm_loader', 'our_loader', 'drain',
-           'loader_contender', 'fresh_loader_contender', 'pick_data', 'loader_spec', 'loaders', 'random_batch',
+           'process_contender', 'make_contender', 'check_checkout', 'FileDataset', 'by_opencv', 'by_pillow',
+           'by_albumentations', 'as_published', 'seed_loader', 'torchvision_loader', 'timm_loader', 'our_loader',
+           'drain', 'loader_contender', 'fresh_loader_contender', 'pick_data', 'loader_spec', 'loaders', 'random_batch',
            'our_step', 'synchronize', 'plain_step', 'steppers', 'where_time_goes', 'our_views', 'plain_view',
-           'check_checkout', 'checkout_contender', 'race_checkouts', 'plot_scaling', 'learners', 'save_results']
+           'checkout_contender', 'race_checkouts', 'plot_scaling', 'learners', 'save_results']
 
 # %% ../nbs/08_benchmark.ipynb #74ced116
 import itertools, json, sys, tempfile, time
@@ -136,6 +136,14 @@ def process_contender(make: Callable,    # a function of `WORK`
 def make_contender(make: Callable, *args: object) -> Callable:
     "A contender, by the function that makes it; under test in this process."
     return make(*args) if core.in_test() else process_contender(make, *args)
+
+# %% ../nbs/08_benchmark.ipynb #ed0000d1
+def check_checkout(folder: str | None) -> None:
+    "A `BadInput` unless a folder holds a checkout of this project."
+    if folder is None or not (Path(folder)/'rock_nb'/'benchmark.py').exists():
+        raise BadInput(
+            f'{folder} holds no rock_nb/benchmark.py; give `before` the folder of another checkout '
+            '(git worktree add FOLDER COMMIT)')
 
 # %% ../nbs/08_benchmark.ipynb #ef2443b2
 class FileDataset(Dataset):
@@ -392,13 +400,6 @@ def plain_view(arch: str, size: int, batch: int, device: str) -> Callable:
 
 # %% ../nbs/08_benchmark.ipynb #ce3c1907
 HERE = Path(core.__file__).resolve().parents[2]
-
-def check_checkout(folder: str | None) -> None:
-    "A `BadInput` unless a folder holds a checkout of this project."
-    if folder is None or not (Path(folder)/'rock_nb'/'benchmark.py').exists():
-        raise BadInput(
-            f'{folder} holds no rock_nb/benchmark.py; give `before` the folder of another checkout '
-            '(git worktree add FOLDER COMMIT)')
 
 def checkout_contender(checkout: str | Path, word: str, *args: object) -> ProcessContender:
     "Work of `WORK` as a checkout of this project does it, in a process of its own."
