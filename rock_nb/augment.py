@@ -25,11 +25,11 @@ from .data.dataset import SampleKey, ImageDataset
 from .data.contact_sheet import live, sheet
 from .speed.fast_transforms import augment as apply
 from .data.resize import DETERMINISTIC, SQUARES, evaluation
-from .evaluation.predictions import TTA, VIEWS
+from .evaluation.tta import TTA, VIEWS
 from .training.recipe import READING
 
 # %% ../nbs/02_augment.ipynb #861fd558
-FIELDS = ('img_size', 'square', 'augment', 'background', *READING, 'valid', 'seed')
+FIELDS = ('img_size', 'resize_mode', 'augment', 'background', *READING, 'valid', 'seed')
 PARAMETERS = (
     'version', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'label', 'level', 'index', 'n',
     'draws', *FIELDS)
@@ -216,7 +216,7 @@ def plot_views(image: np.ndarray,   # uint8 (h, w, 3), as the network sees it
     images = [view(x)[0].permute(1, 2, 0).numpy() for view in VIEWS.values()]
     return sheet(
         images,
-        [f"{v}\n{' '.join(name for name, used in TTA.items() if v in used)}" for v in VIEWS],
+        [f"{v}\n{' '.join(name for name, views in TTA.items() if v in views())}" for v in VIEWS],
         cols=8, size=1)
 
 # %% ../nbs/02_augment.ipynb #6498cab9

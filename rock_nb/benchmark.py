@@ -44,15 +44,17 @@ from .speed.decoded_cache import packed
 from .data.synthetic import find_data, is_sample, make as make_sample
 from .data.table import Data, read_data
 from .data.resize import PadSquare
-from .evaluation.predictions import TTA, predict
+from .evaluation.predictions import predict
+from .evaluation.tta import find_views
 from .bench import peers
-from .training.build import network, placed
+from .training.build import network, to_device
 from .training.recipes import get_recipe
 from .training.loss import make_loss
 from .speed.precision import supported_amps
 from .bench.quality import SPINS, ProcessContender, train_fastai, train_ours
 from .training.recipe import Phase, Recipe
-from .training.state import Job, Stage, step
+from .training.state import PhaseState, TrainSetup
+from .training.step import train_step
 from .model.weights import Weights
 from .model.freeze import freeze, train_mode
 from .speed.folded_inference import autocast, inference, trial_images
@@ -300,16 +302,16 @@ def our_step(arch: str,
     r = Recipe(
         arch=arch, img_size=size, batch_size=batch, phases=(Phase(1, 3e-4, words),),
         schedule='none', amp=amp)
-    model = placed(network(r, 7, Weights('random', '')), device)
-    stage = Stage(
-        Job(
+    model = to_device(network(r, 7, Weights('random', '')), device)
+    phase = PhaseState(
+        TrainSetup(
             r, Run('none'), model, lambda phase: (None, None), make_loss('ce', [1] * 7).to(device),
             tuple('abcdefg'), Normalize().to(device), amp, device),
         0)
     train_mode(model)
     x, count = random_batch(batch, size), itertools.count()
     def run() -> int:
-        step(stage, [x], float(batch), (41, 0, next(count)))
+        train_step(phase, [x], float(batch), (41, 0, next(count)))
         synchronize(device)
         return batch
     return run
@@ -385,7 +387,7 @@ def our_views(arch: str, size: int, batch: int, device: str, amp: str) -> Callab
         8
         * len(
             predict(
-                model, x, normalise, TTA['d4'], device, amp,
+                model, x, normalise, find_views('d4'), device, amp,
                 together=8 if device.type == 'cuda' else 1)[0]))
 
 @work('plain_view')

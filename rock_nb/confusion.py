@@ -30,8 +30,8 @@ from .data.dataset import ImageDataset
 from .data.loader import make_loader
 from .data.contact_sheet import Panel, as_jpeg, live, sheet
 from .data.attributes import codebook
-from .evaluation.compare import read_part
-from .evaluation.run_data import data_of, rows_of
+from .evaluation.run_data import read_part
+from .evaluation.run_data import class_attributes, data_of, run_rows
 from rock_nb.evaluation.explain import (
     embed, f1_by, features, heat_maps, heat_sheet, overlay, plot_map, plot_reliability,
     reliability, silhouettes)
@@ -264,7 +264,7 @@ def second_look(p: Predictions,
 # %% ../nbs/04_confusion.ipynb #61b1eba9
 def facts_of(run: Run, part: str, files: dict[str, Path], out=None) -> pd.DataFrame:  # indexed by id: size, brightness, contrast
     "Facts of a run's photographs: the side of a square of as many pixels, and grey levels of 255."
-    data, rows = rows_of(run, part)
+    data, rows = run_rows(run, part)
     rows = rows[rows.index.isin(files.keys())]
     facts = audit(
         replace(data, train=rows.reset_index(drop=True), test=None), out,
@@ -304,7 +304,7 @@ def most_confused(wrong: pd.DataFrame,   # of `answers`
 def photos_seen(net,           # of `rock_nb.predict.load_run`
                 run: Run, part: str, ids, out=None) -> ImageDataset:
     "Photographs as the network was shown them when the run was judged."
-    data, rows = rows_of(run, part)
+    data, rows = run_rows(run, part)
     return photos_for(
         net.recipe, data, rows.loc[list(ids)].reset_index(drop=True), net.size, out=out)
 

@@ -31,11 +31,11 @@ from .data.tabular import read_text, rename_columns
 from .folds import members_of
 from .evaluation.agreement import agreement, remarks
 from .evaluation.combiners import line_up
-from .evaluation.compare import split_groups
+from .evaluation.run_data import split_groups
 from .evaluation.run_data import data_of
 from .evaluation.ensembling import (
     Answer, Ensemble, EnsembleConfig, answer_of, cross_folds, decision_file, fit_ensemble,
-    nested_ensemble, plain, stages)
+    nested_ensemble, ensemble_record, score_steps)
 from .evaluation.metrics import short_names, summary
 from .evaluation.predictions import Predictions, load_predictions, save_predictions
 from .evaluation.submission import (
@@ -487,7 +487,7 @@ def scores_of(case: Case) -> dict:
     found = {called[part]: summary(p.labels, p.probs, p.classes) for part, p in known.items()}
     if not case.way.decides: return found
     tables = {
-        part: stages(
+        part: score_steps(
             p.labels, dict(decided=case.answers[part]), case.classes, groups_of(case, p)
         ).loc['decided']
         for part, p in known.items()}
@@ -504,7 +504,7 @@ def write_ensemble(run: Run, record: dict, case: Case):
         data_to_submit(case.members) if 'test' in case.parts and case.parts['test'].labels is None
         else None)
     clear(run)
-    core.write_json(run.recipe, record | plain(case.jury))
+    core.write_json(run.recipe, record | ensemble_record(case.jury))
     if case.way.decides:
         core.write_json(decision_file(run), case.jury.decision.to_dict())
         core.write_csv(run.path / 'decided.csv', decided(case))
@@ -584,7 +584,7 @@ def ensemble(
     name: str = 'ensemble',  # of its folder
     out=None,  # the folder of runs, and for the ensemble
     combine: str = 'equal',  # one of `rock_nb.evaluation.combiners.COMBINERS`
-    decide: str = 'none',  # one of `rock_nb.evaluation.ensembling.DECISIONS`
+    decide: str = 'none',  # one of `rock_nb.evaluation.ensembling.decisions`
     precision=None,  # of the photographs that are decided (None: decide all)
     files=None,  # CSV files that vote, of classes or of probabilities; text with commas or a list
     data=None,  # the data set that they must fit, where no run is named

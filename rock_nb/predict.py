@@ -6,8 +6,8 @@
 __all__ = ['ASK', 'PARAMETERS', 'LISTS', 'UNREADABLE', 'TAKES', 'GIVES', 'HELP', 'about', 'codes_of', 'Network', 'judged_with',
            'fill', 'load_run', 'member', 'Answers', 'Members', 'side_by_side', 'members_of_run', 'load_members',
            'NamedFile', 'named', 'listed_paths', 'read_list', 'find_images', 'inside_of', 'without_background',
-           'InferenceDataset', 'check_images', 'pick_views', 'check_turns', 'inference_speeds', 'at_precision',
-           'compiled', 'SideBySide', 'input_specs', 'show', 'fast', 'prepared', 'predict_logits', 'validation', 'weigh',
+           'InferenceDataset', 'check_images', 'check_turns', 'inference_speeds', 'at_precision', 'compiled',
+           'SideBySide', 'input_specs', 'show', 'fast', 'prepared', 'predict_logits', 'validation', 'weigh',
            'try_images', 'predict_images', 'answers_of', 'Graph', 'check_graph', 'facts_of', 'samples',
            'onnx_difference', 'write_onnx', 'export_onnx', 'json_lines', 'json_line', 'write_answers', 'options',
            'columns_of', 'shortened', 'as_table', 'room_beside', 'given_files', 'print_predictions', 'main']
@@ -43,9 +43,11 @@ from .evaluation.decision import Decision
 from .evaluation.run_data import find_files
 from .evaluation.ensembling import Ensemble, load_ensemble
 from .evaluation.predictions import (
-    FITS, TTA, VIEWS, Predictions, fit_views, load_predictions, predict, save_predictions)
+    Predictions, load_predictions, predict, save_predictions)
+from .evaluation.tta import find_view, find_views, view_sizes
+from .evaluation.view_weights import FITS, fit_views
 from .evaluation.voting import as_logits, votes
-from .training.checkpoint import load_weights
+from .training.checkpoint import load_model
 from .training.build import network
 from .speed.precision import supported_amps, fastest
 from .training.recipe import Recipe, from_dict
@@ -93,7 +95,7 @@ class Network:
     @property
     def device(self) -> torch.device: return next(self.normalise.buffers()).device
     @property
-    def views(self) -> tuple[str, ...]: return TTA[self.recipe.tta]
+    def views(self) -> tuple[str, ...]: return find_views(self.recipe.tta)
     @property
     def reader(self) -> ImageReader: return replace(self.recipe.reader, refuse_dark=True)
     @property
@@ -110,7 +112,7 @@ def judged_with(run: Run, device: torch.device) -> str:
 def fill(model: nn.Module, run: Run) -> nn.Module:
     "The network with a run's best weights, ready to judge; weights that don't fit are a `BadInput`."
     try:
-        load_weights(run.best, model)
+        load_model(run.best, model)
     except Exception as e:
         raise BadInput(
             f'the weights {run.best} do not fit the recipe beside them: {str(e).splitlines()[0]}'
@@ -135,7 +137,7 @@ def load_run(run=None,      # a trained run's name or folder (None: the newest c
         replace(recipe, sync_bn=False), len(classes), Weights('random', 'filled from the run'),
         codes_of(run, recipe))
     model = fill(model, run).to(device)
-    normalise = Normalize(*statistics(recipe.stats, model)).to(device)
+    normalise = Normalize(*statistics(recipe.normalize, model)).to(device)
     return Network(
         run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]),
         judged_with(run, device))
@@ -392,22 +394,15 @@ def check_images(images) -> tuple[list, np.ndarray]:   # the images, what to cal
             for n, a in enumerate(images)])
 
 # %% ../nbs/04_predict.ipynb #815d90ad
-def pick_views(tta=None,   # a name in `TTA`, names in `VIEWS`: text with commas or several (None: `known`)
-               known: tuple[str, ...] = ('r0',)) -> tuple[str, ...]:
-    "The views meant; a wrong name is a `BadInput`."
-    if tta is None: return known
-    if isinstance(tta, str) and tta not in VIEWS and ',' not in tta:
-        return choose(tta, TTA, 'set of views')
-    return tuple(choose(v, tuple(VIEWS), 'view') for v in listed(tta, 'tta'))
-
 def check_turns(n: Network, views: tuple[str, ...]):
     """A `BadInput` if a network can't take the views, for they are turned and it is made for one
     oblong shape."""
     h, w = n.size
-    if h == w or not any(int(v[1]) % 2 for v in views): return
+    others = [size for size in view_sizes(views, n.size) if size != n.size]
     try:
         with torch.inference_mode():
-            n.model(n.normalise(torch.zeros(1, 3, w, h, dtype=torch.uint8, device=n.device)))
+            for size in others:
+                n.model(n.normalise(torch.zeros(1, 3, *size, dtype=torch.uint8, device=n.device)))
     except (AssertionError, RuntimeError, ValueError):
         raise BadInput(
             f'{n.name} takes images of {h}×{w} pixels only, which quarter turns are not; give '
@@ -472,7 +467,7 @@ def input_specs(networks: list[Network], tta, batch_size: int | None) -> list[tu
     "What each network wants to be shown: square, size, background, views, batch, reader."
     return [
         (
-            n.recipe.square, n.size, n.bare, pick_views(tta, n.views),
+            n.recipe.resize_mode, n.size, n.bare, find_views(tta, n.views),
             batch_size or n.recipe.batch_size, n.reader)
         for n in networks]
 
@@ -508,7 +503,7 @@ def prepared(
 ) -> list[Network]:
     "The networks at a precision, compiled if asked for, once all that was given is known to make sense."
     if batch_size is not None: whole(batch_size, 'batch_size', 1)
-    for n in networks: check_turns(n, pick_views(tta, n.views))
+    for n in networks: check_turns(n, find_views(tta, n.views))
     ready = [fast(at_precision(n, amp, batch_size or n.recipe.batch_size)) for n in networks]
     return [compiled(n, batch_size or n.recipe.batch_size) for n in ready] if compile else ready
 
@@ -593,10 +588,10 @@ def try_images(
 ) -> tuple[Predictions, dict[str, str]]:  # of those that can be read; id -> why the others can't
     "What a run, or the vote of several, says of photographs."
     images, names = check_images(images)
-    if tta is not None: pick_views(tta)
+    if tta is not None: find_views(tta)
     voters = load_members(run, out, device)
     networks = voters.networks
-    weights = [weigh(n, view_weights, pick_views(tta, n.views), workers) for n in networks]
+    weights = [weigh(n, view_weights, find_views(tta, n.views), workers) for n in networks]
     places = np.arange(len(images)).astype(str)      # one may be there twice
     said, bad = predict_logits(
         prepared(networks, tta, batch_size, amp, compile), images, places, tta, batch_size, workers,
@@ -661,7 +656,7 @@ class Graph(nn.Module):
     def forward(self, image):
         x = image.permute(0, 3, 1, 2) if self.takes == 'uint8_nhwc' else image
         said = [
-            model(VIEWS[v](x if self.takes == 'float' else normalise(x)))
+            model(find_view(v)(x if self.takes == 'float' else normalise(x)))
             for model, normalise in zip(self.models, self.normals) for v in self.views]
         if self.gives == 'logits': return said[0]
         return sum(
@@ -673,7 +668,7 @@ def check_graph(networks: list[Network], views, takes: str, gives: str):
     "A `BadInput` unless these networks can be one graph."
     choose(takes, TAKES, 'input')
     choose(gives, GIVES, 'output')
-    sees = lambda n: (n.size, n.classes, n.recipe.square, n.bare, n.reader)
+    sees = lambda n: (n.size, n.classes, n.recipe.resize_mode, n.bare, n.reader)
     for n in networks[1:]:
         if sees(n) != sees(networks[0]):
             raise BadInput(
@@ -703,7 +698,7 @@ def facts_of(networks: list[Network], views, takes: str, gives: str) -> dict[str
     return deep | dict(
         classes=json.dumps(list(n.classes), ensure_ascii=False),
         runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives,
-        views=','.join(views), height=str(n.size[0]), width=str(n.size[1]), square=n.recipe.square,
+        views=','.join(views), height=str(n.size[0]), width=str(n.size[1]), square=n.recipe.resize_mode,
         background=n.recipe.background, scale=json.dumps(n.normalise.scale.flatten().tolist()),
         shift=json.dumps(n.normalise.shift.flatten().tolist()))
 
@@ -759,7 +754,7 @@ def export_onnx(run,                  # as in `try_images`
     "Write networks as an ONNX file that holds weights, normalisation and, as metadata, the classes."
     voters = load_members(run, out, 'cpu')
     networks, share = voters.networks, voters.share
-    views = pick_views(tta)
+    views = find_views(tta)
     check_graph(networks, views, takes, gives)
     for n in networks: check_turns(n, views)
     graph = Graph(networks, share, views, takes, gives).eval()

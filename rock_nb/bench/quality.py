@@ -22,7 +22,7 @@ from .. import core
 from ..core import BadInput, Run
 from ..data.split import folds_of, split_data
 from ..data.table import Data
-from ..evaluation.compare import Repeats, mean_ci
+from ..evaluation.repeats import Repeats, mean_ci
 from ..evaluation.metrics import macro_f1
 from ..evaluation.predictions import load_predictions
 from . import peers

@@ -9,12 +9,14 @@ __all__ = ['LAYOUTS', 'Source', 'layout', 'find_layout', 'path_column', 'whole_n
 # %% ../../nbs/data/layouts.ipynb #b4a1f286
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Callable
 
 import pandas as pd
 
 from ..core import BadInput
+from ..core.registry import Registry
 from .files import ENDINGS, Finder, Listing, check_names, ending, list_files
 from .labels import OWN, class_of, columns_named, find_class, folder_label, from_paths
 from .labels import same_classes, single_labels
@@ -58,19 +60,24 @@ class Source:
                        prefer=near)
 
 # %% ../../nbs/data/layouts.ipynb #f111c7bf
-LAYOUTS: dict[str, Callable] = {}   # by name, in the order in which they joined
+LAYOUTS = Registry('layout')   # by name, in the order in which they joined
 
 def layout(detect: Callable[[Source], bool],   # whether a source looks like it
-          ):
+          ) -> Callable:
     "A decorator: the function reads a `Source` into a table, or a table a part."
-    def register(read):
-        read.detect, LAYOUTS[read.__name__] = detect, read
-        return read
+    def register(read: Callable) -> Callable:
+        read.detect = detect
+        return LAYOUTS(read)
     return register
 
-def find_layout(source: Source) -> Callable:
+def find_layout(source: Source,
+                name: str | Callable | None = None,   # as `LAYOUTS.find` takes it (None: the one that fits)
+               ) -> Callable:
     "The function that reads a source."
-    for read in reversed(LAYOUTS.values()):
+    if name is not None:
+        function, settings = LAYOUTS.find(name)
+        return partial(function, **settings) if settings else function
+    for read in reversed(LAYOUTS.functions.values()):
         if read.detect(source): return read
     raise BadInput(f'{source.path} has no layout that is known; they are {", ".join(LAYOUTS)}')
 

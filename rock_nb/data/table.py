@@ -178,11 +178,13 @@ def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     return frame.drop(columns=[c for c in given if c in frame]).join(there)
 
 # %% ../../nbs/data/table.ipynb #8ac6508d
-def _layout_of(source: Source, layout: Callable | None) -> Callable:
+def _layout_of(source: Source,
+               layout: Callable | str | None,   # of `read_data`
+              ) -> Callable:
     "The layout that was given, also as `label`; else the one that fits."
     if layout is None and hasattr(source.label, 'detect'):
         layout, source.label = source.label, None
-    return layout or find_layout(source)
+    return find_layout(source, layout)
 
 def _refuse_two_parts(source: Source, parts: dict[str, pd.DataFrame]):
     "A `BadInput` where a photograph is in two parts, or in one part twice."
@@ -233,7 +235,7 @@ def read_data(source: str | Path,              # a data folder, or a table with 
               folds: str | Path | None = None, # a table with path, fold and perhaps group
               label: Callable | str | None = None,   # path -> label or a mapping; or a column's name
               level: int | None = None,        # the class folder: 0 below the root, -1 that of the file
-              layout: Callable | None = None,  # `Source` -> table (None: the one of `LAYOUTS` that fits)
+              layout: Callable | str | None = None,  # `Source` -> table, or its name (None: the one of `LAYOUTS` that fits)
              ) -> Data:
     "A data set from any of the known layouts; everything that is wrong with it is a `BadInput`."
     src = resolve(source)

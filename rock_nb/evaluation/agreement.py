@@ -13,9 +13,9 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 # %% ../../nbs/evaluation/agreement.ipynb #40f655dc
-def agreement(said: pd.DataFrame,   # photographs down, voters across: class names
+def agreement(said: pd.DataFrame,   # images down, voters across: class names
              ) -> pd.DataFrame:     # voters down and across
-    "The share of photographs for which two voters gave the same class."
+    "The share of images for which two voters gave the same class."
     codes = pd.factorize(said.to_numpy().ravel())[0].reshape(said.shape)
     share = [
         [np.mean(codes[:, i] == codes[:, j]) for j in range(said.shape[1])]
@@ -23,7 +23,7 @@ def agreement(said: pd.DataFrame,   # photographs down, voters across: class nam
     return pd.DataFrame(share, said.columns, said.columns)
 
 # %% ../../nbs/evaluation/agreement.ipynb #166fb351
-LEAST = 20   # photographs, below which nothing is said
+LEAST = 20   # images, below which nothing is said
 
 def cross_table(a: np.ndarray, b: np.ndarray,   # (n,) class numbers
                 k: int) -> np.ndarray:          # (k, k) counts, a down, b across
@@ -125,7 +125,7 @@ def _strangers(said: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     classes exchanged."""
     n, names = len(said), list(said)
     spread = 3*np.sqrt(pairs.chance*(1 - pairs.chance)/n)
-    enough = spread < (1 - pairs.chance)/4      # photographs to tell one from the other
+    enough = spread < (1 - pairs.chance)/4      # images to tell one from the other
     flagged = (
         (pairs.same <= pairs.chance + spread) & ~pairs.to.map(bool) & (pairs.chance < 0.9) & enough)
     why = 'no more than answers in another order would; do its rows belong to its ids?'
@@ -139,13 +139,13 @@ def _strangers(said: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
         for v, m in zip(odd, most)]
 
 # %% ../../nbs/evaluation/agreement.ipynb #d0e0e813
-def remarks(said: pd.DataFrame,   # photographs down, voters across: class names
+def remarks(said: pd.DataFrame,   # images down, voters across: class names
            ) -> list[str]:        # sentences, without a full stop
     "What is odd about voters: one class only, exchanged classes, another's answers, rows out of order."
     if len(said) < LEAST: return []
     same = [name for name, one in said.items() if one.nunique() == 1]
     alone = [
-        f'{name} gives every photograph the class {said[name].iloc[0]!r}: is it a sample '
+        f'{name} gives every image the class {said[name].iloc[0]!r}: is it a sample '
         'submission?'
         for name in same]
     said = said.drop(columns=same)

@@ -16,16 +16,16 @@ from .predictions import Predictions
 
 # %% ../../nbs/evaluation/attribute_scores.ipynb #e33653bb
 def rows_of(p: Predictions, ids, name: str) -> np.ndarray:   # places in `p`
-    """Where some photographs are in an attribute's predictions; a `BadInput` unless they are all
+    """Where some images are in an attribute's predictions; a `BadInput` unless they are all
     there, once, and no others."""
     place = {i: k for k, i in enumerate(p.ids)}
     if len(place) < len(p):
         raise BadInput(
-            f'the predictions of {name} have a photograph twice; each must be there once')
+            f'the predictions of {name} have an image twice; each must be there once')
     odd = sorted(set(ids) ^ set(place))
     if odd:
         raise BadInput(
-            f'the predictions of the attributes are not of the same photographs: {str(odd[0])!r} '
+            f'the predictions of the attributes are not of the same images: {str(odd[0])!r} '
             f'is {"not " if odd[0] not in place else "only "}among those of {name} ({len(odd)} '
             'such in all); predict the same split with each network'
         )
@@ -33,7 +33,7 @@ def rows_of(p: Predictions, ids, name: str) -> np.ndarray:   # places in `p`
 
 # %% ../../nbs/evaluation/attribute_scores.ipynb #a9a6ce74
 def log_probs(p: Predictions, values: pd.Series, ids) -> np.ndarray:   # (ids, classes)
-    "Log-probability of each class's value (`values`) of an attribute, for some photographs."
+    "Log-probability of each class's value (`values`) of an attribute, for some images."
     column = {c: k for k, c in enumerate(p.classes)}
     odd = sorted(set(values) ^ set(column))
     if odd:
@@ -46,7 +46,7 @@ def log_probs(p: Predictions, values: pd.Series, ids) -> np.ndarray:   # (ids, c
 
 # %% ../../nbs/evaluation/attribute_scores.ipynb #c4a23720
 def joint_labels(parts: dict[str, Predictions], codes: pd.DataFrame, ids) -> np.ndarray | None:  # class numbers
-    """The right classes of some photographs, from the right values of their attributes; None if
+    """The right classes of some images, from the right values of their attributes; None if
     one is unknown."""
     if any(p.labels is None for p in parts.values()): return None
     right = {a: np.array(p.classes)[p.labels][rows_of(p, ids, a)] for a, p in parts.items()}
@@ -60,9 +60,9 @@ def joint_labels(parts: dict[str, Predictions], codes: pd.DataFrame, ids) -> np.
     return np.array(found)
 
 # %% ../../nbs/evaluation/attribute_scores.ipynb #dbc0bc25
-def combine(parts: dict[str, Predictions],  # attribute -> predictions of its network, in any order of photographs
+def combine(parts: dict[str, Predictions],  # attribute -> predictions of its network, in any order of images
             codes: pd.DataFrame,             # a row a class, a column an attribute
-           ) -> Predictions:                 # of classes, in the first's order of photographs; one view
+           ) -> Predictions:                 # of classes, in the first's order of images; one view
     """Predictions of classes from one network an attribute: logits are sums of log-probabilities
     (means over views)."""
     for a in parts: choose(a, list(codes), 'attribute')

@@ -28,7 +28,7 @@ from torch import nn
 
 from ..core import BadInput, choose, seed_of
 from ..data.contact_sheet import sheet
-from .compare import interval
+from .bootstrap import interval
 from .metrics import bin_edges, per_class
 from .predictions import Predictions
 from ..speed.folded_inference import autocast
@@ -123,11 +123,11 @@ def features(model: nn.Module,   # of timm
 
 # %% ../../nbs/evaluation/explain.ipynb #6564f976
 def embed(rows: np.ndarray,        # (n, features)
-          perplexity: float = 30., # about how many neighbours count; less for few photographs
+          perplexity: float = 30., # about how many neighbours count; less for few images
           seed: int = 41) -> np.ndarray:   # (n, 2)
     "A map of features by t-SNE (van der Maaten & Hinton 2008), of their first 50 principal components."
     n = len(rows)
-    if n < 4: raise BadInput(f'{n} photographs make no map; give 4 or more')
+    if n < 4: raise BadInput(f'{n} images make no map; give 4 or more')
     state = seed_of(seed) % 2**32
     fewer = PCA(min(50, n, rows.shape[1]), random_state=state).fit_transform(rows)
     return TSNE(
@@ -137,14 +137,14 @@ def embed(rows: np.ndarray,        # (n, features)
 # %% ../../nbs/evaluation/explain.ipynb #b51b8a47
 def silhouettes(rows: np.ndarray,   # (n, features)
                 labels,             # (n,) class numbers
-                classes) -> pd.DataFrame:  # indexed by class, the worst first, the mean over photographs last: silhouette, outside, photographs
-    """Mean silhouette (Rousseeuw 1987) of each class, and the share of its photographs that lie
+                classes) -> pd.DataFrame:  # indexed by class, the worst first, the mean over images last: silhouette, outside, images
+    """Mean silhouette (Rousseeuw 1987) of each class, and the share of its images that lie
     nearer to another."""
     labels = np.asarray(labels)
     if not 2 <= len(np.unique(labels)) < len(labels):
         raise BadInput(
-            f'{len(labels)} photographs of {len(np.unique(labels))} classes have no silhouette; '
-            'give two classes or more, and more photographs than classes'
+            f'{len(labels)} images of {len(np.unique(labels))} classes have no silhouette; '
+            'give two classes or more, and more images than classes'
         )
     each = pd.DataFrame(
         dict(name=np.array(classes)[labels], silhouette=silhouette_samples(rows, labels)))
@@ -158,7 +158,7 @@ def silhouettes(rows: np.ndarray,   # (n, features)
 def plot_map(xy: np.ndarray,    # (n, 2)
              labels, preds,     # (n,) class numbers
              classes, title: str = '') -> Figure:
-    "A map of photographs: the colour is the true class, a black ring a mistake."
+    "A map of images: the colour is the true class, a black ring a mistake."
     labels, bad, colour = (
         np.asarray(labels), np.asarray(labels) != np.asarray(preds),
         sns.color_palette('tab10' if len(classes) <= 10 else 'husl', len(classes)))
@@ -177,7 +177,7 @@ def plot_map(xy: np.ndarray,    # (n, 2)
 def reliability(sure,              # (n,) probability of the answer
                 right,             # (n,) whether it was right
                 n_bins: int = 15,  # of equal width; empty ones are left out
-               ) -> pd.DataFrame:  # probability (mean), right (share), photographs
+               ) -> pd.DataFrame:  # probability (mean), right (share), images
     "How many answers are right, by their probability: scikit-learn's calibration curve of the answer."
     share, claimed = calibration_curve(right, sure, n_bins=n_bins)
     n = np.bincount(np.searchsorted(bin_edges(sure, n_bins, 'width')[1:-1], sure))
@@ -186,7 +186,7 @@ def reliability(sure,              # (n,) probability of the answer
 # %% ../../nbs/evaluation/explain.ipynb #aca3c8f7
 def plot_reliability(curve: pd.DataFrame,   # of `reliability`
                      ax) -> None:
-    "A calibration curve; dots are as large as there are photographs."
+    "A calibration curve; dots are as large as there are images."
     error = np.average((curve.right - curve.probability).abs(), weights=curve.photographs)
     ax.plot([0, 1], [0, 1], color='.6', lw=1, ls=':')
     ax.plot(curve.probability, curve.right, color='C0', lw=1)
@@ -201,21 +201,21 @@ def plot_reliability(curve: pd.DataFrame,   # of `reliability`
 # cleanlab's ways, of which the last names fewest
 HOW = ('prune_by_noise_rate', 'prune_by_class', 'both', 'confident_learning')
 
-def label_issues(p: Predictions,                    # with labels, of photographs not learned from
+def label_issues(p: Predictions,                    # with labels, of images not learned from
                  how: str = 'prune_by_noise_rate',  # one of `HOW`
                 ) -> pd.DataFrame:  # id, given, suggested, quality (probability of the given class); the worst first
     """Labels that may be wrong, by confident learning (Northcutt et al. 2021, arXiv:1911.00068),
     of the package cleanlab."""
     if p.labels is None:
         raise BadInput(
-            'there are no labels to doubt; give predictions of photographs whose classes are known')
+            'there are no labels to doubt; give predictions of images whose classes are known')
     used, labels = np.unique(p.labels, return_inverse=True)
     if len(used) < 2:
         raise BadInput(
-            'all photographs have the same class; give predictions of two classes or more')
+            'all images have the same class; give predictions of two classes or more')
     probs = p.probs[:, used]/p.probs[:, used].sum(1, keepdims=True)
     with warnings.catch_warnings():
-        # classes with hardly a photograph
+        # classes with hardly an image
         warnings.filterwarnings('ignore', 'May not flag all label issues')
         worst = find_label_issues(
             labels, probs, return_indices_ranked_by='self_confidence',
@@ -226,18 +226,18 @@ def label_issues(p: Predictions,                    # with labels, of photograph
     return table.iloc[worst].reset_index(drop=True)
 
 # %% ../../nbs/evaluation/explain.ipynb #47f72088
-def f1_by(values: pd.Series,   # (n,) a fact of each photograph; not known: NaN
+def f1_by(values: pd.Series,   # (n,) a fact of each image; not known: NaN
           labels, preds,       # (n,) class numbers
           n_classes: int,
-          parts: int = 4,      # of equally many photographs
+          parts: int = 4,      # of equally many images
           groups=None,         # (n,) near-duplicates have the same one
           n: int = 2000,       # bootstrap samples
-         ) -> pd.DataFrame:    # a row a part: from, to, photographs, classes, f1, low, high
-    "Macro F1 by a fact of the photographs, in parts of equally many, with 95 % intervals."
+         ) -> pd.DataFrame:    # a row a part: from, to, images, classes, f1, low, high
+    "Macro F1 by a fact of the images, in parts of equally many, with 95 % intervals."
     if parts < 1: raise BadInput(f'{parts} parts are none; give 1 or more')
     v, labels, preds = np.asarray(values, dtype=float), np.asarray(labels), np.asarray(preds)
     if not np.isfinite(v).any():
-        raise BadInput('the fact is known of no photograph; leave it out')
+        raise BadInput('the fact is known of no image; leave it out')
     place = (
         pd.qcut(v, parts, labels=False, duplicates='drop') if np.nanmin(v) < np.nanmax(v)
         else np.where(np.isfinite(v), 0.0, np.nan))

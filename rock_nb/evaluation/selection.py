@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from ..core import Run, atomic, read_json, rng
-from .compare import check_answers, counts_f1, split_groups
-from .metrics import macro_f1
+from .bootstrap import check_preds
+from .metrics import counts_f1, macro_f1
 from .predictions import Predictions
+from .run_data import split_groups
 
 # %% ../../nbs/evaluation/selection.ipynb #d347e6c9
 def split_halves(labels: np.ndarray,           # (n,) class numbers
-                 groups: np.ndarray | None,    # (n,) group numbers (None: each photograph alone)
+                 groups: np.ndarray | None,    # (n,) group numbers (None: each image alone)
                  gen: np.random.Generator,
                 ) -> np.ndarray:               # (n,) bool: in the first half
-    "Photographs, or whole groups, in two halves of equally many of each class, one more or less."
+    "Images, or whole groups, in two halves of equally many of each class, one more or less."
     groups = np.arange(len(labels)) if groups is None else groups
     names, first = np.unique(groups, return_index=True)
     order = gen.permutation(len(names))
@@ -35,19 +36,19 @@ def crossfit_answers(labels,              # (n,) class numbers
                      answers,             # (epochs, n) class numbers: what the network said after each epoch
                      n_classes: int,
                      groups=None,         # (n,) near-duplicates have the same one
-                     repeats: int = 10,   # ways to halve the photographs
+                     repeats: int = 10,   # ways to halve the images
                      seed: int = 41,
                     ) -> np.ndarray:      # (repeats, n) class numbers
-    """For each photograph the answer of the epoch that is best on the other half (cross-fitting;
+    """For each image the answer of the epoch that is best on the other half (cross-fitting;
     Stone 1974)."""
-    labels, answers, groups = check_answers(labels, list(answers), n_classes, groups)
+    labels, answers, groups = check_preds(labels, list(answers), n_classes, groups)
     answers = np.stack(answers)
     cells = labels*n_classes + answers
     found = np.empty((repeats, len(labels)), dtype=np.int64)
     for r in range(repeats):
         half = split_halves(labels, groups, rng(seed, r))
         for here in (half, ~half):
-            # of one photograph alone there is no other half
+            # of one image alone there is no other half
             seen = cells[:, ~here] if (~here).any() else cells
             matrices = np.stack(
                 [np.bincount(c, minlength=n_classes**2).reshape(n_classes, -1) for c in seen])
@@ -91,7 +92,7 @@ def add_epoch(run: Run,
 
 # %% ../../nbs/evaluation/selection.ipynb #6413fcdf
 def crossfit_run(run: Run,
-                 p: Predictions,    # of its validation photographs, with labels
+                 p: Predictions,    # of its validation images, with labels
                 ) -> tuple[np.ndarray, np.ndarray] | None:  # (n,) answers of the best epoch; (repeats, n) cross-fitted
     """The answers of the epoch that was chosen and those of cross-fitted choices; None where they
     weren't kept."""
@@ -102,8 +103,8 @@ def crossfit_run(run: Run,
     return known[1][best], crossfit_answers(
         p.labels, known[1], k, groups and [groups[i] for i in p.ids])
 
-def crossfit_score(runs: list[Run],           # one, or the folds that together have judged some photographs
-                   parts: list[Predictions],  # of the validation photographs of each
+def crossfit_score(runs: list[Run],           # one, or the folds that together have judged some images
+                   parts: list[Predictions],  # of the validation images of each
                    f1: float,                 # of all of them, through whatever views
                   ) -> dict[str, float]:      # f1_crossfit; {} where it is not known
     "Macro F1 less the optimism of the choice of an epoch (each through one view)."
@@ -114,7 +115,7 @@ def crossfit_score(runs: list[Run],           # one, or the folds that together 
     return dict(f1_crossfit=f1 - optimism_of(labels, best, crossfit, len(parts[0].classes)))
 
 # %% ../../nbs/evaluation/selection.ipynb #b3c10815
-CHOSEN = 'chosen on these photographs, so it looks better there than on others'
+CHOSEN = 'chosen on these images, so it looks better there than on others'
 
 def _was_chosen(run: Run) -> bool:
     "Whether a run, or one of its members, had several epochs to choose from, as far as is known."

@@ -22,11 +22,11 @@ from .metrics import macro_f1
 
 # %% ../../nbs/evaluation/submission.ipynb #98f34883
 def with_all_tests(data: Data) -> Data:
-    "A data set with every test photograph, also those that were left out since they can't be read."
+    "A data set with every test image, also those that were left out since they can't be read."
     return replace(data, test=read_test(data.root) if data.tests is None else data.tests)
 
 def check_sample(sample: Path | None,   # `sample_submission.csv`
-                 ids,                   # of the test photographs
+                 ids,                   # of the test images
                 ) -> list[str]:         # the columns of a submission
     "A `BadInput` unless a sample submission has two columns and these ids."
     if sample is None: return ['ID', 'rock_type']
@@ -36,7 +36,7 @@ def check_sample(sample: Path | None,   # `sample_submission.csv`
     odd = sorted(set(frame.iloc[:, 0]) ^ set(ids))
     if odd:
         raise BadInput(
-            f'{sample} and the test photographs differ in ids, first {odd[0]!r} ({len(odd)} in '
+            f'{sample} and the test images differ in ids, first {odd[0]!r} ({len(odd)} in '
             'all); test.csv must have the same ids'
         )
     return list(frame.columns)
@@ -125,7 +125,7 @@ def solution_f1(run: Run, root: Path, classes) -> float:   # NaN where there is 
         pd.read_csv(run.submission, dtype=str, keep_default_na=False), root, classes)
 
 def f1_on_test(run: Run) -> float:   # NaN where the answers aren't known
-    """Macro F1 of a complete run on its test photographs, by their labels or by the data set's
+    """Macro F1 of a complete run on its test images, by their labels or by the data set's
     `solution.csv`."""
     metrics = read_json(run.metrics)
     if 'test' in metrics: return metrics['test']['f1']

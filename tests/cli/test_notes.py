@@ -14,7 +14,7 @@ from rock_nb.pipeline import notes_of, results
 from rock_nb.train import fit, notes_on
 
 SMALL = {**TINY, 'workers': 0, 'show': lambda *_: None}
-CHOSEN = 'chosen on these photographs, so it looks better there than on others'
+CHOSEN = 'chosen on these images, so it looks better there than on others'
 
 
 @pytest.fixture(scope='module')

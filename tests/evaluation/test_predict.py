@@ -16,7 +16,7 @@ from rock_nb.core import BadInput, Run
 from rock_nb.data.image import read_image
 from rock_nb.data.files import list_images
 from rock_nb.ensemble import ensemble
-from rock_nb.evaluation.run_data import files_of
+from rock_nb.evaluation.run_data import run_files
 from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.predict import compiled, export_onnx, load_run, main, predict_images
 from rock_nb.train import fit
@@ -39,12 +39,12 @@ def out(sample, tmp_path_factory):
     code.write_text(ATTRIBUTES)
     fit(**QUICK, data=sample, out=out, run='flips', tta='hflip')
     fit(
-        **QUICK, data=sample, out=out, run='bare', background='remove', square='stretch',
-        stats='imagenet', ema=0.9)
+        **QUICK, data=sample, out=out, run='bare', background='remove', resize_mode='stretch',
+        normalize='imagenet', ema=0.9)
     fit(
         **{**QUICK, 'img_size': '32,48'}, data=sample / 'train', out=out, run='heads',
         target='heads', head='shallow', label=f'{code}:label', shift=f'{code}:younger',
-        square='crop')
+        resize_mode='crop')
     ensemble('flips,bare', '1,3', out=out)
     return out
 
@@ -64,7 +64,7 @@ def mixed(sample, tmp_path):
 @pytest.mark.parametrize('name', ['flips', 'bare', 'heads'])
 def test_a_moved_run_says_the_same_to_the_bit(name, out, tmp_path):
     "What lies in the folder is enough, attributes of classes and shifted labels included."
-    files, before = files_of(Run(out / name), 'valid'), load_predictions(Run(out / name).valid)
+    files, before = run_files(Run(out / name), 'valid'), load_predictions(Run(out / name).valid)
     moved = shutil.copytree(out / name, tmp_path / 'elsewhere')
     for f in ('environment.json', 'last.ckpt', 'history.csv', 'valid.npz'):
         (moved / f).unlink()
@@ -84,7 +84,7 @@ def test_heads_need_the_split(out, tmp_path):
 
 def test_an_ensemble_votes_as_it_did(out, tmp_path):
     before = load_predictions(Run(out / 'ensemble').test)
-    files = files_of(Run(out / 'flips'), 'test')
+    files = run_files(Run(out / 'flips'), 'test')
     all_of_it = shutil.copytree(out, tmp_path / 'runs')
     p = predict_images('ensemble', [str(files[i]) for i in before.ids], out=all_of_it, workers=0)
     np.testing.assert_allclose(p.probs, before.probs, atol=1e-6)
@@ -101,7 +101,7 @@ def test_a_decided_ensemble_answers_as_it_submitted(sample, tmp_path):
     for name, lr in dict(one=1e-3, two=3e-4).items():
         fit(**QUICK, valid=0.5, lr=lr, data=sample, out=tmp_path, run=name)
     known = load_predictions(Run(tmp_path / 'one').test).ids
-    files = files_of(Run(tmp_path / 'one'), 'test')
+    files = run_files(Run(tmp_path / 'one'), 'test')
     made = {
         'decided': dict(decide='rule'), 'logged': dict(combine='logits'),
         'best': dict(combine='best')}

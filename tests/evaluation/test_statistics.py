@@ -9,13 +9,14 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from conftest import TINY
 from rock_nb.core import Run, rng
 from rock_nb.evaluation import combiners as combine
-from rock_nb.evaluation import compare
 from rock_nb.evaluation import decision as decide
 from rock_nb.evaluation import metrics as metric
 from rock_nb.evaluation import selection
 from rock_nb.evaluation.attribute_scores import attribute_f1
-from rock_nb.evaluation.compare import (
-    counts_f1, interval, judge_pair, kinds, leaderboard, resampled)
+from rock_nb.evaluation.bootstrap import count_outcomes, interval, resampled
+from rock_nb.evaluation.compare import judge_pair
+from rock_nb.evaluation.leaderboard import leaderboard
+from rock_nb.evaluation.metrics import counts_balanced, counts_f1
 from rock_nb.evaluation.predictions import Predictions, save_predictions
 
 
@@ -38,8 +39,7 @@ def test_one_rule_for_classes_that_are_not_there(seed):
         macro=metric.macro_f1(y, p, k), per_class=metric.per_class(y, p, range(k)).f1.mean(),
         summary=metric.summary(y, probs, range(k))['f1'], counts=counts_f1(cm),
         stack=counts_f1(np.stack([cm, cm]))[1], decide=decide.mean_f1(decide.f1_parts(y, p, k)),
-        criterion=-decide.CRITERIA['f1'](probs, y), combine=combine.f1_of(cm),
-        sum=combine.sum_score(np.zeros_like(probs), probs, y),
+        criterion=-decide.CRITERIA['f1'](probs, y), sum=combine.sum_score(np.zeros_like(probs), probs, y),
         interval=interval(y, p, k, n=100).value, verdict=judge_pair(y, p, p, k, n=100).first)
     for name, value in found.items():
         assert value == pytest.approx(right, abs=1e-9), name
@@ -47,13 +47,13 @@ def test_one_rule_for_classes_that_are_not_there(seed):
     assert attribute_f1(y, p, list(codes.index), codes).f1['a'] == pytest.approx(
         theirs(y % 3, p % 3))
     balanced = balanced_accuracy_score(y, p) if len(set(y)) > 1 else (y == p).mean()
-    assert compare.counts_balanced(cm) == pytest.approx(balanced) and metric.summary(
+    assert counts_balanced(cm) == pytest.approx(balanced) and metric.summary(
         y, probs, range(k))['balanced_accuracy'] == pytest.approx(balanced)
 
 
 def test_a_class_that_is_only_answered_counts_in_every_sample():
     y, p = np.repeat([0, 1], 10), np.r_[[2], [0]*9, [1]*10]
-    drawn = resampled(kinds(y, [p], 3), counts_f1, 500, rng(1))[:, 0]
+    drawn = resampled(count_outcomes(y, [p], 3), counts_f1, 500, rng(1))[:, 0]
     # without the rule a third of the samples would jump to 1
     assert drawn.max() <= 2/3 + 1e-12 and drawn.min() > .4
     group = np.r_[[0], np.arange(1, 20)//2 + 1]
@@ -63,11 +63,11 @@ def test_a_class_that_is_only_answered_counts_in_every_sample():
 def test_what_is_missing_is_said():
     assert (
         metric.missing_note([0, 0, 2], [0, 0, 2], list('abc'))
-        == '1 of 3 classes have no photograph in this part, so macro F1 is the mean of 2 classes: '
+        == '1 of 3 classes have no image in this part, so macro F1 is the mean of 2 classes: '
            'b is left out of it.'
     )
     assert (
-        'b, which photographs were called, counts 0'
+        'b, which images were called, counts 0'
         in metric.missing_note([0, 0, 2], [0, 1, 2], list('abc'))
         and metric.missing_note([0, 1], [0, 0], list('ab')) == '')
 
@@ -82,7 +82,7 @@ def draw(y, p, g):
 
 
 @pytest.mark.parametrize('each,k,accuracy', [(1, 7, .6), (2, 7, .4), (2, 7, .9), (3, 4, .65), (3, 2, .9), (5, 7, .65), (20, 4, .9), (100, 5, .65)])
-def test_intervals_of_few_photographs(each, k, accuracy, times=120):
+def test_intervals_of_few_images(each, k, accuracy, times=120):
     y, g, held, off = np.repeat(np.arange(k), each), rng(each, k), [], []
     for i in range(times):
         p = chances(k, np.clip(accuracy + g.uniform(-.1, .1), .05, .97), g)

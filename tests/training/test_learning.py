@@ -18,9 +18,10 @@ from rock_nb.data.table import read_data
 from rock_nb.ensemble import ensemble
 from rock_nb.evaluation.metrics import macro_f1
 from rock_nb.training import recipes as ladder
-from rock_nb.training.best_epoch import best_epoch, competing, recipe_of
+from rock_nb.training.best_epoch import best_epoch, competing, saved_recipe
 from rock_nb.training.recipe import Phase, Recipe
-from rock_nb.data.sampler import Batches, HardExampleBuffer
+from rock_nb.data.hard_examples import HardExampleBuffer
+from rock_nb.data.sampler import Batches
 from rock_nb.predict import load_run, predict_images
 
 SMALL = dict(
@@ -64,7 +65,7 @@ def test_only_epochs_at_the_final_size_compete(phases, ema, sample, tmp_path, re
     name = register('grown', Recipe(img_size=32, phases=GROWS[phases], ema=ema))
     run = train.fit(name, data=sample, out=tmp_path, run='grown', show=lambda *_: None, **SMALL)
     history, metrics = pd.read_csv(run.history), read_json(run.metrics)
-    final = competing(history, recipe_of(run))
+    final = competing(history, saved_recipe(run))
     small = history.drop(final.index)
     # the made case: small images score best
     assert len(final) and small.valid_f1.max() > final.valid_f1.max(), history
@@ -140,7 +141,7 @@ def test_folds_of_a_growing_recipe(sample, tmp_path, register):
     for run, f1 in metrics['folds'].items():
         run = Run(tmp_path / run)
         assert f1 == pytest.approx(
-            best_epoch(pd.read_csv(run.history), recipe_of(run)).valid_f1, abs=1e-12)
+            best_epoch(pd.read_csv(run.history), saved_recipe(run)).valid_f1, abs=1e-12)
 
 
 # --- the balanced batch
@@ -181,7 +182,7 @@ def test_no_class_has_more_than_one_over(batch, accumulate, k, hard, fill):
     assert (np.ptp(each.sum(1), axis=1) <= 1).all()                 # in an epoch
     assert (np.ptp(each.reshape(-1, k).cumsum(0), axis=1) <= 1).all()    # over the training, at any step
     # some seats were the memory's
-    if hard and fill(0, 0): assert memory.seats[2] > 0
+    if hard and fill(0, 0): assert memory.slots[2] > 0
 
 
 def test_the_odd_seat_goes_round_whatever_the_seed():
