@@ -29,7 +29,7 @@ from .evaluation.tta import TTA, VIEWS
 from .training.recipe import READING
 
 # %% ../nbs/02_augment.ipynb #861fd558
-FIELDS = ('img_size', 'square', 'augment', 'background', *READING, 'valid', 'seed')
+FIELDS = ('img_size', 'resize_mode', 'augment', 'background', *READING, 'valid', 'seed')
 PARAMETERS = (
     'version', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'label', 'level', 'index', 'n',
     'draws', *FIELDS)

@@ -166,7 +166,7 @@ def input_specs(networks: list[Network],
     "What each network wants to be shown: square, size, background, views, batch, reader."
     return [
         (
-            n.recipe.square, n.size, n.bare, find_views(tta, n.views),
+            n.recipe.resize_mode, n.size, n.bare, find_views(tta, n.views),
             batch_size or n.recipe.batch_size, n.reader)
         for n in networks]
 
@@ -344,7 +344,7 @@ def check_graph(networks: list[Network], views, takes: str, gives: str):
     "A `BadInput` unless these networks can be one graph."
     choose(takes, TAKES, 'input')
     choose(gives, GIVES, 'output')
-    sees = lambda n: (n.size, n.classes, n.recipe.square, n.bare, n.reader)
+    sees = lambda n: (n.size, n.classes, n.recipe.resize_mode, n.bare, n.reader)
     for n in networks[1:]:
         if sees(n) != sees(networks[0]):
             raise BadInput(
@@ -374,7 +374,7 @@ def facts_of(networks: list[Network], views, takes: str, gives: str) -> dict[str
     return deep | dict(
         classes=json.dumps(list(n.classes), ensure_ascii=False),
         runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives,
-        views=','.join(views), height=str(n.size[0]), width=str(n.size[1]), square=n.recipe.square,
+        views=','.join(views), height=str(n.size[0]), width=str(n.size[1]), square=n.recipe.resize_mode,
         background=n.recipe.background, scale=json.dumps(n.normalise.scale.flatten().tolist()),
         shift=json.dumps(n.normalise.shift.flatten().tolist()))
 

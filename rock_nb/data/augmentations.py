@@ -250,13 +250,13 @@ def training(augment: str | dict | Path = 'none',  # a name in `AUGMENTS`, what 
             ) -> A.Compose:
     """The training pipeline of an augmentation set, or of a saved pipeline followed by the steps
     to the square."""
-    steps, augment = choose(square, SQUARES, 'square')(size), check_augment(augment)
+    steps, augment = choose(square, SQUARES, 'resize_mode')(size), check_augment(augment)
     if isinstance(augment, dict):
         return A.Compose([build_step(augment['transform']), *steps])
     own = square_of(augment, square)
     if own != square:
         raise BadInput(
-            f'the augmentation set {augment!r} goes with square={own!r}, not {square!r}: '
-            f'validation must do the same as training; give square={own!r} too'
+            f'the augmentation set {augment!r} goes with resize_mode={own!r}, not {square!r}: '
+            f'validation must do the same as training; give resize_mode={own!r} too'
         )
     return A.Compose(AUGMENTS[augment](hw(size), steps))

@@ -134,4 +134,4 @@ def evaluation(square: str = 'pad',                # a name in `SQUARES`
                size: int | tuple[int, int] = 224,  # pixels that come out: a side, or (height, width)
               ) -> A.Compose:
     "The pipeline of validation and test: no random step, so every image comes out the same each time."
-    return check_evaluation(A.Compose(choose(square, SQUARES, 'square')(size)))
+    return check_evaluation(A.Compose(choose(square, SQUARES, 'resize_mode')(size)))

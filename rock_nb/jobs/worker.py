@@ -15,16 +15,17 @@ from fastcore.basics import patch
 
 from .. import core
 from ..core import BadInput, choose
-from .folder import ON_REQUEST, seize
-from .job import (
-    KINDS, QueueUnavailable, Job, LeaseLost, Stopped, blocked, check_places, write_job)
+from .folder import ON_REQUEST, lock_file
+from rock_nb.jobs.job import (
+    KINDS, Hold, Job, JobQueue, LeaseLost, QueueUnavailable, Stopped, blocked, check_places,
+    write_job)
 from ..distributed.launch import tail
 
 # %% ../../nbs/jobs/worker.ipynb #311f1052
 HELD = '.held'    # in a job's folder: the lock of the one that fills it
 
-def checked(job: Job) -> tuple[Path, list[str]]:   # its folder, its command
-    "What a worker does for a job; whoever published it may not have checked it."
+def check_job(job: Job) -> tuple[Path, list[str]]:
+    "Folder and command of a job; whoever published it may not have checked it."
     write_job(job)
     try:
         return KINDS[job.kind].folder(check_places(job.given)), KINDS[job.kind].command(job.given)
@@ -34,23 +35,26 @@ def checked(job: Job) -> tuple[Path, list[str]]:   # its folder, its command
         raise BadInput(f'what is given is wrong: {type(e).__name__}: {e}') from None
 
 # %% ../../nbs/jobs/worker.ipynb #78ada083
-def start(job: Job, words: list[str], log: Path, fds: list[int]) -> subprocess.Popen:
+def start_process(job: Job, words: list[str], log: Path, fds: list[int]) -> subprocess.Popen:
     "Begin a job's command."
     log.parent.mkdir(parents=True, exist_ok=True)
     secret = ('ROCK_QUEUE_URL', 'ROCK_QUEUE_PASSWORD')
     env = {k: v for k, v in os.environ.items() if k not in secret} | dict(
         ROCK_NB_PARENT=str(os.getpid()), PYTHONUNBUFFERED='1')
+    now = time.strftime('%Y-%m-%d %H:%M:%S')
     with open(log, 'ab') as out:
         out.write(
-            f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} attempt {job.attempts} by {job.worker}\n".encode()
-        )
+            f'--- {now} attempt {job.attempts} by {job.worker}\n'.encode())
         out.flush()
         return subprocess.Popen(
             words, cwd=core.root(), env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             start_new_session=True, pass_fds=fds)
 
 # %% ../../nbs/jobs/worker.ipynb #e1821169
-def finish_off(process: subprocess.Popen, grace: float = 5.):   # s
+def end_process_group(
+    process: subprocess.Popen,
+    grace: float = 5.    # s
+):
     "End a process and all of its group: asked first, then killed."
     with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
         if process.poll() is None:
@@ -64,14 +68,18 @@ def finish_off(process: subprocess.Popen, grace: float = 5.):   # s
 class Leave(Exception):
     "The worker shall leave now, and put its job back."
 
-def carry_out(hold, log: Path, pulse: Callable) -> int:  # pulse: called a few times a second; it may raise `Stopped`, `Leave` or `LeaseLost`
+def run_job(
+    hold: Hold,
+    log: Path,
+    pulse: Callable,    # called often; it may raise `Stopped`, `Leave` or `LeaseLost`
+) -> int:
     "Do a job that is held; its exit code."
-    (folder, words), process, f = checked(hold.job), None, None
+    (folder, words), process, f = check_job(hold.job), None, None
     try:
         # the process of a worker that died may still be there
-        while not (f := seize(folder / HELD, 0.2)):
+        while not (f := lock_file(folder / HELD, 0.2)):
             pulse()
-        process = start(hold.job, words, log, [f.fileno(), *hold.fds()])
+        process = start_process(hold.job, words, log, [f.fileno(), *hold.fds()])
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(0.2)
@@ -80,12 +88,12 @@ def carry_out(hold, log: Path, pulse: Callable) -> int:  # pulse: called a few t
         raise BadInput(f'{e.filename or folder} cannot be used: {e.strerror}') from None
     finally:
         if process:
-            finish_off(process)
+            end_process_group(process)
         if f:
             f.close()
 
 # %% ../../nbs/jobs/worker.ipynb #ac4cfa0c
-def last_words(log: Path, code: int) -> str:
+def failure_reason(log: Path, code: int) -> str:
     "Why a process failed, in a line: what it said last, or what killed it."
     if code < 0:
         return (
@@ -97,7 +105,7 @@ def last_words(log: Path, code: int) -> str:
         said[-1].removeprefix('rock_nb.core.').removeprefix('BadInput: ')[:1000] if said
         else f'exit code {code}')
 
-def tell_end(hold, log: Path, code: int):
+def report_end(hold: Hold, log: Path, code: int):
     "Write how a process ended: 0 is done, 2 useless to try again, anything else worth it."
     words = tail(log, 20)[-4000:]
     if code == 0:
@@ -106,7 +114,7 @@ def tell_end(hold, log: Path, code: int):
         except (BadInput, OSError, ValueError, KeyError) as e:
             return hold.end('failed', f'it left no result: {e}', log=words)
         return hold.end('done', result=result, log=words)
-    error = last_words(log, code)
+    error = failure_reason(log, code)
     return hold.end('failed', error, log=words) if code == 2 else hold.again(error, log=words)
 
 # %% ../../nbs/jobs/worker.ipynb #fa8bc60b
@@ -115,7 +123,12 @@ MODES = dict(forever='wait for more', once='until no job is left that can be don
 # %% ../../nbs/jobs/worker.ipynb #96a65675
 class Worker:
     "Does the jobs of a queue."
-    def __init__(self, queue, mode: str = 'forever', say: Callable = print):
+    def __init__(
+        self,
+        queue: JobQueue,
+        mode: str = 'forever',      # of `MODES`
+        say: Callable = print,      # called with a line for a person
+    ):
         choose(mode, MODES, 'mode')
         self.queue = queue
         self.mode = mode
@@ -134,19 +147,22 @@ class Worker:
         return next(
             (w for w in ('stop-now', 'stop', 'refresh') if told.get(w, 0) > self.before.get(w, 0)),
             '')
-    def pulse(self, hold):
-        "A moment during a job."
-        if self.leaving: raise Leave
-        if not self.due(): return
-        # a disk that is full now may not be the next time
-        with contextlib.suppress(BadInput): hold.beat()
-        with contextlib.suppress(QueueUnavailable):
-            if self.word() == 'stop-now': raise Leave
-    def leave(self, *_): self.leaving = True
+    def leave(self, *_: object): self.leaving = True
+
+# %% ../../nbs/jobs/worker.ipynb #4e9a20b2
+@patch(nm='pulse')
+def _pulse(self: Worker, hold: Hold):
+    "A moment during a job."
+    if self.leaving: raise Leave
+    if not self.due(): return
+    # a disk that is full now may not be the next time
+    with contextlib.suppress(BadInput): hold.beat()
+    with contextlib.suppress(QueueUnavailable):
+        if self.word() == 'stop-now': raise Leave
 
 # %% ../../nbs/jobs/worker.ipynb #4b4b4ddc
-@patch
-def do(self: Worker, hold):
+@patch(nm='do')
+def _do(self: Worker, hold: Hold):
     "Do a job and say how it ended."
     job, log, begun = hold.job, self.queue.log(hold.job.id), time.monotonic()
     self.say(f'{job.id}: attempt {job.attempts}')
@@ -154,7 +170,7 @@ def do(self: Worker, hold):
         try:
             with contextlib.suppress(QueueUnavailable):
                 hold.beat()
-            end = partial(tell_end, hold, log, carry_out(hold, log, lambda: self.pulse(hold)))
+            end = partial(report_end, hold, log, run_job(hold, log, lambda: self.pulse(hold)))
         except BadInput as e:
             end = partial(hold.end, 'failed', str(e), log=tail(log)[-4000:])
         except Stopped:
@@ -169,24 +185,24 @@ def do(self: Worker, hold):
     self.say(f'{job.id}: {self.queue_says(job.id)} after {time.monotonic() - begun:.1f} s')
 
 # %% ../../nbs/jobs/worker.ipynb #eabffdfd
-@patch
-def queue_says(self: Worker, id: str) -> str:
+@patch(nm='queue_says')
+def _queue_says(self: Worker, id: str) -> str:
     "The state of a job, as far as is known."
     try: job = self.queue.find(id)
     except QueueUnavailable: return 'over'
     return f'{job.state}{": " + job.error if job.error else ""}' if job else 'deleted'
 
-@patch
-def empty(self: Worker) -> bool:
+@patch(nm='empty')
+def _empty(self: Worker) -> bool:
     "Whether nothing is left that could be done."
     jobs = self.queue.jobs()
     stuck = blocked(jobs)
     return not any(j.state == 'running' or j.state == 'waiting' and j.id not in stuck for j in jobs)
 
 # %% ../../nbs/jobs/worker.ipynb #b7c8c493
-@patch
-def step(self: Worker) -> str | None:   # why it is over
-    "One look at the queue, and a job if there is one."
+@patch(nm='step')
+def _step(self: Worker) -> str | None:
+    "One look at the queue, and a job if there is one; if the work is over, why."
     if self.leaving: return 'asked to leave'
     if word := self.word(): return word
     if self.due(): self.queue.beat()
@@ -195,9 +211,9 @@ def step(self: Worker) -> str | None:   # why it is over
     time.sleep(.2)
 
 # %% ../../nbs/jobs/worker.ipynb #8f928854
-@patch
-def run(self: Worker) -> str:   # why it is over: refresh, stop …
-    "Work until it is over."
+@patch(nm='run')
+def _run(self: Worker) -> str:
+    "Work until it is over, and say why: refresh, stop …"
     mine = threading.current_thread() is threading.main_thread()
     before = {s: signal.signal(s, self.leave) for s in (signal.SIGTERM, signal.SIGINT) if mine}
     def begin():
@@ -212,8 +228,8 @@ def run(self: Worker) -> str:   # why it is over: refresh, stop …
         for s, handler in before.items(): signal.signal(s, handler)
 
 # %% ../../nbs/jobs/worker.ipynb #996a6cf2
-@patch
-def patiently(self: Worker, ask: Callable):
+@patch(nm='patiently')
+def _patiently(self: Worker, ask: Callable):
     """What `ask()` gives, once the queue answers; it is asked at least once, and no more if this
     worker is to leave."""
     wait = .2

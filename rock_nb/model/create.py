@@ -74,11 +74,11 @@ def build(arch: str,                # a timm name
     return model.to(memory_format=torch.channels_last)
 
 # %% ../../nbs/model/create.ipynb #538f8abe
-STATS = dict(half=((.5,)*3, (.5,)*3), imagenet=((.485, .456, .406), (.229, .224, .225)))
+STATS = dict(symmetric=((.5,)*3, (.5,)*3), imagenet=((.485, .456, .406), (.229, .224, .225)))
 
-def statistics(name: str,          # 'half', 'imagenet', or 'model': what its weights were learned with
+def statistics(name: str,          # 'symmetric', 'imagenet', or 'model': what its weights were learned with
                model: nn.Module,   # of timm
               ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     "Mean and standard deviation (range 0…1) by name, a number a channel."
     own = (tuple(model.pretrained_cfg['mean']), tuple(model.pretrained_cfg['std']))
-    return choose(name, STATS | dict(model=own), 'stats')
+    return choose(name, STATS | dict(model=own), 'normalize')

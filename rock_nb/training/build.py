@@ -63,9 +63,9 @@ def photos_for(recipe: Recipe, data: Data,
               ) -> ImageDataset:
     "The data set of some rows as a recipe wants to see them."
     files, rows = image_files(recipe, data, rows, learning, out)
-    transform, paste = evaluation(recipe.square, size), {}
+    transform, paste = evaluation(recipe.resize_mode, size), {}
     if learning:
-        transform = training(recipe.augment, size, recipe.square)
+        transform = training(recipe.augment, size, recipe.resize_mode)
         if recipe.mix == 'one_class':
             paste = dict(paste_prob=recipe.mix_prob, paste_alpha=recipe.mix_alpha)
     photos = make_dataset(data, rows, transform, recipe.seed, **paste)
@@ -235,7 +235,7 @@ def build_setup(
     if recipe.sync_bn: model = with_sync_bn(model)
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values
     loss = recipe_loss(recipe, counts).to(device)
-    normalise = Normalize(*statistics(recipe.stats, model)).to(device)
+    normalise = Normalize(*statistics(recipe.normalize, model)).to(device)
     hard = make_hard_examples(recipe)
     loaders = Loaders(recipe, data, parts, hard, processes, workers, out, pack)
     return TrainSetup(

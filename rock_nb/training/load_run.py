@@ -116,7 +116,7 @@ def load_run(run: str | Path | Run | None = None,   # a trained run's name or fo
         replace(recipe, sync_bn=False), len(classes), Weights('random', 'filled from the run'),
         head_attributes(run, recipe))
     model = fill(model, run).to(device)
-    normalise = Normalize(*statistics(recipe.stats, model)).to(device)
+    normalise = Normalize(*statistics(recipe.normalize, model)).to(device)
     return Network(
         run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]),
         precision_of(run, device))

@@ -268,7 +268,7 @@ def phase_finished(history: list[dict],
     return bool(
         len(rows) >= phase.epochs
         or recipe.early_stop and without_gain >= recipe.early_stop
-        or phase.until == 'melting' and without_gain >= max(1, recipe.early_stop//2)
+        or phase.until == 'plateau' and without_gain >= max(1, recipe.early_stop//2)
         or phase.until == 'gap' and overfit > phase.gap)
 
 def advance_phase(setup: TrainSetup, state: TrainState):

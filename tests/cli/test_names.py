@@ -1,5 +1,6 @@
 """Names stay as they were given: runs and folders made of digits, photographs by links and lists; from shell, make, papermill and Python."""
 import importlib
+import inspect
 import io
 import json
 import os
@@ -7,22 +8,25 @@ import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import get_type_hints
 
 import nbformat
 import pandas as pd
 import pytest
 
 from conftest import ROOT, TINY, shell
+import parameters
+import rock_nb
 from naps import nap_job as nap
 from rock_nb import core
 from rock_nb.core import BadInput, Parser, Run
+from rock_nb.core.notebook import parameter_cell
 from rock_nb.data.files import list_images
 from rock_nb.folds import PARAMETERS as OF_FOLDS
+from rock_nb.pipeline import PARAMETERS as OF_PIPELINE
 from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.training.search import read_space
 from rock_nb.predict import main, predict_images
-from rock_nb.queue import publish_jobs, training
+from rock_nb.queue import publish_jobs, check_training
 from rock_nb.sweep import read_grid
 from rock_nb.train import OPTIONS, PARAMETERS, add_options, fit, given_options, pick_device, prepare
 
@@ -42,11 +46,26 @@ def test_every_parameter_has_a_type(program):
     assert [n for n in known if n not in core.TYPES] == []
 
 
-def test_types_are_those_of_the_functions():
-    hints = {n: getattr(t, '__args__', (t,)) for n, t in get_type_hints(prepare).items()}
+def test_types_are_those_of_the_dataclasses():
     plain = lambda t: {a for a in getattr(t, '__args__', (t,)) if a is not type(None)}
-    assert {n: plain(core.TYPES[n]) for n in OPTIONS} == {
-        n: {a for a in hints[n] if a is not type(None)} for n in OPTIONS}
+    assert {n: plain(core.TYPES[n]) for n in OPTIONS} == {n: plain(o.type) for n, o in OPTIONS.items()}
+    assert set(inspect.signature(prepare).parameters) == set(PARAMETERS)
+    assert set(inspect.signature(rock_nb.fit).parameters) == {*PARAMETERS, 'show'}
+
+
+@pytest.mark.parametrize('name', parameters.NOTEBOOKS)
+def test_cells_of_parameters_are_made_from_the_dataclasses(name):
+    cells = nbformat.read(ROOT / 'nbs' / f'{name}.ipynb', 4).cells
+    tagged = [c.source for c in cells if 'parameters' in c.metadata.get('tags', [])]
+    assert tagged == [parameter_cell(parameters.NOTEBOOKS[name])], 'run python docs/parameters.py'
+
+
+def test_make_takes_what_the_pipeline_does():
+    text = (ROOT / 'Makefile').read_text().replace('\\\n', ' ')
+    given = next(l for l in text.splitlines() if l.startswith('GIVEN ')).partition(':=')[2].split()
+    names = dict(g.split(':') for g in given)
+    assert sorted(names.values()) == sorted(OF_PIPELINE)
+    assert {k for k, v in names.items() if k != v.upper()} == {'RECIPES'}
 
 
 CASES = {
@@ -110,7 +129,7 @@ def test_grids_spaces_and_jobs_read_as_options_do():
         pretrained=[True, False], arch=['2024', 'resnet18'], img_size=[(128, 96), 64], lr=[1e-3, 1])
     assert read_space('img_size=128x96,64 pretrained=0,1 augment=2024,v2') == dict(
         img_size=['128x96', 64], pretrained=[False, True], augment=['2024', 'v2'])
-    job = training(dict(run=297, data=2024, epochs='2', pretrained='False'))
+    job = check_training(dict(run=297, data=2024, epochs='2', pretrained='False'))
     assert (job['run'], job['data'], job['epochs'], job['pretrained']) == ('297', '2024', 2, False)
 
 

@@ -39,12 +39,12 @@ def out(sample, tmp_path_factory):
     code.write_text(ATTRIBUTES)
     fit(**QUICK, data=sample, out=out, run='flips', tta='hflip')
     fit(
-        **QUICK, data=sample, out=out, run='bare', background='remove', square='stretch',
-        stats='imagenet', ema=0.9)
+        **QUICK, data=sample, out=out, run='bare', background='remove', resize_mode='stretch',
+        normalize='imagenet', ema=0.9)
     fit(
         **{**QUICK, 'img_size': '32,48'}, data=sample / 'train', out=out, run='heads',
         target='heads', head='shallow', label=f'{code}:label', shift=f'{code}:younger',
-        square='crop')
+        resize_mode='crop')
     ensemble('flips,bare', '1,3', out=out)
     return out
 

@@ -28,7 +28,7 @@ def folders(sample, tmp_path_factory):
 def steps_done(monkeypatch):
     "The steps that a pipeline would do, without doing them."
     done = []
-    monkeypatch.setattr(pipes, 'do', lambda step, *_: done.append(step))
+    monkeypatch.setattr(pipes, 'run_step', lambda step, *_: done.append(step))
     monkeypatch.setattr(pipes, 'results', lambda *_: pd.DataFrame())
     return done
 
