@@ -49,8 +49,7 @@ class ImageDataset(Dataset):
         self.paste_alpha = paste_alpha
         self.read = read
         # a copy: pandas may give what can't be written
-        self.labels = (
-            np.full(len(self.files), -1) if labels is None else np.array(labels, dtype=np.int64))
+        self.labels = np.array([-1]*len(self.files) if labels is None else labels, dtype=np.int64)
         self.partner = partners(self.labels)
 
     def __len__(self) -> int: return len(self.files)

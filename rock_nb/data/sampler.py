@@ -206,8 +206,7 @@ def check_balanced(batch_size: int,   # images of a step
 
 # %% ../../nbs/data/sampler.ipynb #e258b117
 class Batches(Sampler):
-    """Keys of one process's micro-batches; set `.epoch` before iterating, and `.start` to begin at
-    a later step."""
+    "Keys of one process's micro-batches; set `.epoch` before iterating (`.start`: from a later step)."
     def __init__(self,
                  labels: np.ndarray,      # (n,) class numbers
                  n_classes: int,
@@ -225,9 +224,7 @@ class Batches(Sampler):
         self.kind = kind
         self.function, self.settings = find_sampler(kind, balance)
         self.seed = seed
-        self.pieces = pieces
-        self.world = world
-        self.rank = rank
+        self.pieces, self.world, self.rank = pieces, world, rank
         self.hard = hard
         check_batches(self, n_classes)
         self.members = class_members(self.labels)

@@ -49,7 +49,7 @@ def aligned(p: Predictions,
 
 def check_votes(predictions: list[Predictions], names: list[str]):
     "Refuse predictions that can't be voted with, naming the voter and the image."
-    if not predictions: raise BadInput('nobody votes: give at least one run')
+    if not predictions: raise BadInput('no predictions given; pass at least one run')
     first = predictions[0]
     if len(set(first.ids)) < len(first):
         raise BadInput(f'{names[0]} has an image twice; each must be there once')
@@ -207,7 +207,7 @@ def read_files(files,          # paths of CSV files
                classes=None,   # names, where they are known
               ) -> list[AnswerFile]:
     "The answers of several files, each checked by itself."
-    if not len(files): raise BadInput('nobody votes: give at least one CSV file')
+    if not len(files): raise BadInput('no predictions given; pass at least one CSV file')
     paths = [Path(f).resolve() for f in files]
     if twice := [f for f, p in zip(files, paths) if paths.count(p) > 1]:
         raise BadInput(
