@@ -34,7 +34,7 @@ from .evaluation.leaderboard import leaderboard as judge_runs
 from .evaluation.submission import f1_on_test
 from .training.recipes import get_recipe
 from .distributed.launch import history_of
-from .training.live_plot import line
+from .training.live_plot import epoch_line
 from .training.recipe import (
     OVERRIDES, OfPhases, Recipe, check_number, differences, pick_scale)
 from .training.search import (
@@ -377,7 +377,7 @@ class Here:
         try: recipe = s.recipe(trial)
         except BadInput as e: return dict(state='failed', error=str(e))
         def show(history, classes):
-            print('       ', line(history, recipe.epochs, recipe), flush=True)
+            print('       ', epoch_line(history, recipe.epochs, recipe), flush=True)
             if s.hopeless(trial, history): raise TrialPruned
         try: run = fit(**given, show=show)
         except TrialPruned: return dict(state='hopeless')

@@ -40,7 +40,8 @@ class TrainSetup:
     recipe: Recipe
     run: Run
     model: nn.Module
-    loaders: Callable[[Phase], tuple[DataLoader, DataLoader]]  # of training and of validation batches: (uint8 images, labels, rows of the table)
+    # of training and of validation batches: (uint8 images, labels, rows of the table)
+    loaders: Callable[[Phase], tuple[DataLoader, DataLoader]]
     loss: Loss
     classes: tuple[str, ...]
     normalise: nn.Module         # uint8 images -> floats

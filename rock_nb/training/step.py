@@ -20,7 +20,8 @@ from .processes import rank, world
 from .state import PhaseState
 
 # %% ../../nbs/training/step.ipynb #d1544d85
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]   # uint8 images (n, 3, h, w), labels (n,), rows of the table (n,)
+# uint8 images (n, 3, h, w), labels (n,), rows of the table (n,)
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 def prepare_input(phase: PhaseState, batch: Batch,
                   key: tuple[int, ...],   # of the random draws: seed, epoch, step, piece
