@@ -465,7 +465,8 @@ def save_results(results: dict,        # race -> its turns
     file = folder/'turns.csv'
     old = pd.read_csv(file) if file.exists() else pd.DataFrame(dict(what=[]))
     new = [turns.assign(what=name) for name, turns in results.items()]
-    if new: core.write_csv(file, pd.concat([old[~old.what.isin(list(results))], *new]))
+    if new:
+        core.write_csv(file, pd.concat([old[~old.what.isin(list(results))], *new]))
     if scaling is not None: core.write_csv(folder/'files.csv', scaling)
     core.write_json(folder/'environment.json', core.environment())
     return folder

@@ -18,13 +18,12 @@ from pathlib import Path
 from . import core   # before torch: it says how torch's threads shall wait
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.linalg import block_diag
 from torch import nn
 
 from .core import BadInput, Parser, Run, choose, find_run, is_run, listed, typed
-from .data.image_lists import NamedFile, find_images
+from .data.image_lists import NamedFile
 from .data.loader import make_loader
 from .evaluation.answer_table import answers_of, as_table, json_lines
 from .evaluation.combiners import blend, find_combiner, line_up
@@ -40,7 +39,7 @@ from .evaluation.voting import as_logits, votes
 from .speed.folded_inference import autocast
 from .train import given_options
 from .training.load_run import (
-    Network, check_turns, compiled, folded, inference_speeds, load_run, prepared, run_record)
+    Network, check_turns, folded, load_run, prepared, run_record)
 
 # %% ../nbs/04_predict.ipynb #52039664
 ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')
@@ -80,7 +79,9 @@ class DecidedPredictions(Predictions):
 class Members:
     "Networks, and how their answers become one."
     networks: list[Network]
-    mix: np.ndarray   # (members, networks) the part of each network in each member's probabilities; rows sum to 1
+    mix: (
+        np.ndarray
+    )  # (members, networks) the part of each network in each member's probabilities; rows sum to 1
     ensemble: Ensemble = Ensemble()      # of the members
     @property
     def linear(self) -> bool:
@@ -89,7 +90,8 @@ class Members:
     @property
     def share(self) -> np.ndarray:   # (networks,), sum 1
         if not self.linear:
-            how = f"{self.ensemble.combine}{' and decides by a rule' if self.ensemble.decision else ''}"
+            how = (
+                f"{self.ensemble.combine}{' and decides by a rule' if self.ensemble.decision else ''}")
             raise BadInput(
                 f'an ensemble that combines by {how} is no mean of probabilities; name it alone, '
                 'and not for ONNX')
@@ -170,6 +172,7 @@ def input_specs(networks: list[Network],
             batch_size or n.recipe.batch_size, n.reader)
         for n in networks]
 
+# %% ../nbs/04_predict.ipynb #4c55ed0f
 def logits_of_same(networks: list[Network],   # that want to be shown the same
                    spec: tuple,               # of `input_specs`
                    images: list,              # files, arrays or Pillow images
@@ -374,8 +377,9 @@ def facts_of(networks: list[Network], views, takes: str, gives: str) -> dict[str
     return deep | dict(
         classes=json.dumps(list(n.classes), ensure_ascii=False),
         runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives,
-        views=','.join(views), height=str(n.size[0]), width=str(n.size[1]), square=n.recipe.resize_mode,
-        background=n.recipe.background, scale=json.dumps(n.normalise.scale.flatten().tolist()),
+        views=','.join(views), height=str(n.size[0]), width=str(n.size[1]),
+        square=n.recipe.resize_mode, background=n.recipe.background,
+        scale=json.dumps(n.normalise.scale.flatten().tolist()),
         shift=json.dumps(n.normalise.shift.flatten().tolist()))
 
 # %% ../nbs/04_predict.ipynb #5a91f088
@@ -542,8 +546,7 @@ def main(argv=None):
             print(
                 f"{file}: onnxruntime and torch differ by "
                 f"{export_onnx(run, file, **{k: given[k] for k in ('takes', 'gives', 'tta', 'out') if k in given}):.1e} "
-                "at most"
-            )
+                "at most")
     if bad: sys.exit(1)
 
 # %% ../nbs/04_predict.ipynb #f8f501b0

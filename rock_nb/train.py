@@ -105,6 +105,7 @@ def same_run(run: Run,
             f"{run.path} holds another run ({'; '.join(differ)}); {way_out}, or delete that folder")
     return record
 
+# %% ../nbs/03_train.ipynb #e2cdbe34
 def claim(run: Run,
           record: dict,    # what `recipe.json` shall say
          ) -> dict:        # of `same_run`
@@ -174,7 +175,8 @@ def read_and_split(where: Path,          # a data folder, or a CSV file
         seed=recipe.seed, on_error=o.on_error, label=label_option(o.label), level=o.level,
         out=o.out, reader=recipe.reader)
     unknown = found.test is not None and 'label' not in found.test and o.test_fold is None
-    if found.sample and unknown: check_sample(found.sample, with_all_tests(found).test.id)
+    if found.sample and unknown:
+        check_sample(found.sample, with_all_tests(found).test.id)
     return found, parts, skipped
 
 def record_of(recipe: Recipe, scale: str, data: Data,
@@ -242,7 +244,8 @@ def absolute(data: str | None,   # as it was given
     "Those parameters that are paths, in a form that holds in every process."
     given = {n: v for n, v in given.items() if isinstance(v, str)}
     paths = {n: core.resolve(given[n]) for n in ('folds', 'pretrained') if n in given}
-    if given.get('augment', '').endswith('.json'): paths['augment'] = core.resolve(given['augment'])
+    if given.get('augment', '').endswith('.json'):
+        paths['augment'] = core.resolve(given['augment'])
     if 'data' in given: paths['data'] = find_data(data)
     return {n: str(p) for n, p in paths.items() if Path(p).exists()}
 
@@ -279,12 +282,14 @@ def with_job(plan: Plan, device: torch.device) -> Plan:
     if main: write_beginning(plan, device, speeds)
     return plan
 
+# %% ../nbs/03_train.ipynb #c502ec82
 def write_beginning(plan: Plan, device: torch.device,
                     speeds: dict,   # by which the precision was chosen
                    ):
     "What a run folder has before the first epoch: its split, what was left out, its environment."
     core.write_csv(plan.run.split, plan.parts)
-    if plan.data.tests is not None: core.write_csv(plan.run.path/'tests.csv', plan.data.tests)
+    if plan.data.tests is not None:
+        core.write_csv(plan.run.path / 'tests.csv', plan.data.tests)
     if len(plan.skipped): core.write_csv(plan.run.skipped, plan.skipped)
     about = dict(
         data=str(plan.data.root), weights=plan.weights.note, device=str(device),
@@ -334,7 +339,8 @@ def judge(setup: TrainSetup, data: Data,
     with core.progress(label='predicting', total=len(rows), disable=not is_main_process()) as bar:
         logits, labels, i = gather_table(
             *predict(
-                model, loader, setup.normalise, views=views, device=setup.device, amp=setup.amp, bar=bar))
+                model, loader, setup.normalise, views=views, device=setup.device, amp=setup.amp,
+                bar=bar))
     ids = rows['id' if 'id' in rows else 'path'].values[i]
     return Predictions(ids, logits, data.classes, labels if 'label' in rows else None, views)
 

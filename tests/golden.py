@@ -81,7 +81,9 @@ def resume(old: Path, new: Path, folder: Path) -> int:
     whole, mixed = (str(folder.resolve() / name / 'runs') for name in ('whole', 'mixed'))
     run_code(old, BEGIN_OR_END, data, whole, 'end')
     run_code(old, BEGIN_OR_END, data, mixed, 'stop')
-    begun = {name: len((Path(mixed) / name / 'history.csv').read_text().splitlines()) - 1 for name in RESUMED}
+    begun = {
+        name: len((Path(mixed) / name / 'history.csv').read_text().splitlines()) - 1
+        for name in RESUMED}
     print('epochs of the first checkout:', begun)
     run_code(new, BEGIN_OR_END, data, mixed, 'end')
     return compare(folder / 'whole', folder / 'mixed')

@@ -45,6 +45,7 @@ def check_peers(python: str | None) -> None:
             'requirements-peers.txt'
         )
 
+# %% ../../nbs/bench/quality.ipynb #278b2b75
 def fastai_spec(data: Data,
                 rows: pd.DataFrame,    # with `valid`, true where an image is for validation
                 size: int, batch: int, workers: int,
@@ -81,6 +82,7 @@ def start_process(*command: object,
         command, env={**os.environ, 'MPLBACKEND': 'agg', **env}, stdout=subprocess.PIPE, text=True,
         **how)
 
+# %% ../../nbs/bench/quality.ipynb #50902f47
 class ProcessContender:
     """A contender in a process of its own, which does its work when it reads a line, and says how
     many items it was (`rock_nb.bench.peers.take_turns`)."""

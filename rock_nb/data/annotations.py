@@ -67,8 +67,8 @@ def coco(source: Source) -> pd.DataFrame:
     return with_classes(source, read_rows(source, _one_each(source, by_path)))
 
 # %% ../../nbs/data/annotations.ipynb #364ac02c
-def _is_task(task: dict) -> bool: return isinstance(task, dict) and isinstance(task.get('data'),
-        dict) and 'annotations' in task
+def _is_task(task: dict) -> bool:
+    return isinstance(task, dict) and isinstance(task.get('data'), dict) and 'annotations' in task
 
 def is_tasks(source: Source) -> bool:
     "Whether a file is Label Studio's JSON."

@@ -90,7 +90,8 @@ class RandomCenterCrop(Step):
         return dict(
             height=self.py_random.randrange(self.low, self.high),
             width=self.py_random.randrange(self.low, self.high))
-    def apply(self, img: np.ndarray, height: int, width: int, **params): return center_window(img, height, width)
+    def apply(self, img: np.ndarray, height: int, width: int, **params):
+        return center_window(img, height, width)
 
 # %% ../../nbs/data/augmentations.ipynb #b63f5382
 NOISE = dict(std_range=(.0124, .0277))   # of 255: variance 10 … 50, what GaussNoise did before version 2

@@ -38,7 +38,7 @@ class ImageDataset(Dataset):
                  labels: np.ndarray | list[int] | None = None,   # (n,) class numbers (None: -1 for each)
                  transform: Callable | None = None,      # an albumentations pipeline
                  seed: int = 41,
-                 paste_prob: float = 0.,   # share of the images that get a box of another one of their class, 0…1
+                 paste_prob: float = 0.,  # share of the images that get a box of another one of their class, 0…1
                  paste_alpha: float = 1.,  # … of a size from Beta(alpha, alpha)
                  read: Callable = ImageReader(),         # path -> uint8 image (h, w, 3)
                 ):

@@ -241,6 +241,7 @@ def nearest(self: Finder, found: list[str]) -> list[str]:
         if (here := [p for p in found if p.startswith(f'{f}/')]): return here
     return found
 
+# %% ../../nbs/data/files.ipynb #27a929be
 @patch
 def __call__(self: Finder, value: str) -> str | None:
     "The path of one photograph, None where there is none; several are a `BadInput`."

@@ -262,6 +262,7 @@ def near_class(name: str, classes: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(name.casefold(), list(plain), 1, .75)
     return f' (did you mean {plain[close[0]]!r}?)' if close else ''
 
+# %% ../../nbs/data/folders.ipynb #7f38cadd
 def by_folder(test: pd.DataFrame, source: Source, classes: tuple[str, ...], top: str) -> pd.DataFrame:
     "A test table, labelled by the folders below `top` if all are classes; some alone are a `BadInput`."
     inside = [p[len(top) + 1:] for p in test.path]

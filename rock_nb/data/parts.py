@@ -91,7 +91,9 @@ def _speaks_of_parts(values: set[str]) -> bool:
     return None not in parts or 'train' in parts and len(parts - {None}) > 1
 
 # %% ../../nbs/data/parts.ipynb #effc9e66
-def part_columns(frame: pd.DataFrame, file: str | Path) -> dict[str, pd.Series]:   # train, valid, test; '' for no
+def part_columns(
+    frame: pd.DataFrame, file: str | Path
+) -> dict[str, pd.Series]:  # train, valid, test; '' for no
     "The columns of a table that name parts."
     found = {c: _named_parts(frame[c], file) for c in find_columns(frame, _COLUMNS)}
     for c in frame:

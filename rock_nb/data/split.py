@@ -191,7 +191,7 @@ def split_copies(frame: pd.DataFrame, alike: np.ndarray, **how) -> pd.DataFrame:
 # %% ../../nbs/data/split.ipynb #13a8e55b
 def split_together(data: Data,
                    n_folds: int | None = None,
-                   out: str | Path | None = None,            # the folder of runs, where the audit is remembered
+                   out: str | Path | None = None,  # the folder of runs, where the audit is remembered
                    reader: ImageReader = ImageReader(),
                    **how,               # `valid`, `fold`, `test_fold`, `seed` of `split`
                   ) -> pd.DataFrame:    # the training table with `part`; with `group` where some are alike

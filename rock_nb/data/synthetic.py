@@ -58,8 +58,8 @@ def bent(r: np.random.Generator,  # where the numbers come from
     y, x = np.mgrid[:h, :w].astype(np.float32)
     along, across = (x*np.cos(angle) + y*np.sin(angle))/stretch, y*np.cos(angle) - x*np.sin(angle)
     if wobble:
-        along, across = (
-            along + wobble / stretch * noise(r, h, w, cell), across + wobble * noise(r, h, w, cell))
+        along = along + wobble / stretch * noise(r, h, w, cell)
+        across = across + wobble * noise(r, h, w, cell)
     return tuple((a - a.min()).astype(np.float32) for a in (along, across))
 
 # %% ../../nbs/data/synthetic.ipynb #739d5f6e
@@ -175,7 +175,8 @@ CONFUSED = dict(
 def _one(r: np.random.Generator, label: str):
     return {p: lo + (hi - lo) * r.beta(1.6, 1.6) for p, (lo, hi) in LOOKS.loc[label].items()}
 
-def _mix(a: np.ndarray, b: np.ndarray, t: np.ndarray): return {p: (1 - t)*a[p] + t*b[p] for p in a}
+def _mix(a: np.ndarray, b: np.ndarray, t: np.ndarray):
+    return {p: (1 - t) * a[p] + t * b[p] for p in a}
 
 # %% ../../nbs/data/synthetic.ipynb #0c7e2f95
 def look(r: np.random.Generator,  # where the numbers come from

@@ -240,8 +240,9 @@ def _check_classes(data: Data, source: Source):
             'give it one, or remove the line')
     check_spelling(data.train.label, source.path)
     if len(data.classes) < 2:
-        raise BadInput(f'{source.path} has one class only ({data.classes[0]}{_inside(source, data)}); there '
-                       'must be two or more to tell apart')
+        raise BadInput(
+            f'{source.path} has one class only ({data.classes[0]}{_inside(source, data)}); there '
+            'must be two or more to tell apart')
 
 # %% ../../nbs/data/table.ipynb #15317799
 def read_data(source: str | Path,              # a data folder, or a table with paths and classes

@@ -65,7 +65,7 @@ class InferenceDataset(ImageDataset):
         return f'the image {self.files[index]} could not be read at the first try; ask again'
 
 # %% ../../nbs/evaluation/inference_dataset.ipynb #ed3a3e00
-def check_images(images: object,   # files, folders or lists of them; arrays (height, width, 3) or Pillow images
+def check_images(images: object,  # files, folders or lists of them; arrays (height, width, 3) or Pillow images
                 ) -> tuple[list, np.ndarray]:   # the images, what to call each
     "Files and folders become files, images stay; an array that is no image is a `BadInput`."
     if isinstance(images, (str, os.PathLike)): images = find_images(images)

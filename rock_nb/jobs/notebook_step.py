@@ -110,7 +110,9 @@ class EpochReporter(threading.Thread):
         if (n := self.rows(self.run_folder)) > self.seen:
             recipe = core.read_json(self.run_folder.recipe)['recipe']
             epochs = sum(p['epochs'] for p in recipe['phases'])
-            print('       ', epoch_line(pd.read_csv(self.run_folder.history), epochs, recipe), flush=True)
+            print(
+                '       ', epoch_line(pd.read_csv(self.run_folder.history), epochs, recipe),
+                flush=True)
             self.seen = n
     def __enter__(self):
         self.start()

@@ -264,7 +264,8 @@ class InternImage(TimmNetwork):
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False):
         x = self.global_pool(self.act_head(self.norm_head(self.conv_head(x))))
         return x if pre_logits else self.head(F.dropout(x, self.drop_rate, self.training))
-    def forward(self, x: torch.Tensor) -> torch.Tensor: return self.forward_head(self.forward_features(x))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward_head(self.forward_features(x))
 
 # %% ../../nbs/model/internimage.ipynb #266f8a2e
 SIZES = dict(

@@ -91,8 +91,12 @@ class Store:
         self.folder, self.spare = Path(folder), spare
         self.clear()
     def clear(self):
-        self.pid, self.rows, self.read, self.sure, self.map, self.files = (
-            None, {}, 0, set(), None, ())
+        self.pid = None
+        self.rows = {}
+        self.read = 0
+        self.sure = set()
+        self.map = None
+        self.files = ()
     def __getstate__(self): return dict(folder=self.folder, spare=self.spare)
     def __setstate__(self, state: dict): self.__init__(**state)
     def __del__(self, os=os):      # which may be gone before this is
@@ -334,7 +338,8 @@ def _no_room(form: str,    # that was asked for
             ) -> str:
     "Why there is no pack; where one was asked for, a `BadInput`."
     left = f'with {spare / 1e9:.1f} GB left free'
-    if form == 'auto': return f'not packed: the disk has no room for {costs}, {left}'
+    if form == 'auto':
+        return f'not packed: the disk has no room for {costs}, {left}'
     raise BadInput(
         f"the disk has no room for a pack of {costs}, {left}; make room, or give pack 'none'")
 

@@ -134,6 +134,7 @@ def is_plain(step: A.BasicTransform) -> bool:
         and type(step).apply_with_params is BasicTransform.apply_with_params)
     return usual and step._key2func.get('image') == step.apply and not step.targets_as_params
 
+# %% ../../nbs/speed/fast_transforms.ipynb #ecfff9a2
 def apply_transform(
     step: A.BasicTransform,
     image: np.ndarray,       # uint8 (h, w, 3)
@@ -155,6 +156,7 @@ def apply_transform(
     params.update(step.get_params_dependent_on_data(params, data))
     return ensure_contiguous_output(step.apply(image, **params))
 
+# %% ../../nbs/speed/fast_transforms.ipynb #e98793f1
 def apply_pipeline(pipeline: A.Compose, image: np.ndarray) -> np.ndarray:
     "What `pipeline(image=image)['image']` makes."
     if type(pipeline) is not A.Compose: return pipeline(image=image)['image']

@@ -83,7 +83,8 @@ def save_best(run: Run, recipe: Recipe, history: list[dict], row: dict,
               model: nn.Module):   # that was judged
     "Save a network if its epoch `row` is the best so far at its image size."
     file = best_file(run, recipe, row['phase'])
-    if file and is_best(recipe, history, row) and is_main_process(): save_model(file, model)
+    if file and is_best(recipe, history, row) and is_main_process():
+        save_model(file, model)
 
 def load_best(file: Path, model: nn.Module):
     "Fill a network with weights that were kept, in all processes."

@@ -154,7 +154,8 @@ def check_sizes(model: nn.Module, recipe: Recipe):
         why = why_not(model, h, w)
         if why:
             other = f"another img_size{' or tta' if of else ''}"
-            raise BadInput(f'{recipe.arch} cannot take images of {h}×{w} px{of} ({why}); give {other}')
+            raise BadInput(
+                f'{recipe.arch} cannot take images of {h}×{w} px{of} ({why}); give {other}')
 
 # %% ../../nbs/training/build.ipynb #fb717d0c
 def network(recipe: Recipe, n_classes: int, weights: Weights,
@@ -195,7 +196,8 @@ def to_device(model: nn.Module, device: torch.device | str) -> nn.Module:
 def choose_precision(recipe: Recipe, model: nn.Module,
                      out: str | Path | None = None,   # folder of runs, where what was measured is kept
                     ) -> tuple[str, dict]:             # precision; images a second at each
-    "The precision of a training: the recipe's, or the fastest one here, as the main process measures it."
+    """The precision of a training: the recipe's, or the fastest one here, as the main process
+    measures it."""
     amp, speeds = run_on_main(
         choose_amp, recipe.amp, model, recipe.size(), recipe.batch_size, recipe.phases[-1].train,
         out)

@@ -21,7 +21,8 @@ def diverged(run: Run, loss: float,
              when: str) -> Diverged:   # 'in epoch 3, step 7'
     "The error, with what is left of the run and what to try."
     start = ''
-    if run.best.exists(): start = '; `pretrained` takes best.safetensors of that folder as a start'
+    if run.best.exists():
+        start = '; `pretrained` takes best.safetensors of that folder as a start'
     return Diverged(
         f'the loss became {loss} {when}; the last good state is kept in {run.path}. '
         f'Try a lower `lr`, a `clip` of 1, a `warmup`, or `amp` none{start}')

@@ -99,10 +99,11 @@ def pick_device(device: str | torch.device | None = None,   # by name, or the nu
         raise BadInput(f'the device {device!r} cannot be used: {str(e).splitlines()[0]}') from None
 
 # %% ../../nbs/training/load_run.ipynb #6e361f0a
-def load_run(run: str | Path | Run | None = None,   # a trained run's name or folder (None: the newest complete run)
-             out: str | Path | None = None,         # the folder of runs
-             device: str | torch.device | None = None,   # cpu, cuda … (None: the GPU if there is one)
-            ) -> Network:
+def load_run(
+    run: str | Path | Run | None = None,  # a trained run's name or folder (None: the newest complete run)
+    out: str | Path | None = None,  # the folder of runs
+    device: str | torch.device | None = None,  # cpu, cuda … (None: the GPU if there is one)
+) -> Network:
     "The network of a complete run, from its folder alone."
     run = find_run(run.path if isinstance(run, Run) else run, out)
     device = pick_device(device)

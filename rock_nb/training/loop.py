@@ -24,14 +24,15 @@ from ..evaluation.selection import add_epoch
 from ..model.freeze import train_mode
 from ..speed.folded_inference import inference
 from ..speed.frozen_prefix import as_identity
-from .best_epoch import best_epoch_number, best_file, final_phases, load_best, save_best
+from .best_epoch import (
+    best_epoch_number, best_file, final_phases, load_best, save_best)
 from .checkpoint import (
     load_checkpoint, remove_temporary_files, save_checkpoint, save_model)
 from .failures import check_losses, diverged, explain_oom
 from .meter import EpochMeter, StepOutput, epoch_scores, timed_batches
-from rock_nb.training.processes import (
-    broadcast_buffers, broadcast_flag, gather_objects, gather_rows, gather_table, is_main_process,
-    run_on_main, world)
+from .processes import (
+    broadcast_buffers, broadcast_flag, gather_objects, gather_rows, gather_table,
+    is_main_process, run_on_main, world)
 from .recipe import Recipe
 from .state import PhaseState, TrainSetup, TrainState
 from .step import train_step
@@ -89,7 +90,8 @@ def restore_state(setup: TrainSetup, saved: dict) -> TrainState:   # saved: a ch
     setup.model.load_state_dict(saved['model'])
     phase = PhaseState(setup, saved['phase']) if saved['stage'] else None
     if phase: phase.load_state_dict(saved['stage'])
-    if setup.hard_examples is not None: setup.hard_examples.load_state_dict(saved['memory'])
+    if setup.hard_examples is not None:
+        setup.hard_examples.load_state_dict(saved['memory'])
     state = TrainState(saved['history'], phase, saved['step'])
     meter = saved['tally']
     if meter and is_main_process():
@@ -188,7 +190,7 @@ def train_epoch(setup: TrainSetup, state: TrainState, bar: tqdm):
 # %% ../../nbs/training/loop.ipynb #07519599
 def valid_logits(setup: TrainSetup, phase: PhaseState,
                  bar: tqdm,
-                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:   # logits (n, classes), labels (n,), rows (n,)
+                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # logits (n, classes), labels (n,), rows (n,)
     "What the network that is judged says of the validation images, one view each."
     cache = phase.caches.get('valid')
     fast = inference(phase.eval_model, phase.trial_images, setup.amp)
@@ -297,7 +299,8 @@ def save_valid_preds(setup: TrainSetup, state: TrainState):
     "Keep the validation predictions of an epoch that could be the best one, for `evaluation.selection`."
     final = final_phases(setup.recipe)
     before = sum(h['phase'] in final for h in state.history)
-    if state.phase.index in final: add_epoch(setup.run, *state.phase.valid_preds, before)
+    if state.phase.index in final:
+        add_epoch(setup.run, *state.phase.valid_preds, before)
 
 # %% ../../nbs/training/loop.ipynb #e8b1053a
 def learn(setup: TrainSetup,

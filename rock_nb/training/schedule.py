@@ -103,14 +103,15 @@ def check_shape(shape: Callable, name: str | Callable):
     for t in (0., 2.5):
         try: factor = shape(t=t, total=5., low=0., f1s=[.5]*int(t))
         except Exception as e:
-            raise BadInput(f'the schedule {name} fails at epoch {t}: {type(e).__name__}: {e}') from None
+            raise BadInput(
+                f'the schedule {name} fails at epoch {t}: {type(e).__name__}: {e}') from None
         if not isinstance(factor, (int, float)) or not isfinite(factor) or factor < 0:
             raise BadInput(
                 f'the schedule {name} must give a number ≥ 0; at epoch {t} it gave {factor!r}')
 
 # %% ../../nbs/training/schedule.ipynb #5ced0003
 def find_schedule(
-    name: str | Callable,   # as `SCHEDULES.find` takes it: 'step', 'step(factor=.3)', 'mine.py:waves(height=.2)'
+    name: str | Callable,  # as `SCHEDULES.find` takes it: 'step', 'step(factor=.3)', 'mine.py:waves(height=.2)'
     **fields: float,        # of the recipe (factor, period, patience), for schedules with such a setting
 ) -> Callable:              # (t, total, low, f1s) -> factor
     "A schedule by name, with its settings; those given with the name count more than a recipe's."
@@ -129,7 +130,7 @@ def factor_at(
     total: float,           # epochs of the phase
     warmup: float = 0.,     # epochs
     low: float = 0.,        # the factor never falls below it, but for the warm-up
-    f1s: Sequence[float] = (),   # macro F1 of the epochs so far; those that ended within the warm-up don't count
+    f1s: Sequence[float] = (),  # macro F1 of the epochs so far; those that ended within the warm-up don't count
     start: float = .01,     # where the warm-up begins
 ) -> float:
     "What the learning rate is multiplied by at a time."
@@ -175,6 +176,7 @@ def set_epoch(self: Schedule,
     self.lr = self.base*factor
     return self.lr
 
+# %% ../../nbs/training/schedule.ipynb #8421ffcf
 @patch
 def end_epoch(self: Schedule,
               epoch: int,     # of the phase, from 0

@@ -120,7 +120,8 @@ class Wandb:
         self.file = folder/'wandb.json'
         self.saved = dict(id=wandb_id(name), last=0, open=None) | (
             core.read_json(self.file) if self.file.exists() else {})
-        if self.saved['open']: shutil.rmtree(folder/'wandb'/self.saved['open'], ignore_errors=True)
+        if self.saved['open']:
+            shutil.rmtree(folder / 'wandb' / self.saved['open'], ignore_errors=True)
         places = {k: folder/'wandb'/k.lower() for k in ('CACHE', 'DATA', 'CONFIG')}
         with defaults(
             WANDB_MODE='offline', WANDB_PROJECT='rock_nb', WANDB_ERROR_REPORTING='false',

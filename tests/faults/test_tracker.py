@@ -51,7 +51,8 @@ def test_killed_and_resumed(tmp_path):
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     [logged] = client.search_runs([e.experiment_id for e in client.search_experiments()])
     until = time.time() + 10
-    while not all(map(is_whole, wandb_files(folder))) and time.time() < until: time.sleep(.05)
+    while not all(map(is_whole, wandb_files(folder))) and time.time() < until:
+        time.sleep(0.05)
     kept = wandb_history(folder)
     assert wandb_values(folder, 'config')['arch'] == 'resnet18'
     assert wandb_values(folder, 'summary')['final/valid/f1'] == .5

@@ -37,7 +37,8 @@ def out(tmp_path, images):
     return tmp_path/'runs'
 
 
-def stamps(out): return {p.parent.name: p.stat().st_mtime_ns for p in out.glob('*/metrics.json')}
+def stamps(out):
+    return {p.parent.name: p.stat().st_mtime_ns for p in out.glob('*/metrics.json')}
 
 
 def test_a_run_is_listed_loaded_and_judged(out, images):
