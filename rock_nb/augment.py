@@ -101,7 +101,7 @@ def arguments(t: A.BasicTransform) -> dict:
     return {
         k: v for k, v in t.to_dict()['transform'].items() if k not in ('p', '__class_fullname__')}
 
-def varies(v) -> bool:
+def varies(v: object) -> bool:
     "Whether an argument is a range that values are drawn from, or has such."
     return (
         any(map(varies, v.values())) if isinstance(v, dict)
@@ -167,7 +167,11 @@ def plot_step(
         title=title)
 
 # %% ../nbs/02_augment.ipynb #a0882b6e
-def other_steps(used: str | dict, size, square: str) -> list[tuple[A.Compose, A.BasicTransform, float]]:
+def other_steps(
+    used: str | dict,              # an augmentation set, as in a recipe
+    size: int | tuple[int, int],   # pixels: a side, or (height, width)
+    square: str,                   # how an image becomes as large as that
+) -> list[tuple[A.Compose, A.BasicTransform, float]]:
     """Random steps of the augmentation sets that aren't used, each kind and setting once:
     pipeline, step, chance."""
     kind = lambda t: (type(t).__name__, arguments(t))

@@ -9,6 +9,7 @@ __all__ = ['PARAMETERS', 'TEST', 'ODD', 'ORDERS', 'gather', 'tall', 'small', 'pl
            'known_pictures', 'oddness', 'page', 'browse']
 
 # %% ../nbs/01_eda.ipynb #4d433964
+from collections.abc import Callable
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from ipywidgets import Dropdown, IntSlider
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from PIL import Image
@@ -93,7 +95,7 @@ def class_facts(photos: pd.DataFrame) -> pd.DataFrame:  # a row a class
     return frame.loc[[*sorted(set(frame.index) - {TEST}), *({TEST} & set(frame.index))]]
 
 # %% ../nbs/01_eda.ipynb #e370f2a9
-def plain_log(axis):
+def plain_log(axis: Axis):
     "Ticks of a logarithmic axis as plain numbers."
     low, high = axis.get_view_interval()
     subs = (1, 1.5, 2, 3, 5, 7) if high < 8*low else (1, 2, 5) if high < 80*low else (1,)
@@ -153,7 +155,7 @@ def formats(photos: pd.DataFrame) -> pd.DataFrame:   # counts, most first
 # %% ../nbs/01_eda.ipynb #a1d70201
 def reader_for(
     photos: pd.DataFrame,   # of `gather`
-    root,                   # folder that the paths count from
+    root: str | Path,                   # folder that the paths count from
     reader: ImageReader,
 ) -> tuple[ImageReader, list[str]]:
     """The reader with the white of all deep files, and sentences about what is not plain 8-bit
@@ -227,7 +229,7 @@ def choose_some(photos: pd.DataFrame,
         [g.iloc[core.rng(seed, i).permutation(len(g))[:n]] for i, g in enumerate(each)])
 
 # %% ../nbs/01_eda.ipynb #4db6437f
-def caption(row) -> str:
+def caption(row: pd.Series) -> str:
     "A photograph's folder and file, size and format or what is wrong with it, in two lines."
     facts = (
         f'{row.width:.0f}×{row.height:.0f} {row.format}' if row.error == ''
@@ -238,7 +240,7 @@ def group_sheet(data: Data,
                 rows: pd.DataFrame,   # of `gather`, some
                 by: str,              # column of the groups
                 facts: bool = False,  # a caption for each?
-               read=ImageReader(),   # path -> uint8 image
+               read: Callable = ImageReader(),   # path -> uint8 image
                ) -> Figure:
     "Photographs in rows, a group a row; small groups share one."
     per, images, titles = int(rows[by].value_counts().max()), [], []
@@ -280,7 +282,12 @@ def problems(photos: pd.DataFrame,   # of `gather`
     return pd.concat([photos[rows].assign(problem=name) for name, rows in checks.items()])
 
 # %% ../nbs/01_eda.ipynb #cfd392fc
-def problem_sheet(data: Data, wrong: pd.DataFrame, n: int = 6, read=ImageReader()) -> Figure:  # wrong: of `problems`
+def problem_sheet(
+    data: Data,
+    wrong: pd.DataFrame,   # of `problems`
+    n: int = 6,            # images, at most
+    read: Callable = ImageReader(),
+) -> Figure:
     "The first few photographs of each problem; what can't be read is a grey cell with its error."
     return group_sheet(
         data, wrong.groupby('problem', sort=False).head(n), 'problem', facts=True, read=read)
@@ -302,7 +309,12 @@ def twins(photos: pd.DataFrame,   # of `gather`
     ).sort_values(['twins', 'alike', 'path'])
 
 # %% ../nbs/01_eda.ipynb #06334dc6
-def twin_sheet(data: Data, alike: pd.DataFrame, n: int = 12, read=ImageReader()) -> Figure:  # alike: of `twins`
+def twin_sheet(
+    data: Data,
+    alike: pd.DataFrame,   # of `twins`
+    n: int = 12,           # images, at most
+    read: Callable = ImageReader(),
+) -> Figure:
     "The first two photographs of each set side by side, the worst sets first."
     pairs = alike.groupby('alike', sort=False).head(2).head(2*n)
     said = np.where(pairs.same.duplicated(keep=False), 'the same file', 'looks the same')
@@ -393,7 +405,7 @@ def page(data: Data,
          order: str = 'odd first',  # a name in `ORDERS`
          number: int = 1,           # of the page; past the last: the last
          n: int = 18,               # photographs a page
-         read=ImageReader(),        # path -> uint8 image
+         read: Callable = ImageReader(),        # path -> uint8 image
         ) -> Figure:
     "One page of a class's photographs."
     column, up = ORDERS[order]
@@ -406,7 +418,7 @@ def page(data: Data,
         title=f'{label}, {order}, page {number} of {last}', size=1, read=read)
 
 # %% ../nbs/01_eda.ipynb #0c3bc96c
-def browse(data: Data, photos: pd.DataFrame, n: int = 18, read=ImageReader()):
+def browse(data: Data, photos: pd.DataFrame, n: int = 18, read: Callable = ImageReader()):
     "A panel to leaf through the photographs of each class."
     counts = photos.label.value_counts()
     draw = lambda label, order, number: page(data, photos, label, order, number, n, read)

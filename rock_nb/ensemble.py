@@ -23,7 +23,7 @@ from fastcore.docments import docments
 from matplotlib.figure import Figure
 
 from . import core
-from .confusion import labels_of, panels
+from .evaluation.figures import panels, wrap_names
 from .core import BadInput, Run, find_run, is_ensemble, listed, lock, trained
 from .data.synthetic import find_data, has_photos
 from .data.table import Data, read_data
@@ -377,7 +377,7 @@ def sayings(answers: dict[str, Answer], p: Predictions) -> pd.DataFrame:   # ids
 def plot_agreement(table: pd.DataFrame,  # of `agreement`
                   ) -> Figure:
     "The agreement of voters as a heat map."
-    (labels, row), size = labels_of(table.index), 1.6 + .6*len(table)
+    (labels, row), size = wrap_names(table.index), 1.6 + .6*len(table)
     fig, [ax] = panels(size + .6 + row, size + row)
     sns.heatmap(
         table, annot=True, fmt='.2f', cmap='Blues', vmin=0, vmax=1, square=True, cbar=False, ax=ax,
@@ -397,7 +397,7 @@ def plot_per_class(table: pd.DataFrame,  # classes down, voters across, the ense
     "A dot for each voter and class, the ensemble as a diamond."
     (fig, [ax]), x, k = (
         panels(max(9, 0.22 * len(table)), 3), np.arange(len(table)), len(table.columns) - 1)
-    labels, _ = labels_of(table.columns)
+    labels, _ = wrap_names(table.columns)
     if beside is not None:
         ax.bar(x, beside.reindex(table.index), width=0.7, color='.88', label=name)
     for i, c in enumerate(table.columns[:-1]):

@@ -72,7 +72,8 @@ def in_one_fold(names: pd.Series | list):   # names: of images that are not
     "A `BadInput` if there is an image that is not in exactly one fold."
     if len(names):
         raise BadInput(
-            f'{list(names)[0]} is not in exactly one fold; train all folds again under another name')
+            f'{list(names)[0]} is not in exactly one fold; train all folds again under another name'
+        )
 
 def rows_judged(runs: list[Run]) -> pd.DataFrame:   # path, label, part, fold …, in the order of paths
     "The validation rows of every fold."
@@ -202,6 +203,7 @@ def draw_curves(ax: Axes,
     ax.legend(frameon=False, fontsize=8)
     return found
 
+# %% ../nbs/03_folds.ipynb #951569cc
 def draw_classes(ax: Axes,
                  each: list[pd.Series],       # of `draw_curves`
                  n: int,                      # folds
@@ -210,7 +212,8 @@ def draw_classes(ax: Axes,
     names = each[-1].index if each else pd.Index([])
     for f1 in each:
         ax.plot(
-            np.arange(len(f1)) + .08*(int(f1.name[1:]) - n/2 + .5), f1, f'{f1.name}o', ms=5, alpha=.8)
+            np.arange(len(f1)) + 0.08 * (int(f1.name[1:]) - n / 2 + 0.5), f1, f'{f1.name}o', ms=5,
+            alpha=0.8)
     if oof is not None:
         f1 = per_class(oof.labels, oof.preds, oof.classes).f1
         ax.plot(np.arange(len(f1)), f1, 'kD', ms=6, mfc='none', label='out of fold')
@@ -260,7 +263,8 @@ def survey_folds(options: Options,
 def name_of_folds(options: Options,
                   given: dict,   # fields of the recipe
                  ) -> str:
-    "What the names of the folders of folds begin with; those that are there in the words of yesterday keep them."
+    """What the names of the folders of folds begin with; those that are there in the words of
+    yesterday keep them."""
     if options.run: return core.folder_name(options.run)
     changed = given | dict(test_fold=options.test_fold, shift=options.shift)
     return core.folder_name(find_name(options.version, changed, options.out, '-folds'))
@@ -269,8 +273,8 @@ def name_of_folds(options: Options,
 @takes(PARAMETERS)
 @typed
 def fit_folds(version: str = 'baseline',      # a name of `rock_nb.training.recipes`
-              show: Callable | None = None,   # called after each epoch (None: one live plot for all folds, or a line)
-              **given: object,                # as for `rock_nb.train.fit`; `run` begins the names of the folders
+              show: Callable | None = None,  # called after each epoch (None: one live plot for all folds, or a line)
+              **given: object,  # as for `rock_nb.train.fit`; `run` begins the names of the folders
              ) -> Run:                        # of all folds, complete
     """Train every fold, from wherever it stands; gather the answers out of fold; let the folds vote
     on the test set."""

@@ -147,8 +147,10 @@ def weights_of(recipes: dict[str, Recipe],
     "With what each recipe begins; what can't be had is a `BadInput` that names the recipe."
     found = {}
     for name, r in recipes.items():
-        try: found[name] = check_weights(find_weights(r.arch, r.pretrained), r.arch, generated)
-        except BadInput as e: raise BadInput(f'recipe {name}: {e}') from None
+        try:
+            found[name] = check_weights(find_weights(r.arch, r.pretrained), r.arch, generated)
+        except BadInput as e:
+            raise BadInput(f'recipe {name}: {e}') from None
     return found
 
 def look_ahead(recipes: dict[str, Recipe],   # those that are still to be trained
@@ -199,6 +201,7 @@ def steps_of(version: str, out: Path,     # a recipe; folder of runs
             '04_confusion', out/version/'confusion.ipynb',
             some({}, out, run=version, compare=version), (scores,))]
 
+# %% ../nbs/06_pipeline.ipynb #916b0b4d
 def vote_steps(versions: list[str],   # recipes that are trained
                out: Path,             # folder of runs
               ) -> list[NotebookStep]:
@@ -207,8 +210,11 @@ def vote_steps(versions: list[str],   # recipes that are trained
     vote = Run(out/'ensemble').metrics
     compared = some({}, out, run='ensemble', compare=of_all)
     return [
-        NotebookStep('05_ensemble', out/'ensemble'/'ensemble.ipynb', some({}, out, runs=of_all), scores, (vote,)),
-        NotebookStep('04_confusion', out/'ensemble'/'comparison.ipynb', compared, (*scores, vote))]
+        NotebookStep(
+            '05_ensemble', out / 'ensemble' / 'ensemble.ipynb', some({}, out, runs=of_all), scores,
+            (vote,)),
+        NotebookStep(
+            '04_confusion', out / 'ensemble' / 'comparison.ipynb', compared, (*scores, vote))]
 
 # %% ../nbs/06_pipeline.ipynb #659f7fee
 def steps(versions: list[str],     # recipes, in the order in which they are trained
@@ -284,7 +290,8 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
     if to_train := [s.record.parent.name for s in open_steps]:
         look_ahead(recipes_of(to_train, scale, given), where, scale, folder, given)
-    for i, step in enumerate(walk, 1): run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
+    for i, step in enumerate(walk, 1):
+        run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
     return results(names, folder)
 
 def tell_shared(shared: dict,   # of `shared_split`

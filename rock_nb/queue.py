@@ -42,7 +42,8 @@ def check_training(given: dict) -> dict:
     part = {k: given.get(k) for k in ('fold', 'test_fold', 'shift')}
     return given | dict(
         version=version,
-        run=core.folder_name(given.get('run') or find_name(version, fields | part, given.get('out'))))
+        run=core.folder_name(
+            given.get('run') or find_name(version, fields | part, given.get('out'))))
 
 def run_folder(given: dict, name: str) -> Path:
     "Where a job writes, without making it."
@@ -224,7 +225,8 @@ def publish_command(argv: list[str]):
     p.add_argument(
         '--jobs', metavar='FILE',
         help='publish what this file has instead: JSON, a job a line; - is the input')
-    given = given_options(add_options(p, {n: o for n, o in PARAMETERS.items() if n != 'version'}), argv)
+    given = given_options(
+        add_options(p, {n: o for n, o in PARAMETERS.items() if n != 'version'}), argv)
     place = {k: given.pop(k, None) for k in ('ip', 'port', 'user', 'folder')}
     file, versions = given.pop('jobs', None), given.pop('versions') or ['baseline']
     queue = open_queue(**place)

@@ -34,7 +34,7 @@ from .evaluation.leaderboard import leaderboard as judge_runs
 from .evaluation.submission import f1_on_test
 from .training.recipes import get_recipe
 from .distributed.launch import history_of
-from .training.live_plot import line
+from .training.live_plot import epoch_line
 from .training.recipe import (
     OVERRIDES, OfPhases, Recipe, check_number, differences, pick_scale)
 from .training.search import (
@@ -52,11 +52,14 @@ class OfSweep:
     "What a sweep is told beside what all its trainings are."
     grid: str | dict | None = option(None, 'fields and values, e.g. "loss=ce,focal lr=1e-3,3e-4"')
     seeds: int | str | list | None = option(None, "divided by commas (None: the recipe's)")
-    search: str | None = option(None, 'grid, random or optuna (None: optuna where there is a space)')
+    search: str | None = option(
+        None, 'grid, random or optuna (None: optuna where there is a space)')
     space: str | None = option(None, 'what may vary, e.g. "lr=1e-4..3e-3:log augment=v1,v2"')
     trials: int = option(12, 'of random and optuna (None: 12)')
-    queue: str | None = option(None, 'folder, redis, redis://host:port or a path: its workers train (None: here)')
-    prune: bool = option(False, 'stop trials that are behind the median of the others (None: False)')
+    queue: str | None = option(
+        None, 'folder, redis, redis://host:port or a path: its workers train (None: here)')
+    prune: bool = option(
+        False, 'stop trials that are behind the median of the others (None: False)')
     name: str = option('sweep', 'of the folder that runs and table go into (None: sweep)')
 
 FOR_ALL = options_of(Options, OfPhases, Recipe, without=('seed',))
@@ -148,8 +151,8 @@ def sweep_steps(cells: list[dict], seeds: list[int],
                ) -> list[NotebookStep]:
     "One step for each seed of each cell."
     runs = [
-        (c, s, folder / core.folder_name(f'{cell_folder(given | c, folder, s)}-seed={s}')) for c in cells
-        for s in seeds]
+        (c, s, folder / core.folder_name(f'{cell_folder(given | c, folder, s)}-seed={s}'))
+        for c in cells for s in seeds]
     plain = lambda fields: json.loads(json.dumps(fields))      # as the record will hold them
     return [
         NotebookStep(
@@ -206,7 +209,7 @@ COMPARED = 30     # runs that are compared with each other, at most: those with 
 
 def over_photographs(places: dict[str, Run]) -> pd.DataFrame:   # indexed as given: low, high, beside_best
     """Intervals of runs of one seed over their validation photographs, as in
-    `judge.compare.leaderboard`; empty where those aren't here or aren't the same."""
+    `evaluation.compare.leaderboard`; empty where those aren't here or aren't the same."""
     empty = pd.DataFrame(dict(low=np.nan, high=np.nan, beside_best=''), index=list(places))
     scores = {
         c: core.read_json(r.metrics)['valid']['f1'] for c, r in places.items() if r.metrics.exists()
@@ -377,7 +380,7 @@ class Here:
         try: recipe = s.recipe(trial)
         except BadInput as e: return dict(state='failed', error=str(e))
         def show(history, classes):
-            print('       ', line(history, recipe.epochs, recipe), flush=True)
+            print('       ', epoch_line(history, recipe.epochs, recipe), flush=True)
             if s.hopeless(trial, history): raise TrialPruned
         try: run = fit(**given, show=show)
         except TrialPruned: return dict(state='hopeless')
@@ -564,7 +567,7 @@ def asked_search(asked: OfSweep) -> str:   # of `SEARCHES`
 # %% ../nbs/06_sweep.ipynb #0ac4ae83
 @takes(options_of(OfSweep) | FOR_ALL)
 @typed
-def sweep(grid: str | dict | list | None = None,   # text, a dict of lists, or a list of cells (None: the recipe itself)
+def sweep(grid: str | dict | list | None = None,  # text, a dict of lists, or a list of cells (None: the recipe itself)
           **given: object,    # options of the sweep; parameters of 03_train, for all cells alike
          ) -> pd.DataFrame:   # of `sweep_table`, or `leaderboard`
     "Train every cell with every seed, or search; what is complete is skipped."
@@ -582,7 +585,8 @@ def sweep(grid: str | dict | list | None = None,   # text, a dict of lists, or a
     cells = grid if isinstance(grid, list) else grid_cells(grid or {})
     check_cells(cells, seeds, for_all, scale)
     cells = different_cells(cells, for_all, scale)
-    if asked.queue or asked.prune: return search_grid(search, cells, seeds, asked.queue)
+    if asked.queue or asked.prune:
+        return search_grid(search, cells, seeds, asked.queue)
     with core.lock(folder, 'sweep'):
         return run_grid(search, cells, seeds, again)
 

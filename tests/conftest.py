@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 # several tests at once: threads that wait for each other on few cores cost more than they give
-if 'PYTEST_XDIST_WORKER' in os.environ: os.environ.setdefault('OMP_NUM_THREADS', '1')
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import pytest
 
@@ -72,7 +73,8 @@ def photos() -> Path:
 
 
 # what a fixture needs, whoever uses it
-NEEDS = dict(server=['redis'], disk=['root'], hosts=['root', 'processes'], lab=['browser', 'processes'])
+NEEDS = dict(
+    server=['redis'], disk=['root'], hosts=['root', 'processes'], lab=['browser', 'processes'])
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,6 +2,7 @@
 
     python tests/golden.py make CHECKOUT FOLDER     # photographs (once) and runs of this checkout below FOLDER
     python tests/golden.py compare FOLDER FOLDER    # weights, curves, logits, splits, answers: equal, or where not
+    python tests/golden.py resume OLD NEW FOLDER    # runs that OLD began and NEW ended, beside those of OLD alone
 
 Not a test: byte for byte the same is what one machine promises, so both checkouts have to be run on it.
 """
@@ -46,6 +47,46 @@ fit_folds(run='each', **how, **{FOLDED!r})
 ensemble('baseline,v5', out=str(out), name='vote')
 predict([str(data/'test'), '--run', 'v3', '--out', str(out), '--csv', str(out/'v3'/'answers.csv')])
 '''
+
+# runs with two epochs at least, so that they can be stopped after one
+RESUMED = dict(
+    baseline=dict(version='baseline', epochs=2, seed=41),
+    v3=dict(version='v3', arch='resnet18', epochs=4),
+    quick=dict(version='quick', epochs=3),
+    hard=dict(version='v2', epochs=2, **HARD))
+
+BEGIN_OR_END = f'''
+import sys
+from rock_nb.train import fit
+data, out, stop = sys.argv[1], sys.argv[2], sys.argv[3] == 'stop'
+class Stop(Exception): pass
+def show(*a):
+    if stop: raise Stop
+for name, given in {RESUMED!r}.items():
+    print(name, flush=True)
+    try: fit(run=name, data=data, out=out, show=show, **({TINY!r} | given))
+    except Stop: pass
+'''
+
+
+def run_code(checkout: Path, code: str, *words: str) -> None:
+    "Run Python with the package of a checkout."
+    env = os.environ | dict(PYTHONPATH=str(checkout.resolve()), OMP_NUM_THREADS='1')
+    subprocess.run([sys.executable, '-c', code, *words], cwd=checkout, env=env, check=True)
+
+
+def resume(old: Path, new: Path, folder: Path) -> int:
+    "Runs that one checkout began and another ended, compared with those of the first alone."
+    data = str(folder.resolve().parent / 'golden-photographs')
+    whole, mixed = (str(folder.resolve() / name / 'runs') for name in ('whole', 'mixed'))
+    run_code(old, BEGIN_OR_END, data, whole, 'end')
+    run_code(old, BEGIN_OR_END, data, mixed, 'stop')
+    begun = {
+        name: len((Path(mixed) / name / 'history.csv').read_text().splitlines()) - 1
+        for name in RESUMED}
+    print('epochs of the first checkout:', begun)
+    run_code(new, BEGIN_OR_END, data, mixed, 'end')
+    return compare(folder / 'whole', folder / 'mixed')
 
 
 def make(checkout: Path, folder: Path) -> None:
@@ -98,10 +139,14 @@ def compare(first: Path, second: Path) -> int:
 
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('what', choices=['make', 'compare'])
+    p.add_argument('what', choices=['make', 'compare', 'resume'])
     p.add_argument('first', type=Path)
     p.add_argument('second', type=Path)
+    p.add_argument('folder', type=Path, nargs='?', help='of resume')
     given = p.parse_args()
+    if given.what == 'resume':
+        if given.folder is None: p.error('resume takes OLD NEW FOLDER')
+        return int(bool(resume(given.first, given.second, given.folder)))
     return (
         int(bool(compare(given.first, given.second))) if given.what == 'compare'
         else make(given.first, given.second) or 0)

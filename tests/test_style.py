@@ -36,8 +36,10 @@ def check(what: str, found: list):
 
 def test_ruff():
     done = subprocess.run(
-        [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '--no-cache', 'rock_nb'], cwd=ROOT,
-        capture_output=True, text=True)
+        [
+            sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', '--no-cache',
+            'rock_nb'],
+        cwd=ROOT, capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stderr
     check('ruff', [line for line in done.stdout.splitlines() if re.search(r':\d+:\d+: ', line)])
 
@@ -48,11 +50,14 @@ def test_cells_are_short():
         if '.ipynb_checkpoints' in p.parts: continue
         for cell in json.loads(p.read_text(encoding='utf-8'))['cells']:
             source = ''.join(cell['source'])
-            if cell['cell_type'] != 'code' or not re.search(r'^#\|\s*export', source, re.M): continue
-            if not re.search(r'^(def|class|@)', source, re.M) or any(t in source for t in TALL): continue
+            if cell['cell_type'] != 'code' or not re.search(r'^#\|\s*export', source, re.M):
+                continue
+            if not re.search(r'^(def|class|@)', source, re.M) or any(t in source for t in TALL):
+                continue
             lines = [l for l in source.splitlines() if l.strip() and not l.strip().startswith('#|')]
             n = sum(math.ceil(len(l.rstrip()) / COLUMNS) for l in lines)
-            if n > LINES: found.append(f'{p.relative_to(ROOT)}: {n} lines: {lines[0]}')
+            if n > LINES:
+                found.append(f'{p.relative_to(ROOT)}: {n} lines: {lines[0]}')
     check('tall_cells', found)
 
 
@@ -75,11 +80,17 @@ def test_no_name_stands_for_two_things():
     where = defaultdict(set)
     for p in MODULES:
         for n in ast.parse(p.read_text(encoding='utf-8')).body:
-            method = any(ast.unparse(d).startswith('patch') for d in getattr(n, 'decorator_list', ()))
+            method = any(
+                ast.unparse(d).startswith('patch') for d in getattr(n, 'decorator_list', ()))
             if method: continue      # of the class that is patched
-            if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and n.name[0] != '_':
+            if (
+                isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+                and n.name[0] != '_'
+            ):
                 where[n.name].add(str(p.relative_to(ROOT)))
-    check('names_twice', [f'{n}: {", ".join(sorted(w))}' for n, w in sorted(where.items()) if len(w) > 1])
+    check(
+        'names_twice',
+        [f'{n}: {", ".join(sorted(w))}' for n, w in sorted(where.items()) if len(w) > 1])
 
 
 def functions(module: str, name: str):
@@ -96,6 +107,8 @@ def test_comments_stand_with_their_arguments():
         for label, f in functions(module, name):
             try: said = docments(f, full=True)['return'].get('docment') or ''
             except (OSError, TypeError, SyntaxError): continue    # made by a program: it has no source
-            if any(re.match(rf'{re.escape(a)}\b\s*:', said) for a in inspect.signature(f).parameters):
+            if any(
+                re.match(rf'{re.escape(a)}\b\s*:', said) for a in inspect.signature(f).parameters
+            ):
                 found.add(f'{module}.{label}: {said}')
     check('misplaced_comments', sorted(found))

@@ -70,7 +70,9 @@ def small_files(folder: str | Path,   # new, or made before with the same number
     return folder
 
 # %% ../../nbs/bench/files.ipynb #53632a40
-def peak_memory(command: list, every: float = .1) -> tuple[str, float]:   # its output; MB
+def peak_memory(command: list,
+                every: float = .1,     # s between two looks
+               ) -> tuple[str, float]: # its output; MB
     """Run a command and say how much memory it and all it started held at most, looked at every so
     many seconds."""
     peak = 0
@@ -87,7 +89,9 @@ def peak_memory(command: list, every: float = .1) -> tuple[str, float]:   # its 
     return start.stdout.read(), peak/1e6
 
 # %% ../../nbs/bench/files.ipynb #e99e32ad
-def time_table_and_audit(folder: str | Path, out: str | Path) -> dict:   # seconds, and counts
+def time_table_and_audit(folder: str | Path,
+                         out: str | Path,   # where the audit is kept
+                        ) -> dict:          # seconds, and counts
     "Table, audit and duplicates of a data set, one after the other, in this process."
     marks, cpu = [time.perf_counter()], time.process_time()
     data = read_data(folder)
@@ -102,11 +106,11 @@ def time_table_and_audit(folder: str | Path, out: str | Path) -> dict:   # secon
 
 # %% ../../nbs/bench/files.ipynb #8684bb9b
 def measure_files(n: int,                # files
-            folder: str | Path,    # for the files and what is remembered of them: both stay there
-           ) -> dict:
+                  folder: str | Path,    # for the files and the audit: both stay there
+                 ) -> dict:
     "What a data set of so many files costs, the first and the second time."
     where = small_files(Path(folder)/f'{n}', n)
-    def once(out):
+    def once(out: Path) -> dict:
         start = time.perf_counter()
         said, peak = peak_memory(
             [sys.executable, '-m', 'rock_nb.bench.files', '--timed', where, '--out', out])
@@ -118,12 +122,14 @@ def measure_files(n: int,                # files
         second=second['table'] + second['audit'], second_wall=second['wall'],
         load=os.getloadavg()[0])
 
-def measure_sizes(sizes=(10_000, 50_000, 475_026), folder: str | Path = 'outputs/scale') -> pd.DataFrame:
+def measure_sizes(sizes: tuple[int, ...] = (10_000, 50_000, 475_026),
+                  folder: str | Path = 'outputs/scale',   # as for `measure_files`
+                 ) -> pd.DataFrame:
     "A row a size: seconds, MB, and microseconds a file."
     return pd.DataFrame([measure_files(n, folder) for n in sizes]).set_index('files')
 
 # %% ../../nbs/bench/files.ipynb #3772eae5
-def _main(argv=None):
+def _main(argv: list[str] | None = None) -> None:
     "`python -m rock_nb.bench.files`: the costs of table and audit at some sizes, as a table."
     p = Parser('python -m rock_nb.bench.files', description=_main.__doc__)
     p.add_argument('--sizes', default='10000,50000,475026', help='numbers of files, with commas')

@@ -7,6 +7,7 @@ __all__ = ['WORK', 'take_turns', 'time_fastai_loader']
 
 # %% ../../nbs/bench/peers.ipynb #8cc11853
 import json, sys, time
+from collections.abc import Callable
 
 # %% ../../nbs/bench/peers.ipynb #fa58970e
 def fastai_batches(spec: dict):
@@ -19,7 +20,8 @@ def fastai_batches(spec: dict):
         item_tfms=Resize(spec['size']),
         batch_tfms=[*aug_transforms(), Normalize.from_stats(spec['mean'], spec['std'])])
 
-def fastai_learner(dls, spec: dict):
+def fastai_learner(dls: object,   # of `fastai_batches`
+                   spec: dict):
     """fastai's learner with a timm body, whose weights are read from a file: what
     `pretrained=True` does where the hub is in reach."""
     import torch
@@ -32,12 +34,12 @@ def fastai_learner(dls, spec: dict):
     return learn
 
 # %% ../../nbs/bench/peers.ipynb #330a313c
-def fine_tune(spec: dict) -> dict:  # seconds of learning and of each look at the test photographs; probabilities, a row a photograph
+def fine_tune(spec: dict) -> dict:   # seconds of each part, classes, probabilities (n, classes)
     """Learn by `fine_tune`, then say what the test photographs are, in one view and by fastai's
     test-time augmentation."""
     from fastai.vision.all import set_seed
     start, took = time.perf_counter(), {}
-    def lap(what): took[what] = time.perf_counter() - start - sum(took.values())
+    def lap(what: str): took[what] = time.perf_counter() - start - sum(took.values())
     set_seed(spec['seed'], True)
     dls = fastai_batches(spec)
     learn = fastai_learner(dls, spec)
@@ -51,20 +53,21 @@ def fine_tune(spec: dict) -> dict:  # seconds of learning and of each look at th
     return dict(seconds=took, classes=list(dls.vocab), plain=plain.tolist(), tta=several.tolist())
 
 # %% ../../nbs/bench/peers.ipynb #14824ec7
-def take_turns(run):   # does its work once and says how many items it did
+def take_turns(run: Callable,   # does its work once and says how many items it did
+              ) -> None:
     "Do the work once for each line read, and write down how many items it was."
     for line in sys.stdin:
         if line.strip() == 'end': break
         print(run(), flush=True)
 
-def time_fastai_loader(spec: dict):
+def time_fastai_loader(spec: dict) -> None:
     "Go through fastai's training batches by turns."
     dls = fastai_batches(spec)
     take_turns(lambda: sum(len(y) for _, y in dls.train))
 
 WORK = dict(load=time_fastai_loader, fine_tune=fine_tune)
 
-def _main(argv=None):
+def _main(argv: list[str] | None = None) -> None:
     "`python peers.py fine_tune spec.json answer.json`, or `python peers.py load spec.json`."
     what, spec, *answer = argv or sys.argv[1:]
     with open(spec, encoding='utf-8') as f: done = WORK[what](json.load(f))

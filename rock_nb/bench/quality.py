@@ -31,7 +31,7 @@ from ..model.create import build, statistics
 from ..model.weights import find_weights
 
 # %% ../../nbs/bench/quality.ipynb #b51565a6
-def check_peers(python: str | None):
+def check_peers(python: str | None) -> None:
     "A `BadInput` unless that Python has fastai."
     try:
         lacks = (
@@ -45,9 +45,14 @@ def check_peers(python: str | None):
             'requirements-peers.txt'
         )
 
-def fastai_spec(data: Data, rows: pd.DataFrame, size: int, batch: int, workers: int, folder, **more) -> Path:
-    """Write down what `rock_nb.bench.peers` wants to know; `rows` with `valid`, true where a
-    photograph is for validation."""
+# %% ../../nbs/bench/quality.ipynb #278b2b75
+def fastai_spec(data: Data,
+                rows: pd.DataFrame,    # with `valid`, true where an image is for validation
+                size: int, batch: int, workers: int,
+                folder: str | Path,    # where it is written
+                **more: object,        # what else `rock_nb.bench.peers` is told
+               ) -> Path:              # the JSON file
+    "Write down what `rock_nb.bench.peers` needs to know."
     table, spec = Path(folder)/'table.csv', Path(folder)/'spec.json'
     core.write_csv(table, rows.assign(path=data.files(rows))[['path', 'label', 'valid']])
     core.write_json(
@@ -58,7 +63,7 @@ def fastai_spec(data: Data, rows: pd.DataFrame, size: int, batch: int, workers: 
         | more)
     return spec
 
-def fastai_command(python: str, *words) -> tuple:
+def fastai_command(python: str, *words: object) -> tuple:
     "`rock_nb.bench.peers` as a program of another environment, of which nothing of ours is seen."
     return python, '-P', peers.__file__, *words
 
@@ -67,17 +72,21 @@ def fastai_command(python: str, *words) -> tuple:
 # for its own
 SPINS = dict(GOMP_SPINCOUNT='300000')
 
-def start_process(*command, env=SPINS, **how) -> subprocess.Popen:
+def start_process(*command: object,
+                  env: dict[str, str] = SPINS,   # beside what is set here
+                  **how: object,                 # for `subprocess.Popen`
+                 ) -> subprocess.Popen:
     """Start a program that answers; neither a notebook's way to draw nor our threads' way to wait
     is for it."""
     return subprocess.Popen(
         command, env={**os.environ, 'MPLBACKEND': 'agg', **env}, stdout=subprocess.PIPE, text=True,
         **how)
 
+# %% ../../nbs/bench/quality.ipynb #50902f47
 class ProcessContender:
     """A contender in a process of its own, which does its work when it reads a line, and says how
-    many items it was (`rock_nb.bench.peers.turns`)."""
-    def __init__(self, *command, **how):
+    many items it was (`rock_nb.bench.peers.take_turns`)."""
+    def __init__(self, *command: object, **how: object):
         self.complaint = tempfile.TemporaryFile('w+')
         self.process = start_process(*command, **how, stdin=subprocess.PIPE, stderr=self.complaint)
     def tell(self, line: str = ''):
@@ -96,7 +105,13 @@ class ProcessContender:
         self.process.wait()
 
 # %% ../../nbs/bench/quality.ipynb #386841fd
-def train_ours(where: Path, folds, test_fold: int, fold: int, seed: int, out: Path, version: str, **given) -> dict:  # seconds, f1, tta
+def train_ours(where: Path,         # the data set
+               folds: int | str,    # how many, or a CSV file that has them
+               test_fold: int, fold: int, seed: int,
+               out: Path,           # the folder of runs
+               version: str,        # of a recipe
+               **given: object,     # other options of `rock_nb.train`
+              ) -> dict:            # seconds, f1, tta
     "Train and judge one of our recipes by `python -m rock_nb.train`."
     run = Run(out/f'{version}-{test_fold}-{seed}')
     start = time.perf_counter()
@@ -115,18 +130,15 @@ def train_ours(where: Path, folds, test_fold: int, fold: int, seed: int, out: Pa
         tta=macro_f1(p.labels, p.preds, len(p.classes)))
 
 # %% ../../nbs/bench/quality.ipynb #0a86bb7b
-def train_fastai(
-    where: Path,
-    folds,
-    test_fold: int,
-    fold: int,
-    seed: int,
-    out: Path,
-    python: str,
-    arch: str,
-    size: int = 224,
-    epochs: int = 5,
-) -> dict:  # seconds, f1, tta
+def train_fastai(where: Path,         # the data set
+                 folds: int | str,    # how many, or a CSV file that has them
+                 test_fold: int, fold: int, seed: int,
+                 out: Path,           # the folder of runs
+                 python: str,         # of an environment with fastai
+                 arch: str,
+                 size: int = 224,     # pixels
+                 epochs: int = 5,
+                ) -> dict:            # seconds, f1, tta
     "Let fastai's `fine_tune` learn from the same photographs and the same weights."
     data, parts, _ = split_data(where, folds, fold, test_fold, seed=seed, out=out)
     model = build(arch, len(data.classes), find_weights(arch))
@@ -152,15 +164,18 @@ def train_fastai(
         tta=tta)
 
 # %% ../../nbs/bench/quality.ipynb #77fcf60d
-def count_folds(folds) -> int:   # a number, or a CSV file that has them
+def count_folds(folds: int | str,   # a number, or a CSV file that has them
+               ) -> int:
+    "How many folds there are."
     n, listing = folds_of(folds)
     return n or 1 + int(pd.read_csv(listing).fold.max())
 
-def compare_quality(contenders: dict,  # name -> a function (test fold, validation fold, seed) that says seconds, f1, tta
-                    seeds=(1, 2, 3), test_folds=(0,),
-                    folds=5,               # how many, or a CSV file that has them
-                    file=None,             # a CSV file where results are kept
-                   ) -> pd.DataFrame:      # name, test_fold, seed, seconds, f1, tta
+def compare_quality(contenders: dict,   # name -> f(test fold, validation fold, seed) -> seconds, f1, tta
+                    seeds: tuple[int, ...] = (1, 2, 3),
+                    test_folds: tuple[int, ...] = (0,),
+                    folds: int | str = 5,            # how many, or a CSV file that has them
+                    file: str | Path | None = None,  # a CSV file where results are kept
+                   ) -> pd.DataFrame:   # name, test_fold, seed, seconds, f1, tta
     """Train every contender with every seed for every test fold; the fold after the test fold is
     for validation."""
     keys, file = ['name', 'test_fold', 'seed'], Path(file) if file else None
@@ -179,7 +194,8 @@ def compare_quality(contenders: dict,  # name -> a function (test fold, validati
 
 # %% ../../nbs/bench/quality.ipynb #cbf479a2
 def mean_over_runs(values: pd.Series,   # indexed by test_fold and seed
-           n_folds: int) -> Repeats:
+                   n_folds: int,
+                  ) -> Repeats:
     """Mean and interval over seeds, or, of several test folds, over the mean of each; without an
     interval for a single value."""
     folds = values.groupby('test_fold').mean()
@@ -191,7 +207,7 @@ def mean_over_runs(values: pd.Series,   # indexed by test_fold and seed
 
 def summarise(results: pd.DataFrame,   # of `compare_quality`
               base: str,               # the contender that others are compared with
-              folds=5,                 # as for `compare_quality`
+              folds: int | str = 5,    # as for `compare_quality`
              ) -> pd.DataFrame:        # indexed by name
     """Time as a share of the other's, macro F1 with and without test-time augmentation, and the
     difference to the other's with it."""

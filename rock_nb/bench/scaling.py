@@ -30,21 +30,24 @@ def ring_seconds(n: int,             # machines
     return 2*(n - 1)/n*size/bandwidth + 2*(n - 1)*latency
 
 # %% ../../nbs/bench/scaling.ipynb #759402e8
-def step_seconds(
-    n: int, compute: float, size: float, bandwidth: float, data: float = 0.0, latency: float = 0.0
-) -> float:  # compute, data: s a step takes on one machine
+def step_seconds(n: int,              # machines
+                 compute: float,      # s a step takes on one machine
+                 size: float,         # bytes of the gradients
+                 bandwidth: float,    # bytes/s of the slowest link
+                 data: float = 0.,    # s in which the images of a step are read
+                 latency: float = 0., # s for one message
+                ) -> float:           # s
     "How long a step of `n` machines takes, each with a batch as large as one machine's."
     return max(compute, data) + ring_seconds(n, size, bandwidth, latency)
 
-def scaling(
-    machines=(1, 2, 4, 8),
-    compute=(0.5, 2.0, 8.0),
-    links=None,
-    parameters: float = 44.5e6,
-    bytes_each: int = 4,
-    data: float = 0.0,
-) -> pd.DataFrame:  # links: name -> bytes/s
-    "Photographs a second on several machines, as multiples of one machine's."
+def scaling(machines: tuple[int, ...] = (1, 2, 4, 8),
+            compute: tuple[float, ...] = (.5, 2., 8.),   # s a step takes on one machine
+            links: dict[str, float] | None = None,       # name -> bytes/s
+            parameters: float = 44.5e6,
+            bytes_each: int = 4,
+            data: float = 0.,                            # s in which the images of a step are read
+           ) -> pd.DataFrame:                            # (link, compute) x machines
+    "Images a second on several machines, as multiples of one machine's."
     links = links or {'1 GbE': 125e6, '10 GbE': 1.25e9}
     speed = lambda n, c, b: (
         n * step_seconds(1, c, 0, b, data) / step_seconds(n, c, parameters * bytes_each, b, data))
@@ -54,7 +57,9 @@ def scaling(
             for n in machines}).rename_axis(['link', 's a step'])
 
 # %% ../../nbs/bench/scaling.ipynb #fa47ba5c
-def measure_all_reduce(parameters: float = 44.5e6, repeats: int = 5) -> float:   # bytes/s
+def measure_all_reduce(parameters: float = 44.5e6,
+                       repeats: int = 5,
+                      ) -> float:   # bytes/s
     "The bandwidth that the sum of so many fp32 gradients finds between the processes, at its best."
     device, seconds = 'cuda' if torch.cuda.is_available() else 'cpu', []
     x = torch.ones(int(parameters), device=device)
@@ -66,7 +71,7 @@ def measure_all_reduce(parameters: float = 44.5e6, repeats: int = 5) -> float:  
         seconds.append(time.perf_counter() - start)
     return 2*(world() - 1)/world()*x.nbytes/min(seconds[1:])
 
-def _main():
+def _main() -> None:
     "`torchrun … -m rock_nb.bench.scaling`"
     with group():
         speed = measure_all_reduce()

@@ -70,7 +70,9 @@ def options_of(*sources: type,   # dataclasses whose fields are made by `option`
                without: tuple[str, ...] = (),   # fields that are left out
               ) -> dict[str, Field]:
     "The options of dataclasses, by name."
-    return {f.name: f for s in sources for f in fields(s) if 'help' in f.metadata and f.name not in without}
+    return {
+        f.name: f for s in sources for f in fields(s)
+        if 'help' in f.metadata and f.name not in without}
 
 # %% ../../nbs/core/options.ipynb #0b7e0003
 def _without_none(kind: object) -> object:   # a type -> one of `READERS`, or object
@@ -138,7 +140,8 @@ def renamed(given: dict) -> dict:   # by name of today
     found = {}
     for name, value in given.items():
         new, values = RENAMED.get(name, (name, {}))
-        if new in found: raise BadInput(f'{new} is given twice, once as {name}; leave one out')
+        if new in found:
+            raise BadInput(f'{new} is given twice, once as {name}; leave one out')
         of_today = lambda v: values.get(v, v) if isinstance(v, str) else v
         found[new] = [of_today(v) for v in value] if isinstance(value, list) else of_today(value)
     return found
@@ -185,26 +188,38 @@ def as_types(given: dict) -> dict:
 @dataclass(frozen=True)
 class Options:
     "What a training is told beside its recipe."
-    version: str = option('baseline', 'recipe, a name of `rock_nb.training.recipes` (None: baseline)')
-    data: str | None = option(None, 'folder of images, or a CSV file (None: data/, else generated images)')
+    version: str = option(
+        'baseline', 'recipe, a name of `rock_nb.training.recipes` (None: baseline)')
+    data: str | None = option(
+        None, 'folder of images, or a CSV file (None: data/, else generated images)')
     out: str | None = option(None, 'folder for runs (None: outputs/)')
-    run: str | None = option(None, 'name of the run folder (None: from the recipe and what was changed)')
-    scale: str | None = option(None, 'full, demo or smoke (None: demo for generated images, else full)')
-    folds: int | str | None = option(None, 'how many, or a CSV file with path, fold and perhaps group (None: hold-out)')
+    run: str | None = option(
+        None, 'name of the run folder (None: from the recipe and what was changed)')
+    scale: str | None = option(
+        None, 'full, demo or smoke (None: demo for generated images, else full)')
+    folds: int | str | None = option(
+        None, 'how many, or a CSV file with path, fold and perhaps group (None: hold-out)')
     fold: int | None = option(None, 'the fold for validation (None: 0)')
     test_fold: int | None = option(None, 'the fold set aside as labelled test set (None: none)')
     on_error: str = option('raise', "raise, or skip images that can't be read (None: raise)")
-    label: str | None = option(None, 'module:function from path to label; or the column that is the class')
-    level: int | None = option(None, 'which folder is the class: 0 below the root, -1 holding the file')
+    label: str | None = option(
+        None, 'module:function from path to label; or the column that is the class')
+    level: int | None = option(
+        None, 'which folder is the class: 0 below the root, -1 holding the file')
     shift: str | None = option(None, 'module:function that gives training images other labels')
     workers: int | None = option(None, 'loader processes (None: one a core)')
-    device: str | None = option(None, 'cpu, cuda, the number of a GPU … (None: the GPU if there is one)')
-    nproc: int | None = option(None, 'processes on this machine that train together (None: this one)')
-    nnodes: int | str | None = option(None, 'machines that train together, or least:most (None: this one)')
+    device: str | None = option(
+        None, 'cpu, cuda, the number of a GPU … (None: the GPU if there is one)')
+    nproc: int | None = option(
+        None, 'processes on this machine that train together (None: this one)')
+    nnodes: int | str | None = option(
+        None, 'machines that train together, or least:most (None: this one)')
     rdzv: str | None = option(None, 'where they meet: host:port of one of them')
-    every: float = option(300., 'seconds between checkpoints within an epoch; 0: each step (None: 300)')
+    every: float = option(
+        300.0, 'seconds between checkpoints within an epoch; 0: each step (None: 300)')
     track: str | None = option(None, 'tensorboard, mlflow or wandb (None: none)')
-    pack: str = option('auto', 'keep decoded images: raw, reduced, jpeg, none (None: raw where it pays)')
+    pack: str = option(
+        'auto', 'keep decoded images: raw, reduced, jpeg, none (None: raw where it pays)')
     deterministic: bool = option(False, 'the same bits on a GPU each time, slower (None: False)')
 
 # %% ../../nbs/core/options.ipynb #1fe36273
@@ -224,7 +239,8 @@ def typed(f: Callable) -> Callable:
 # %% ../../nbs/core/options.ipynb #0b7e000a
 def takes(known: dict[str, Field],   # of `options_of`
          ) -> Callable:
-    "A decorator: the keywords that a function takes beside its own are shown by `help`, with a line each."
+    """A decorator: the keywords that a function takes beside its own are shown by `help`, with a
+    line each."""
     def shown(f: Callable) -> Callable:
         own = [p for p in inspect.signature(f).parameters.values() if p.kind is not p.VAR_KEYWORD]
         more = [
@@ -232,6 +248,7 @@ def takes(known: dict[str, Field],   # of `options_of`
             for n, o in known.items() if n not in {p.name for p in own}]
         f.__signature__ = inspect.signature(f).replace(parameters=[*own, *more])
         lines = (f"    {n}: {o.metadata['help']}" for n, o in known.items())
-        f.__doc__ = '\n'.join([f'{f.__doc__}\n\nOptions; None: as by default, or as in the recipe:\n', *lines])
+        f.__doc__ = '\n'.join(
+            [f'{f.__doc__}\n\nOptions; None: as by default, or as in the recipe:\n', *lines])
         return f
     return shown

@@ -67,15 +67,15 @@ def coco(source: Source) -> pd.DataFrame:
     return with_classes(source, read_rows(source, _one_each(source, by_path)))
 
 # %% ../../nbs/data/annotations.ipynb #364ac02c
-def _is_task(task) -> bool: return isinstance(task, dict) and isinstance(task.get('data'),
-        dict) and 'annotations' in task
+def _is_task(task: dict) -> bool:
+    return isinstance(task, dict) and isinstance(task.get('data'), dict) and 'annotations' in task
 
 def is_tasks(source: Source) -> bool:
     "Whether a file is Label Studio's JSON."
     found = _json_of(source)
     return isinstance(found, list) and bool(found) and all(map(_is_task, found))
 
-def _choices(task: dict, file) -> set[str]:
+def _choices(task: dict, file: str | Path) -> set[str]:
     "The classes that the annotations of a task choose."
     found = set()
     for a in task['annotations']:
@@ -89,7 +89,7 @@ def _choices(task: dict, file) -> set[str]:
     return found
 
 # %% ../../nbs/data/annotations.ipynb #59ac141e
-def _image_of(data: dict, file) -> str:
+def _image_of(data: dict, file: str | Path) -> str:
     "The photograph of a task: what is called image, or the only text."
     texts = {k: v for k, v in data.items() if isinstance(v, str)}
     named = find_columns(pd.DataFrame(columns=list(texts)),

@@ -125,7 +125,7 @@ def _has_holes(seen: Loaded) -> bool:
 LOOK = 4   # goes up when `look` finds other things, so that all files are looked at again
 KEPT = ('path', 'bytes', 'changed', *FACTS, 'small')   # columns of the database
 
-def memory_file(data: Data, out=None, reader: ImageReader = ImageReader()) -> Path:
+def memory_file(data: Data, out: str | Path | None = None, reader: ImageReader = ImageReader()) -> Path:
     "Where the audit of a data folder is remembered."
     told = sorted(replace(reader, max_value=None).settings().items())
     return outputs(out)/'.cache'/f'audit{LOOK}-{short_hash(data.root, *told)}.db'
@@ -225,13 +225,16 @@ def look_at(files: list[str], todo: np.ndarray, chunk: int = 64, reader: ImageRe
         finally: pool.shutdown(cancel_futures=True)
 
 # %% ../../nbs/data/audit.ipynb #a1d70004
-def deep_files(paths, odd) -> pd.DataFrame:   # indexed by path: depth, low, peak, most, stated, white
+def deep_files(
+    paths: list[str],   # of the images
+    odd: pd.Series,     # of `odd_files`
+) -> pd.DataFrame:      # indexed by path: depth, low, peak, most, stated, white
     "What is known of deep files, of the column `odd` of all files."
     rows = {p: json.loads(o) for p, o in zip(paths, odd) if o and '"depth"' in o}
     columns = ['depth', 'low', 'peak', 'most', 'stated', 'white']
     return pd.DataFrame.from_dict(rows, orient='index').reindex(columns=columns)
 
-def _check_peaks(deep: pd.DataFrame, white: float, root):
+def _check_peaks(deep: pd.DataFrame, white: float, root: str | Path):
     "A `BadInput` if an image would be black beside the others."
     dark, top = deep[(deep.peak > 0) & (deep.peak < white/DARK)], deep.loc[deep.peak.idxmax()]
     if dark.empty: return
@@ -278,7 +281,7 @@ def _rescaled(facts: Facts, reader: ImageReader) -> tuple[float | None, np.ndarr
 
 def odd_files(
     data: Data,           # that has been audited
-    out=None,             # the folder of runs
+    out: str | Path | None = None,             # the folder of runs
     reader: ImageReader = ImageReader(),
 ) -> pd.Series:           # indexed by path: what `oddities_of` says, as JSON
     "The files of a data set that have something that most have not."
@@ -289,7 +292,11 @@ def odd_files(
         pd.Series({p: rows[p] for p in paths if p in rows}, dtype=object) if rows
         else pd.Series(dtype=object))
 
-def data_white(data: Data, out=None, reader: ImageReader = ImageReader()) -> float | None:  # None: there are no deep files
+def data_white(
+    data: Data,
+    out: str | Path | None = None,   # the folder of runs
+    reader: ImageReader = ImageReader(),
+) -> float | None:                   # None: there are no deep files
     """The number that is white in all deep files of a data set that has been audited; what fits
     none is a `BadInput`."""
     odd = odd_files(data, out, reader)
@@ -365,7 +372,12 @@ def complete(db: sqlite3.Connection, facts: Facts, todo: np.ndarray, every: floa
     finally: write()
 
 # %% ../../nbs/data/audit.ipynb #cd158d74
-def survey(data: Data, out=None, every: float = 2., reader: ImageReader = ImageReader()) -> Facts:  # every: seconds between writings
+def survey(
+    data: Data,
+    out: str | Path | None = None,   # the folder of runs
+    every: float = 2.,               # seconds between writings
+    reader: ImageReader = ImageReader(),
+) -> Facts:
     """Facts of every photograph of a data set: remembered ones, and of the files that are new or
     changed since."""
     facts = Facts(data)
@@ -378,7 +390,7 @@ def survey(data: Data, out=None, every: float = 2., reader: ImageReader = ImageR
 
 # %% ../../nbs/data/audit.ipynb #640988eb
 def audit(data: Data,
-          out=None,                # the folder of runs, where it is remembered
+          out: str | Path | None = None,                # the folder of runs, where it is remembered
           reader: ImageReader = ImageReader(),
          ) -> pd.DataFrame:        # indexed by path: the columns of `FACTS`, and `bytes`
     "Facts of every photograph of a data set, training and test."
@@ -392,7 +404,7 @@ def audit(data: Data,
 def readable(
     data: Data,
     on_error: str = 'raise',  # 'raise', or 'skip': leave out what can't be read
-    out=None,  # the folder of runs
+    out: str | Path | None = None,  # the folder of runs
     reader: ImageReader = ImageReader(),
 ) -> tuple[
     Data, pd.DataFrame
@@ -484,7 +496,7 @@ def find_crops(facts: Facts,
 
 # %% ../../nbs/data/audit.ipynb #fd7dfdd5
 def group_duplicates(data: Data,
-                     out=None,            # the folder of runs
+                     out: str | Path | None = None,            # the folder of runs
                      reader: ImageReader = ImageReader(),
                      crops: bool | None = None,  # look for parts of photographs too, once for each file (None: where there are at most `CROPS_UP_TO`)
                      **near,              # `distance`, `alike` … of `near_duplicates`

@@ -6,6 +6,7 @@
 __all__ = ['AUGMENTS', 'OWN_SQUARE', 'augmentation', 'check_augment', 'square_of', 'training']
 
 # %% ../../nbs/data/augmentations.ipynb #4e94f367
+from collections.abc import Callable
 import difflib, functools, json, warnings
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from ..core import BadInput, choose, py_rng, read_json, resolve, rng
 # %% ../../nbs/data/augmentations.ipynb #31c6e2a8
 AUGMENTS, OWN_SQUARE = {}, {}
 
-def augmentation(f=None,
+def augmentation(f: Callable | None = None,
                  square: str | None = None,  # the only name in `SQUARES` that goes with the set; None: any does
                 ):
     "Register a function ((height, width), steps to the square) -> albumentations steps under its name."
@@ -34,13 +35,13 @@ def augmentation(f=None,
 
 # %% ../../nbs/data/augmentations.ipynb #92ceea85
 @augmentation
-def none(size, square):
+def none(size: int | tuple[int, int], square: str):
     "Nothing random."
     return square
 
 # %% ../../nbs/data/augmentations.ipynb #803fc543
 @augmentation
-def v1(size, square):
+def v1(size: int | tuple[int, int], square: str):
     "Crop now and then, then light and sharpness (system A, v1)."
     light = A.OneOf(
         [A.RandomBrightnessContrast(0.2, 0.4, p=1), A.Sharpen(p=1), A.CLAHE(4, p=1)], p=0.9)
@@ -48,7 +49,7 @@ def v1(size, square):
 
 # %% ../../nbs/data/augmentations.ipynb #361e37e9
 @augmentation
-def v2(size, square):
+def v2(size: int | tuple[int, int], square: str):
     "Flips, shifts and turns, blur, holes, colour (system A, v2 and later)."
     move = Affine(
         translate_percent=dict(x=(-0.2, 0.2), y=(-0.1, 0.1)), scale=(0.9, 1.1), rotate=(-90, 90),
@@ -89,13 +90,14 @@ class RandomCenterCrop(Step):
         return dict(
             height=self.py_random.randrange(self.low, self.high),
             width=self.py_random.randrange(self.low, self.high))
-    def apply(self, img, height, width, **params): return center_window(img, height, width)
+    def apply(self, img: np.ndarray, height: int, width: int, **params):
+        return center_window(img, height, width)
 
 # %% ../../nbs/data/augmentations.ipynb #b63f5382
 NOISE = dict(std_range=(.0124, .0277))   # of 255: variance 10 … 50, what GaussNoise did before version 2
 
 @augmentation(square='stretch')
-def b(size, square):
+def b(size: int | tuple[int, int], square: str):
     "A window of any shape, bent to the size; flips, contrast, noise (system B)."
     return [
         RandomCenterCrop(75, 200, p=0.5), *square, A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5),
@@ -103,7 +105,7 @@ def b(size, square):
 
 # %% ../../nbs/data/augmentations.ipynb #87cf87fc
 @augmentation
-def c(size, square):
+def c(size: int | tuple[int, int], square: str):
     """For drawings, a guess: flip, small moves; the paper goes on beyond the edge (in the spirit
     of system C)."""
     move = Affine(
@@ -113,7 +115,7 @@ def c(size, square):
 
 # %% ../../nbs/data/augmentations.ipynb #a82fdea8
 @augmentation
-def d(size, square):
+def d(size: int | tuple[int, int], square: str):
     """Mirrored; contrast and noise, which helped there; no hue, no grey, which hurt (system D's
     findings)."""
     return [
@@ -128,7 +130,7 @@ def bars(square: list) -> list:
 IMAGENET_GREY = (124, 116, 104)   # what ImageNet's normalisation turns to about 0
 
 @augmentation
-def winner(size, square):
+def winner(size: int | tuple[int, int], square: str):
     """Crops of 30 % and more, small moves, quarter turns, light, a grid of grey holes (the
     contest's winner)."""
     h, w = size
@@ -144,7 +146,7 @@ def winner(size, square):
 
 # %% ../../nbs/data/augmentations.ipynb #3e206812
 @augmentation
-def convnext(size, square):
+def convnext(size: int | tuple[int, int], square: str):
     "Crops down to 3 %, flips, turns of 15°, colour (the ConvNeXt-L of .9217)."
     h, w = size
     cut = RandomResizedCrop(size, scale=(.03, 1), ratio=(.75*w/h, w/h/.75))
@@ -186,7 +188,7 @@ def build_step(saved: dict) -> A.BasicTransform | A.BaseCompose:
                 f"{name} in the augmentation pipeline can't be made: {sentence(e)}") from None
 
 # %% ../../nbs/data/augmentations.ipynb #96787de0
-def try_step(step, image: np.ndarray) -> np.ndarray:
+def try_step(step: A.BasicTransform, image: np.ndarray) -> np.ndarray:
     """What a step makes of an image if it applies; a `BadInput` that names the step that fails or
     makes no 8-bit RGB."""
     if isinstance(step, (A.Compose, A.Sequential)):

@@ -6,6 +6,7 @@
 __all__ = ['sheet', 'as_jpeg', 'Panel', 'live']
 
 # %% ../../nbs/data/contact_sheet.ipynb #5e1c4e82
+from collections.abc import Callable
 import io
 
 import cv2
@@ -31,9 +32,9 @@ def thumbnail(image: np.ndarray,  # uint8 (h, w, 3)
         else cv2.resize(image, (w, h), interpolation=cv2.INTER_NEAREST))
 
 # %% ../../nbs/data/contact_sheet.ipynb #c429c7f0
-def picture(image,      # uint8 array or tensor (h, w, 3), or the path of a file
+def picture(image: object,      # uint8 array or tensor (h, w, 3), or the path of a file
             side: int,  # pixels
-            read=ImageReader(),  # path -> uint8 image
+            read: Callable = ImageReader(),  # path -> uint8 image
            ) -> np.ndarray | None:
     "The thumbnail of an image or file; None where it can't be read."
     try:
@@ -45,7 +46,7 @@ def picture(image,      # uint8 array or tensor (h, w, 3), or the path of a file
 
 # %% ../../nbs/data/contact_sheet.ipynb #70cee72a
 def place(canvas: np.ndarray,  # drawn upon
-          small,               # a thumbnail; None: a grey cell
+          small: np.ndarray,               # a thumbnail; None: a grey cell
           top: int, left: int, side: int):
     "Put a thumbnail into the middle of a cell of the canvas."
     if small is None: small = np.full((side, side, 3), 205, np.uint8)
@@ -86,11 +87,11 @@ def blank(width: int, height: int) -> tuple[Figure, plt.Axes]:
 
 # %% ../../nbs/data/contact_sheet.ipynb #c3af4d10
 def sheet(images: list,        # uint8 arrays (h, w, 3), or paths of files; None: an empty place
-          titles=None,         # one text an image
+          titles: list[str] | None = None,         # one text an image
           cols: int = 6,       # images in a row
           size: float = 1.4,   # inches, of a cell
           title: str = '',     # above all
-          read=ImageReader(),  # path -> uint8 image (h, w, 3)
+          read: Callable = ImageReader(),  # path -> uint8 image (h, w, 3)
          ) -> Figure:
     "Photographs in rows, with titles; a file that can't be read is a grey cell that says so."
     side, cols = round(size*DPI), max(1, min(cols, len(images)))
@@ -127,12 +128,12 @@ class Panel(widgets.VBox):
         return (
             'Open this notebook in Jupyter and run it: here are controls that redraw the picture.')
 
-def live(draw,             # called with the values of all controls by name; returns a figure
+def live(draw: Callable,             # called with the values of all controls by name; returns a figure
          **controls,       # ipywidgets controls
         ) -> Panel:
     "Controls and the figure that they redraw."
     image = widgets.Image(format='jpeg')
-    def redraw(_=None):
+    def redraw(_: object = None):
         image.value = as_jpeg(draw(**{name: c.value for name, c in controls.items()}))
     for c in controls.values(): c.observe(redraw, 'value')
     redraw()

@@ -105,7 +105,7 @@ def matches(details: list[Details]) -> np.ndarray:  # int64 (M, 5): image a < im
 
 # %% ../../nbs/data/crops.ipynb #f2ea7f6e
 def movements(a: np.ndarray, b: np.ndarray,   # int16 (M, 4), points of two photographs that may be the same
-              mirrored,                       # bool, or (M,)
+              mirrored: bool,                       # bool, or (M,)
              ) -> tuple[np.ndarray, ...]:  # complex (M,) each: where a was, where b is, the factor between them
     """What each pair of points says about the movement from one photograph to the other: b =
     factor · a + shift."""

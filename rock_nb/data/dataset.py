@@ -38,7 +38,7 @@ class ImageDataset(Dataset):
                  labels: np.ndarray | list[int] | None = None,   # (n,) class numbers (None: -1 for each)
                  transform: Callable | None = None,      # an albumentations pipeline
                  seed: int = 41,
-                 paste_prob: float = 0.,   # share of the images that get a box of another one of their class, 0…1
+                 paste_prob: float = 0.,  # share of the images that get a box of another one of their class, 0…1
                  paste_alpha: float = 1.,  # … of a size from Beta(alpha, alpha)
                  read: Callable = ImageReader(),         # path -> uint8 image (h, w, 3)
                 ):
@@ -49,8 +49,7 @@ class ImageDataset(Dataset):
         self.paste_alpha = paste_alpha
         self.read = read
         # a copy: pandas may give what can't be written
-        self.labels = (
-            np.full(len(self.files), -1) if labels is None else np.array(labels, dtype=np.int64))
+        self.labels = np.array([-1]*len(self.files) if labels is None else labels, dtype=np.int64)
         self.partner = partners(self.labels)
 
     def __len__(self) -> int: return len(self.files)

@@ -17,6 +17,7 @@ from typing import Iterator
 
 from PIL import Image
 
+from fastcore.basics import patch
 from ..core import BadInput
 
 # %% ../../nbs/data/files.ipynb #3c6f8f39
@@ -220,42 +221,48 @@ class Finder:
         ends = lambda p: any(w.endswith(f'/{value}') for w in whole(p))
         return [p for p in self.names.get(last, []) if ends(p)]
 
-    def search(self, value: str) -> list[str]:
-        "The photographs that a value may mean."
-        plain = _plain(value)
-        if not plain: return []
-        away = '://' in value or '?d=' in value or re.match(r'[/\\]|[A-Za-z]:[\\/]', value)
-        words = plain.split('/')
-        for i in range(len(words) if away else 1):      # a path of another machine: its end
-            if found := self.fits('/'.join(words[i:])): return found
-        made = _UPLOADED if 'upload' in words[:-1] else _MADE
-        return self.fits(made.sub('', words[-1])) if made.match(words[-1]) else []
+# %% ../../nbs/data/files.ipynb #d1e00001
+@patch
+def search(self: Finder, value: str) -> list[str]:
+    "The photographs that a value may mean."
+    plain = _plain(value)
+    if not plain: return []
+    away = '://' in value or '?d=' in value or re.match(r'[/\\]|[A-Za-z]:[\\/]', value)
+    words = plain.split('/')
+    for i in range(len(words) if away else 1):      # a path of another machine: its end
+        if found := self.fits('/'.join(words[i:])): return found
+    made = _UPLOADED if 'upload' in words[:-1] else _MADE
+    return self.fits(made.sub('', words[-1])) if made.match(words[-1]) else []
 
-    def nearest(self, found: list[str]) -> list[str]:
-        "Of several photographs those in the first of the preferred folders that has some."
-        for f in self.prefer:
-            if (here := [p for p in found if p.startswith(f'{f}/')]): return here
-        return found
+@patch
+def nearest(self: Finder, found: list[str]) -> list[str]:
+    "Of several photographs those in the first of the preferred folders that has some."
+    for f in self.prefer:
+        if (here := [p for p in found if p.startswith(f'{f}/')]): return here
+    return found
 
-    def __call__(self, value: str) -> str | None:
-        "The path of one photograph, None where there is none; several are a `BadInput`."
-        for v in dict.fromkeys(
-            (value, value.replace('\\', '/'), unicodedata.normalize('NFD', value))
-        ):
-            if v and (p := locate(v, self.root, self.folders)): return p
-        found = self.nearest(self.search(value))
-        if len(found) > 1:
-            raise BadInput(
-                f'{value} may be {found[0]} or {found[1]} ({len(found)} in all); give the '
-                'path in full')
-        return found[0] if found else None
+# %% ../../nbs/data/files.ipynb #27a929be
+@patch
+def __call__(self: Finder, value: str) -> str | None:
+    "The path of one photograph, None where there is none; several are a `BadInput`."
+    for v in dict.fromkeys(
+        (value, value.replace('\\', '/'), unicodedata.normalize('NFD', value))
+    ):
+        if v and (p := locate(v, self.root, self.folders)): return p
+    found = self.nearest(self.search(value))
+    if len(found) > 1:
+        raise BadInput(
+            f'{value} may be {found[0]} or {found[1]} ({len(found)} in all); give the '
+            'path in full')
+    return found[0] if found else None
 
-    def suggest(self, value: str) -> str:
-        "A photograph that is called nearly like a value, for a sentence."
-        want = nfc(os.path.splitext(_plain(value).rpartition('/')[2])[0]).casefold()
-        plain = lambda n: os.path.splitext(n)[0].casefold().lstrip('0')
-        close = next((ps[0] for n, ps in self.names.items() if plain(n) == want.lstrip('0')), None)
-        return f' (there is {close})' if close else ''
+@patch
+def suggest(self: Finder, value: str) -> str:
+    "A photograph that is called nearly like a value, for a sentence."
+    want = nfc(os.path.splitext(_plain(value).rpartition('/')[2])[0]).casefold()
+    plain = lambda n: os.path.splitext(n)[0].casefold().lstrip('0')
+    close = next((ps[0] for n, ps in self.names.items() if plain(n) == want.lstrip('0')), None)
+    return f' (there is {close})' if close else ''
 
 # %% ../../nbs/data/files.ipynb #0e77cd65
 def links_among(root: str | Path, paths: list[str]) -> list[str]:

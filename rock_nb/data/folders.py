@@ -81,7 +81,7 @@ def ask_if_parts(paths: list[str],   # relative to `top`
                 f'{top / a} and {top / b} hold the same folders ({_some(same)}): are they parts or '
                 f'copies of the whole? {_WAYS}')
 
-def _some(names) -> str: return ', '.join(sorted(names)[:3])
+def _some(names: list[str]) -> str: return ', '.join(sorted(names)[:3])
 
 # %% ../../nbs/data/folders.ipynb #b6001a12
 def below_folder(source: Source, below: str) -> list[str]:
@@ -256,13 +256,14 @@ def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
     return frame if len(frame) else None
 
 # %% ../../nbs/data/folders.ipynb #ebe7d99b
-def near_class(name: str, classes) -> str:
+def near_class(name: str, classes: tuple[str, ...]) -> str:
     "The class that a name is most like, for a sentence; '' if there is none."
     plain = {c.casefold(): c for c in classes}
     close = difflib.get_close_matches(name.casefold(), list(plain), 1, .75)
     return f' (did you mean {plain[close[0]]!r}?)' if close else ''
 
-def by_folder(test: pd.DataFrame, source: Source, classes, top: str) -> pd.DataFrame:
+# %% ../../nbs/data/folders.ipynb #7f38cadd
+def by_folder(test: pd.DataFrame, source: Source, classes: tuple[str, ...], top: str) -> pd.DataFrame:
     "A test table, labelled by the folders below `top` if all are classes; some alone are a `BadInput`."
     inside = [p[len(top) + 1:] for p in test.path]
     if 'label' in test or not top or not any('/' in p for p in inside): return test

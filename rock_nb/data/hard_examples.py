@@ -35,7 +35,7 @@ class BufferState(NamedTuple):
     step: int = -1
     index: np.ndarray = np.zeros(0, np.int64)    # misclassified images, ascending
     loss: np.ndarray = np.zeros(0)               # … the last loss of each
-    misses: np.ndarray = np.zeros(0, np.int64)   # … how often in a row it was drawn from here and misclassified
+    misses: np.ndarray = np.zeros(0, np.int64)  # … how often in a row it was drawn from here and misclassified
     def after(self,
               indices: np.ndarray,   # (n,) images of the step
               losses: np.ndarray,    # (n,)
@@ -99,7 +99,8 @@ def to_host(
     return copies, gpu and torch.cuda.current_stream(gpu).record_event()
 
 # %% ../../nbs/data/hard_examples.ipynb #a2c00009
-RANGES = dict(size=(1, np.inf), ratio=(0, 1), epochs=(0, np.inf), lag=(1, np.inf), guard=(0, np.inf))
+RANGES = dict(
+    size=(1, np.inf), ratio=(0, 1), epochs=(0, np.inf), lag=(1, np.inf), guard=(0, np.inf))
 
 def check_buffer(**values: float):
     "A `BadInput` unless each value is in its range."
@@ -133,7 +134,8 @@ class HardExampleBuffer:
         self.base = self.now = BufferState()
         self.queue: dict[int, Result] = {}    # by step
         self.drawn: dict[int, tuple] = {}     # by step: effective batch, slots asked for, images drawn
-        self.slots = np.zeros(3, int)         # of steps that are over: in all, asked for, filled from the buffer
+        # of steps that are over: in all, asked for, filled from the buffer
+        self.slots = np.zeros(3, int)
 
 # %% ../../nbs/data/hard_examples.ipynb #490bb187
 @patch

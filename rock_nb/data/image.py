@@ -7,6 +7,7 @@ __all__ = ['DEPTHS', 'DARK', 'TURNS', 'READ_ERRORS', 'usual_white', 'Loaded', 'I
            'from_pillow', 'no_white', 'is_image_array', 'explain', 'read_image']
 
 # %% ../../nbs/data/image.ipynb #aa74b8dd
+from pathlib import Path
 import os
 from dataclasses import dataclass, fields, replace
 from typing import BinaryIO
@@ -75,14 +76,17 @@ class Loaded:
     def size(self) -> tuple[int, int]:  # width and height, upright
         w, h = self.im.size if self.im else self.values.shape[1::-1]
         return (h, w) if self.turn > 4 else (w, h)
-    def depth(self) -> dict:
-        """Type of the numbers of a deep image, the least, the largest, that below which 95 % lie,
-        white if stated."""
-        v = self.values
-        some = np.partition(v.reshape(-1), k := int(.95*(v.size - 1)))[k]
-        return dict(
-            depth=v.dtype.name, low=float(v.min()), peak=float(v.max()), most=float(some),
-            stated=self.white)
+
+# %% ../../nbs/data/image.ipynb #d1e00008
+@patch
+def depth(self: Loaded) -> dict:
+    """Type of the numbers of a deep image, the least, the largest, that below which 95 % lie,
+    white if stated."""
+    v = self.values
+    some = np.partition(v.reshape(-1), k := int(.95*(v.size - 1)))[k]
+    return dict(
+        depth=v.dtype.name, low=float(v.min()), peak=float(v.max()), most=float(some),
+        stated=self.white)
 
 # %% ../../nbs/data/image.ipynb #73dd3f8a
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def check_reader(r: ImageReader) -> ImageReader:
         raise BadInput(
             f'bands {r.bands!r} are wrong; give one or three numbers, counted from 1, e.g. 3,2,1')
     if r.max_pixels is not None and not whole(r.max_pixels):
-        raise BadInput(f'max_pixels {r.max_pixels!r} is wrong; give a whole number')
+        raise BadInput(f'max_pixels {r.max_pixels!r} must be an integer')
     return r
 
 @patch
@@ -140,7 +144,7 @@ def allow(self: ImageReader):
 # %% ../../nbs/data/image.ipynb #8b8e3f61
 _MAX_SAMPLE, _WHITE_LEVEL, _ICC, _ORIENTATION = 281, 50717, 34675, 274   # tags
 
-def _stated_white(ifd, layout) -> float:  # 0: not stated
+def _stated_white(ifd: dict, layout: object) -> float:  # 0: not stated
     "The white that a TIFF page states, by its bits or a tag, if that is a usual one."
     bits = layout.bits[0]
     if layout.kind == 'u' and bits in (10, 12, 14): return 2**bits - 1
@@ -162,7 +166,7 @@ def _choose_bands(self: ImageReader, n: int, colours: int) -> list[int]:  # coun
 
 # %% ../../nbs/data/image.ipynb #2b379ccb
 @patch
-def _from_tiff(self: ImageReader, file: BinaryIO, ifd, pages: int) -> Loaded:
+def _from_tiff(self: ImageReader, file: BinaryIO, ifd: dict, pages: int) -> Loaded:
     "A page that is deep, or has bands of its own."
     lay = layout_of(ifd)
     self.check_pixels(lay.width, lay.height)
@@ -184,7 +188,7 @@ def _from_tiff(self: ImageReader, file: BinaryIO, ifd, pages: int) -> Loaded:
 
 # %% ../../nbs/data/image.ipynb #763fb277
 @patch
-def _is_own(self: ImageReader, ifd) -> bool:
+def _is_own(self: ImageReader, ifd: dict) -> bool:
     "Whether a page of a TIFF isn't Pillow's."
     lay = layout_of(ifd)
     if lay.photometric == 3 or lay.compression in (6, 7): return False    # palettes, JPEG inside
@@ -387,7 +391,7 @@ def is_upright(im: Image.Image, icc: bool = True) -> bool:
     return fine and (not icc or is_srgb(im.info.get('icc_profile')))
 
 # %% ../../nbs/data/image.ipynb #d03e0fa8
-def read_jpeg(path, im: Image.Image | None = None, icc: bool = True) -> np.ndarray | None:
+def read_jpeg(path: str | Path, im: Image.Image | None = None, icc: bool = True) -> np.ndarray | None:
     """The pixels of a simple JPEG, or of an upright one that Pillow has opened, by torchvision;
     None if it is none, or is broken."""
     if (
@@ -414,13 +418,13 @@ def _from_array(a: np.ndarray) -> Loaded:  # (h, w), or (h, w, 1, 3 or 4)
         values=v[..., :3], alpha=v[..., 3] if v.shape[2] == 4 else None,
         mode=f'{a.dtype}×{v.shape[2]}')
 
-def is_image_array(a) -> bool:
+def is_image_array(a: object) -> bool:
     "Whether something is an array that the reader takes: (h, w), or (h, w, 1, 3 or 4), of numbers."
     fine = isinstance(a, np.ndarray) and a.size and a.dtype.kind in 'buif'
     return bool(fine and (a.ndim == 2 or a.ndim == 3 and a.shape[2] in (1, 3, 4)))
 
 @patch
-def _decode(self: ImageReader, image) -> np.ndarray:
+def _decode(self: ImageReader, image: Image.Image) -> np.ndarray:
     if isinstance(image, np.ndarray):
         return np.asarray(self.upright_rgb(_from_array(image)))
     if isinstance(image, Image.Image):
@@ -438,7 +442,7 @@ def _decode(self: ImageReader, image) -> np.ndarray:
 
 # %% ../../nbs/data/image.ipynb #cc974a50
 @patch
-def from_jpeg(self: ImageReader, image, file: BinaryIO):
+def from_jpeg(self: ImageReader, image: Image.Image, file: BinaryIO):
     "A JPEG that isn't simple."
     file.seek(0)
     with Image.open(file) as im:
@@ -448,7 +452,7 @@ def from_jpeg(self: ImageReader, image, file: BinaryIO):
 
 class _kept_open:
     "A file of somebody else's, which stays open."
-    def __init__(self, file): self.file = file
+    def __init__(self, file: str | Path): self.file = file
     def __enter__(self):
         self.file.seek(0)
         return self.file
@@ -470,7 +474,7 @@ READ_ERRORS = (
 @patch
 def __call__(
     self: ImageReader,
-    image,         # path, opened file, Pillow image, or array (h, w) or (h, w, 3 or 4)
+    image: object,         # path, opened file, Pillow image, or array (h, w) or (h, w, 3 or 4)
 ) -> np.ndarray:   # uint8 (height, width, 3), RGB
     "An image, upright, as 8-bit sRGB; what can't be read is a `BadInput` that says why."
     try: return self._decode(image)

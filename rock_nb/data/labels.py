@@ -7,6 +7,7 @@ __all__ = ['OWN', 'folder_label', 'joint', 'from_paths', 'one_hot', 'same_classe
            'single_labels', 'check_spelling']
 
 # %% ../../nbs/data/labels.ipynb #eccf018d
+from pathlib import Path
 import json, re, sys, unicodedata
 from typing import Callable
 
@@ -20,7 +21,7 @@ from .tabular import COLUMNS, find_columns, plain_name
 def folder_label(level: int | None = 0,  # 0, None: the folder below the root, -1: that of the file
                 ) -> Callable[[str], str]:
     "A function from a relative path to its class folder's name."
-    def label(path):
+    def label(path: str):
         parts = path.split('/')[:-1]
         if not parts:
             raise BadInput(f'{path} lies in no class folder; expected <class>/{path}')
@@ -33,7 +34,7 @@ OWN = ('id', 'path', 'label', 'group', 'fold', 'part', 'was',
        'joint')   # columns with a meaning of their own; any other may hold an attribute
 
 def joint(frame: pd.DataFrame,   # a row a photograph
-          attributes=None,       # names of columns (None: all but `OWN`)
+          attributes: dict | None = None,       # names of columns (None: all but `OWN`)
          ) -> pd.Series:         # of text
     "The joint label of some attributes: their values with `-` between."
     names = [c for c in frame if c not in OWN] if attributes is None else list(attributes)
@@ -97,14 +98,14 @@ def _in_words(frame: pd.DataFrame, names: list[str]) -> str:
     return next((c for c in names if not frame[c].str.fullmatch(r'[\d.]+').all()), names[0])
 
 # %% ../../nbs/data/labels.ipynb #b253671e
-def _ask(file, names: list[str], why: str) -> BadInput:
+def _ask(file: str | Path, names: list[str], why: str) -> BadInput:
     "A sentence about columns that might all be the class."
     return BadInput(
         f"{file} {why}: {', '.join(names)}; name the one that is the class with `label` "
         f'(label {names[0]}), or several divided by '
         'commas, which together are the class (`target` then takes one of them)')
 
-def _bad_row(bits: pd.DataFrame, frame: pd.DataFrame, file) -> BadInput | None:
+def _bad_row(bits: pd.DataFrame, frame: pd.DataFrame, file: str | Path) -> BadInput | None:
     "A sentence about the first row of one-hot columns with no or several classes; None without one."
     wrong = bits.sum(axis=1) != 1
     if not wrong.any(): return
@@ -118,7 +119,7 @@ def _bad_row(bits: pd.DataFrame, frame: pd.DataFrame, file) -> BadInput | None:
 
 # %% ../../nbs/data/labels.ipynb #95fa7a9c
 def find_class(frame: pd.DataFrame,   # with `path`
-               file) -> list[str]:    # one column; several: one-hot; none: there is none
+               file: str | Path) -> list[str]:    # one column; several: one-hot; none: there is none
     "The columns that hold the class; where several might, a `BadInput` that says how to choose."
     known = [c for c in find_columns(frame, COLUMNS['label']) if (frame[c] != '').any()]
     if len(known) > 1 and not same_classes(frame, known):
@@ -139,7 +140,7 @@ def find_class(frame: pd.DataFrame,   # with `path`
     return fit
 
 # %% ../../nbs/data/labels.ipynb #5673abd1
-def columns_named(frame: pd.DataFrame, names: str, file) -> list[str]:
+def columns_named(frame: pd.DataFrame, names: str, file: str | Path) -> list[str]:
     "The columns that a text with commas names; one that isn't there is a `BadInput` that lists them."
     found = []
     for n in map(str.strip, str(names).split(',')):
@@ -154,7 +155,7 @@ def columns_named(frame: pd.DataFrame, names: str, file) -> list[str]:
 # %% ../../nbs/data/labels.ipynb #18e5684d
 def class_of(frame: pd.DataFrame, columns: list[str],   # of `find_class`, or `columns_named`
              together: bool = False,                    # join the values of several (False: one-hot)
-             file='') -> pd.DataFrame:
+             file: str | Path = '') -> pd.DataFrame:
     "A table whose column `label` is what some columns say."
     if len(columns) > 1 and together:
         return frame.assign(label=joint(frame, columns))
@@ -181,7 +182,7 @@ def _listed(cell: str) -> list[str] | None:
     return [str(f) for f in found] if isinstance(found, list) else None
 
 def single_labels(frame: pd.DataFrame,   # path, label
-                  file) -> pd.DataFrame:
+                  file: str | Path) -> pd.DataFrame:
     "A table with one class a photograph; several in a cell are a `BadInput`."
     names = {n: _listed(n) for n in frame.label.unique()}
     for sep in '|;,':
@@ -212,7 +213,7 @@ def _bare(name: str) -> str:
     return number[1] if number else name
 
 def check_spelling(labels: pd.Series,   # of text
-                   where) -> None:
+                   where: str | Path) -> None:
     "A `BadInput` where two classes differ in case or in spaces (`-`, `_`) only."
     counts, seen = labels.value_counts(), {}
     for name in sorted(counts.index):

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Callable
 
+from fastcore.basics import patch
 import pandas as pd
 
 from ..core import BadInput
@@ -48,16 +49,19 @@ class Source:
             if self.path.is_dir(): check_names(self.listed.images, self.root)
         return self.listed
 
-    def finder(self) -> Finder:
-        "What finds the photographs that a table names."
-        return Finder(self.root, self.folders, self.listed, self.prefer)
+# %% ../../nbs/data/layouts.ipynb #d1e00002
+@patch
+def finder(self: Source) -> Finder:
+    "What finds the photographs that a table names."
+    return Finder(self.root, self.folders, self.listed, self.prefer)
 
-    def table(self, file: Path, *folders: str) -> 'Source':
-        "A table in a folder as a source of its own, whose paths may begin in some folders."
-        below = Path(os.path.relpath(file.parent, self.root)).as_posix()
-        near = tuple(f for f in (below, *folders) if f != '.')
-        return replace(self, path=file, folders=(*near, '', 'images') if near else ('', 'images'),
-                       prefer=near)
+@patch
+def table(self: Source, file: Path, *folders: str) -> 'Source':
+    "A table in a folder as a source of its own, whose paths may begin in some folders."
+    below = Path(os.path.relpath(file.parent, self.root)).as_posix()
+    near = tuple(f for f in (below, *folders) if f != '.')
+    return replace(self, path=file, folders=(*near, '', 'images') if near else ('', 'images'),
+                   prefer=near)
 
 # %% ../../nbs/data/layouts.ipynb #f111c7bf
 LAYOUTS = Registry('layout')   # by name, in the order in which they joined
@@ -100,7 +104,7 @@ def path_column(frame: pd.DataFrame, find: Finder) -> str | None:
         if _leads(frame[c], find): return c
     return next(iter([*named, *find_columns(frame, COLUMNS['id'])]), None)
 
-def _refuse_twice(frame: pd.DataFrame, file):
+def _refuse_twice(frame: pd.DataFrame, file: str | Path):
     "A `BadInput` where an id or a path is there twice."
     for col in ('id', 'path'):
         twice = frame[col][frame[col].duplicated()] if col in frame else []
@@ -109,7 +113,7 @@ def _refuse_twice(frame: pd.DataFrame, file):
                            f'{twice.index[0] + 2}); each must be there once')
 
 # %% ../../nbs/data/layouts.ipynb #9d011d9f
-def _found(frame: pd.DataFrame, find: Finder, file) -> list[str]:
+def _found(frame: pd.DataFrame, find: Finder, file: str | Path) -> list[str]:
     "The photographs of the rows of a table; one that is not there, or there twice, is a `BadInput`."
     found, seen, lost = [], set(), []
     for i, value in enumerate(frame.path):
@@ -127,7 +131,7 @@ def _found(frame: pd.DataFrame, find: Finder, file) -> list[str]:
     return found
 
 # %% ../../nbs/data/layouts.ipynb #d14fc777
-def _not_there(lost: list[tuple[int, str]], find: Finder, file) -> BadInput:
+def _not_there(lost: list[tuple[int, str]], find: Finder, file: str | Path) -> BadInput:
     "A sentence about lines whose photographs are not there."
     line, value = lost[0]
     many = f' ({len(lost)} such lines)' if len(lost) > 1 else ''

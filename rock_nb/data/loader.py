@@ -73,7 +73,8 @@ def affordable_prefetch(workers: int,    # loader processes, 1 or more
     """How many batches each worker may be ahead: half of the free shared memory and an eighth of
     the free memory hold them all, with the batches that are held."""
     room = psutil.virtual_memory().available//8
-    if os.path.isdir('/dev/shm'): room = min(room, shutil.disk_usage('/dev/shm').free//2)
+    if os.path.isdir('/dev/shm'):
+        room = min(room, shutil.disk_usage('/dev/shm').free // 2)
     return max(0, min(prefetch, (room//batch - held)//workers))
 
 # %% ../../nbs/data/loader.ipynb #ca41c856
@@ -90,7 +91,8 @@ def make_loader(dataset: ImageDataset,
     settings = dict(
         batch_sampler=sampler, num_workers=workers, worker_init_fn=init_worker,
         pin_memory=torch.cuda.is_available())
-    if not workers or not len(dataset): return DataLoader(dataset, collate_fn=collate, **settings)
+    if not workers or not len(dataset):
+        return DataLoader(dataset, collate_fn=collate, **settings)
     size = getattr(sampler, 'batch_size', None) or max(map(len, sampler))
     shape = dataset[0][0].shape
     ahead = affordable_prefetch(workers, size*math.prod(shape), prefetch, held)

@@ -95,12 +95,19 @@ def make_mix(kind: str = 'none',    # one of `MIXES`; 'none' and 'one_class' lea
     return Mix(kind, prob, alpha, n_classes)
 
 # %% ../../nbs/data/mixup.ipynb #5f99651b
-def _another(order, first, count, place, index: int, gen: np.random.Generator) -> int:
+def _another(
+    order: np.ndarray,   # rows, class by class
+    first: np.ndarray,   # where the class of each row begins in `order`
+    count: np.ndarray,   # images of the class of each row
+    place: np.ndarray,   # of each row in `order`
+    index: int,          # the row whose partner is drawn
+    gen: np.random.Generator,
+) -> int:
     if count[index] == 1: return index
     k = gen.integers(count[index] - 1)
     return int(order[first[index] + k + (k >= place[index])])     # steps over itself
 
-def partners(labels,    # (n,) class numbers
+def partners(labels: np.ndarray,    # (n,) class numbers
             ):          # (index, gen) -> index
     """A function that draws another photograph of the same class, all alike likely; a photograph
     that is alone gets itself."""

@@ -64,7 +64,7 @@ _CLASSES = {plain_name(c) for c in COLUMNS['label'] + COLUMNS['path']}
 
 _YES, _NO = {'true', '1', '1.0', 'yes', 'y', 't'}, {'false', '0', '0.0', 'no', 'n', 'f', ''}
 
-def _named_parts(values: pd.Series, file) -> pd.Series:
+def _named_parts(values: pd.Series, file: str | Path) -> pd.Series:
     "The parts that values name; another value is a `BadInput`."
     parts = values.map({v: part_of(v) for v in values.unique()})
     odd = values[parts.isna()]
@@ -76,7 +76,7 @@ def _named_parts(values: pd.Series, file) -> pd.Series:
     return parts
 
 # %% ../../nbs/data/parts.ipynb #f2f399bb
-def _flagged_parts(values: pd.Series, part: str, file) -> pd.Series:
+def _flagged_parts(values: pd.Series, part: str, file: str | Path) -> pd.Series:
     "A part where a column says yes, '' where it says no; another value is a `BadInput`."
     text = values.str.casefold()
     odd = values[~text.isin(_YES | _NO)]
@@ -91,7 +91,9 @@ def _speaks_of_parts(values: set[str]) -> bool:
     return None not in parts or 'train' in parts and len(parts - {None}) > 1
 
 # %% ../../nbs/data/parts.ipynb #effc9e66
-def part_columns(frame: pd.DataFrame, file) -> dict[str, pd.Series]:   # train, valid, test; '' for no
+def part_columns(
+    frame: pd.DataFrame, file: str | Path
+) -> dict[str, pd.Series]:  # train, valid, test; '' for no
     "The columns of a table that name parts."
     found = {c: _named_parts(frame[c], file) for c in find_columns(frame, _COLUMNS)}
     for c in frame:
@@ -111,7 +113,7 @@ def _flag_of(column: str) -> str | None:
     return _FLAGS.get(name) or _WORDS.get(name)
 
 def _by_flags(flags: pd.DataFrame,    # a column a flag: a part, or '' for no
-              file) -> pd.Series:
+              file: str | Path) -> pd.Series:
     "The part of each row by flags: the first that says yes; without one, what no flag is for."
     part = flags.where(flags != '').bfill(axis=1).iloc[:, 0]
     known = {_flag_of(c) for c in flags}
@@ -122,7 +124,7 @@ def _by_flags(flags: pd.DataFrame,    # a column a flag: a part, or '' for no
     return part.fillna(rest) if rest else part
 
 def with_parts(frame: pd.DataFrame,   # of text
-               file,                  # where it is from, for messages
+               file: str | Path,                  # where it is from, for messages
               ) -> pd.DataFrame:
     "A table whose column `part` says train, valid or test, if it has a column that names the parts."
     found = part_columns(frame, file) if len(frame) else {}

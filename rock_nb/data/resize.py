@@ -51,7 +51,7 @@ class PadSquare(Step):
     def __init__(self, fill: int = 0, height: int = 1, width: int = 1, p: float = 1):
         super().__init__(p=p)
         self.fill, self.height, self.width = fill, height, width
-    def apply(self, img, **params):
+    def apply(self, img: np.ndarray, **params):
         return pad_square(img, self.fill, self.height, self.width)
 
 # %% ../../nbs/data/resize.ipynb #37b7b395
@@ -73,11 +73,11 @@ class Renamed:
 
 class Resize(Renamed, A.Resize):
     "To a size by `to_size`."
-    def apply(self, img, **params): return to_size(img, self.height, self.width)
+    def apply(self, img: np.ndarray, **params): return to_size(img, self.height, self.width)
 
 class RandomResizedCrop(Renamed, A.RandomResizedCrop):
     "A random part, to a size by `to_size`."
-    def apply(self, img, crop_coords, **params):
+    def apply(self, img: np.ndarray, crop_coords: tuple[int, ...], **params):
         left, top, right, bottom = crop_coords
         return to_size(img[top:bottom, left:right], *self.size)
 
@@ -87,22 +87,22 @@ class Cover(Step):
     def __init__(self, height: int, width: int, p: float = 1):
         super().__init__(p=p)
         self.height, self.width = height, width
-    def apply(self, img, **params):
+    def apply(self, img: np.ndarray, **params):
         h, w = img.shape[:2]
         k = max(self.height/h, self.width/w)
         return to_size(img, max(self.height, round(h*k)), max(self.width, round(w*k)))
 
 # %% ../../nbs/data/resize.ipynb #d152772d
-def pad(size):
+def pad(size: int | tuple[int, int]):
     "Bars, until the photograph has the shape of the size."
     h, w = hw(size)
     return [PadSquare() if h == w else PadSquare(0, h, w), Resize(h, w)]
 
-def stretch(size):
+def stretch(size: int | tuple[int, int]):
     "Bent to the shape."
     return [Resize(*hw(size))]
 
-def crop(size):
+def crop(size: int | tuple[int, int]):
     "Filled, and what stands out cut off on both sides."
     return [Cover(*hw(size)), A.CenterCrop(*hw(size))]
 
@@ -113,7 +113,7 @@ DETERMINISTIC = (
     PadSquare, Cover, A.Resize, A.SmallestMaxSize, A.LongestMaxSize, A.CenterCrop, A.PadIfNeeded,
     A.Normalize)
 
-def is_random(step) -> bool:
+def is_random(step: A.BasicTransform) -> bool:
     "Whether a step may do something else the next time."
     places = (getattr(step, 'position', ''), getattr(step, 'pad_position', ''))
     sizes = getattr(step, 'max_size', None)
@@ -121,7 +121,7 @@ def is_random(step) -> bool:
         not isinstance(step, (*DETERMINISTIC, A.Compose, A.Sequential)) or step.p < 1
         or 'random' in places or isinstance(sizes, (tuple, list)))
 
-def check_evaluation(pipeline):
+def check_evaluation(pipeline: A.Compose):
     "`pipeline` if each of its steps always does the same; else a `BadInput` that names the random one."
     if is_random(pipeline):
         raise BadInput(

@@ -161,7 +161,8 @@ def check_pieces(n: int,            # images
                  least: int,        # images of the smallest step
                 ):
     "A `BadInput` unless every process gets a piece of every effective batch."
-    if not n: raise BadInput('there are no images to train on; at least one is needed')
+    if not n:
+        raise BadInput('there are no images to train on; at least one is needed')
     if batch_size < 1 or pieces < 1 or pieces % world or not 0 <= rank < world:
         raise BadInput(
             f'an effective batch of {batch_size} in {pieces} pieces for process {rank} of {world} '
@@ -177,7 +178,8 @@ def check_classes(labels: np.ndarray,   # (n,) class numbers
     "A `BadInput` unless all class numbers are those of classes."
     for wrong in labels[(labels < 0) | (labels >= n_classes)][:1]:
         raise BadInput(
-            f'class number {wrong} is none of the {n_classes} classes; must be 0 to {n_classes - 1}')
+            f'class number {wrong} is none of the {n_classes} classes; must be 0 to {n_classes - 1}'
+        )
 
 # %% ../../nbs/data/sampler.ipynb #a2c10009
 def check_rows(rows: np.ndarray,   # what a sampler gave
@@ -192,7 +194,8 @@ def check_rows(rows: np.ndarray,   # what a sampler gave
             f'the sampler {name} must give at least {least} row numbers, (m,) of integers; it gave '
             f'{rows.dtype} of shape {rows.shape}')
     if rows.min() < 0 or rows.max() >= n:
-        raise BadInput(f'the sampler {name} must give rows in [0, {n}); it gave {rows.min()} to {rows.max()}')
+        raise BadInput(
+            f'the sampler {name} must give rows in [0, {n}); it gave {rows.min()} to {rows.max()}')
     return rows
 
 def check_balanced(batch_size: int,   # images of a step
@@ -206,8 +209,7 @@ def check_balanced(batch_size: int,   # images of a step
 
 # %% ../../nbs/data/sampler.ipynb #e258b117
 class Batches(Sampler):
-    """Keys of one process's micro-batches; set `.epoch` before iterating, and `.start` to begin at
-    a later step."""
+    "Keys of one process's micro-batches; set `.epoch` before iterating (`.start`: from a later step)."
     def __init__(self,
                  labels: np.ndarray,      # (n,) class numbers
                  n_classes: int,
@@ -225,9 +227,7 @@ class Batches(Sampler):
         self.kind = kind
         self.function, self.settings = find_sampler(kind, balance)
         self.seed = seed
-        self.pieces = pieces
-        self.world = world
-        self.rank = rank
+        self.pieces, self.world, self.rank = pieces, world, rank
         self.hard = hard
         check_batches(self, n_classes)
         self.members = class_members(self.labels)
@@ -261,7 +261,8 @@ def batch_size(self: Batches) -> int:
     return -(-self.effective//self.pieces)
 
 @patch
-def __len__(self: Batches) -> int: return (self.steps - self.start)*(self.pieces//self.world)
+def __len__(self: Batches) -> int:
+    return (self.steps - self.start) * (self.pieces // self.world)
 
 # %% ../../nbs/data/sampler.ipynb #463fe701
 @patch

@@ -6,6 +6,7 @@
 __all__ = ['kfold', 'grouped_holdout', 'holdout', 'split', 'split_together', 'folds_of', 'split_data']
 
 # %% ../../nbs/data/split.ipynb #76db1817
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -190,7 +191,7 @@ def split_copies(frame: pd.DataFrame, alike: np.ndarray, **how) -> pd.DataFrame:
 # %% ../../nbs/data/split.ipynb #13a8e55b
 def split_together(data: Data,
                    n_folds: int | None = None,
-                   out=None,            # the folder of runs, where the audit is remembered
+                   out: str | Path | None = None,  # the folder of runs, where the audit is remembered
                    reader: ImageReader = ImageReader(),
                    **how,               # `valid`, `fold`, `test_fold`, `seed` of `split`
                   ) -> pd.DataFrame:    # the training table with `part`; with `group` where some are alike
@@ -226,15 +227,15 @@ def folds_of(folds: int | str | Path | None,  # a number, a CSV file, or None
 # %% ../../nbs/data/split.ipynb #78f8726a
 def split_data(
     folder: Path,
-    folds=None,
+    folds: int | str | Path | None = None,
     fold: int | None = None,
     test_fold: int | None = None,
     valid: float = 0.3,
     seed: int = 41,
     on_error: str = 'raise',
-    label=None,
+    label: Callable | str | None = None,
     level: int | None = None,
-    out=None,
+    out: str | Path | None = None,
     reader: ImageReader = ImageReader(),
 ) -> tuple[Data, pd.DataFrame, pd.DataFrame]:  # data set, its split, what was left out
     """Read a data set, see that every photograph can be decoded, and split it; parameters as in

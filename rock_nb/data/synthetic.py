@@ -58,8 +58,8 @@ def bent(r: np.random.Generator,  # where the numbers come from
     y, x = np.mgrid[:h, :w].astype(np.float32)
     along, across = (x*np.cos(angle) + y*np.sin(angle))/stretch, y*np.cos(angle) - x*np.sin(angle)
     if wobble:
-        along, across = (
-            along + wobble / stretch * noise(r, h, w, cell), across + wobble * noise(r, h, w, cell))
+        along = along + wobble / stretch * noise(r, h, w, cell)
+        across = across + wobble * noise(r, h, w, cell)
     return tuple((a - a.min()).astype(np.float32) for a in (along, across))
 
 # %% ../../nbs/data/synthetic.ipynb #739d5f6e
@@ -113,7 +113,7 @@ def spots(r: np.random.Generator,  # where the numbers come from
     return mask.astype(np.float32)/255
 
 # %% ../../nbs/data/synthetic.ipynb #353e7d89
-def veins(r, h: int, w: int,   # generator; height and width, pixels
+def veins(r: np.random.Generator, h: int, w: int,   # generator; height and width, pixels
           width: float,        # of a vein, pixels
          ) -> np.ndarray:      # (h, w) float32, 0–1
     "Thin bent lines: where smooth noise is close to one value."
@@ -121,7 +121,7 @@ def veins(r, h: int, w: int,   # generator; height and width, pixels
     n -= n[r.integers(h), r.integers(w)]   # one goes through this point
     return np.exp(-(.35*max(h, w)*n/(width + .1))**2)
 
-def patches(r, h: int, w: int,  # generator; height and width, pixels
+def patches(r: np.random.Generator, h: int, w: int,  # generator; height and width, pixels
             cell: float,        # size, pixels
             much: float = .5,   # share of the area, 0–1
            ) -> np.ndarray:     # (h, w) float32, 0–1
@@ -172,10 +172,11 @@ CONFUSED = dict(
     Granite=['Gneiss'], Mud_Sandstone=['Andesite', 'Gneiss'],
     Weathered_Rock=['Mud_Sandstone', 'Granite'])
 
-def _one(r, label):
+def _one(r: np.random.Generator, label: str):
     return {p: lo + (hi - lo) * r.beta(1.6, 1.6) for p, (lo, hi) in LOOKS.loc[label].items()}
 
-def _mix(a, b, t): return {p: (1 - t)*a[p] + t*b[p] for p in a}
+def _mix(a: np.ndarray, b: np.ndarray, t: np.ndarray):
+    return {p: (1 - t) * a[p] + t * b[p] for p in a}
 
 # %% ../../nbs/data/synthetic.ipynb #0c7e2f95
 def look(r: np.random.Generator,  # where the numbers come from
@@ -191,10 +192,10 @@ def look(r: np.random.Generator,  # where the numbers come from
     return _mix(own, other, t if r.random() < lean else 0)
 
 # %% ../../nbs/data/synthetic.ipynb #8d5626ee
-def _rgb(light, warm):
+def _rgb(light: np.ndarray, warm: float):
     return np.float32(light) * (1 + np.float32(warm) * np.float32([0.17, 0.02, -0.20]))
 
-def minerals(r, ids: np.ndarray,  # generator; (h, w) grain numbers
+def minerals(r: np.random.Generator, ids: np.ndarray,  # generator; (h, w) grain numbers
              look: dict,          # property -> number
             ) -> np.ndarray:      # (h, w, 3) float32 RGB, about 0–1
     "The colour of every grain."
@@ -247,7 +248,7 @@ def outline(r: np.random.Generator,  # where the numbers come from
     )
 
 # %% ../../nbs/data/synthetic.ipynb #a066e137
-def ground(r, h: int, w: int,  # generator; height and width, pixels
+def ground(r: np.random.Generator, h: int, w: int,  # generator; height and width, pixels
           ) -> np.ndarray:     # (h, w, 3) float32 RGB, about 0–1
     "What stones lie on: a dark belt, concrete, cloth or soil."
     light, warm = [(.12, 0), (.55, .1), (.75, -.2), (.4, .7)][r.integers(4)]
@@ -300,7 +301,7 @@ def bar(r: np.random.Generator,  # where the numbers come from
             0.05, 0.95)[i % 2]
     return x
 
-def finger(r, x):
+def finger(r: np.random.Generator, x: np.ndarray):
     "A finger that holds the stone from one side."
     h, w = x.shape[:2]
     at = r.uniform(.2, .8)*h
@@ -313,18 +314,18 @@ def finger(r, x):
     return x*(1 - mask) + mask*skin*(1 + .08*noise(r, h, w, h/8))[..., None]
 
 # %% ../../nbs/data/synthetic.ipynb #73459c92
-def dust(r, x):
+def dust(r: np.random.Generator, x: np.ndarray):
     "Pale dust over everything."
     return x + .55*patches(r, *x.shape[:2], x.shape[1]/2, .6)[..., None]*(_rgb(.75, .2) - x)
 
-def moved(r, x):
+def moved(r: np.random.Generator, x: np.ndarray):
     "The camera moved."
     n = max(3, x.shape[1]//22) | 1
     m = cv2.getRotationMatrix2D(((n - 1)/2, (n - 1)/2), r.uniform(0, 180), 1)
     line = cv2.warpAffine(np.pad(np.ones((1, n), np.float32), ((n//2, n//2), (0, 0))), m, (n, n))
     return cv2.filter2D(x, -1, line/line.sum())
 
-def gravel(r, x):
+def gravel(r: np.random.Generator, x: np.ndarray):
     "Other stones around this one."
     h, w = x.shape[:2]
     ids = grains(r, h, w, .11*w)
@@ -410,7 +411,7 @@ def tables(folder: Path,         # where the data set is
 # %% ../../nbs/data/synthetic.ipynb #6aac1fb8
 FORMAT = 1  # of the drawn data: goes up when the same settings give other photographs
 
-def _at(folder): return (core.root()/Path(folder).expanduser()).resolve()
+def _at(folder: str | Path): return (core.root()/Path(folder).expanduser()).resolve()
 
 def is_sample(root: str | Path,  # a folder; a relative path counts from the project root
              ) -> bool:

@@ -95,7 +95,7 @@ def _test_of(parts: dict[str, pd.DataFrame]) -> pd.DataFrame | None:
     return test if 'id' in test else test.assign(id=file_ids(list(test.path)))[['id', *test]]
 
 # %% ../../nbs/data/table.ipynb #4fae8180
-def known_labels(test: pd.DataFrame, classes, file) -> pd.DataFrame:
+def known_labels(test: pd.DataFrame, classes: tuple[str, ...], file: str | Path) -> pd.DataFrame:
     "A test table whose labels are classes that are learned; without the column if it is empty."
     if (test.label == '').all(): return test.drop(columns='label')
     odd = test[~test.label.isin(classes)]
@@ -208,7 +208,7 @@ def _tell_beside(source: Source, parts: dict[str, pd.DataFrame]):
             f"left out: {len(rest)} photograph{'s' * (len(rest) > 1)} beside those that "
             f'{source.path.name} names, {first_of(rest)}')
 
-def _checked_parts(source: Source, found) -> dict[str, pd.DataFrame]:
+def _checked_parts(source: Source, found: pd.DataFrame | dict) -> dict[str, pd.DataFrame]:
     "The parts of what a layout found, each photograph once and named in UTF-8."
     parts = _by_part(found)
     _refuse_two_parts(source, parts)
@@ -229,6 +229,20 @@ def _with_test(data: Data, test: pd.DataFrame | None, source: Source) -> Data:
     if 'label' in test: test = known_labels(test, data.classes, where)
     return replace(data, test=test, tests=None if source.plain_test else test,
                    notes=tuple(source.notes))
+
+# %% ../../nbs/data/table.ipynb #d1e00004
+def _check_classes(data: Data, source: Source):
+    "A `BadInput` unless each image has a class, and there are two at least."
+    if '' in data.classes:
+        blank = train.path[train.label == '']
+        raise BadInput(
+            f'{source.path}: {blank.iloc[0]} has an empty class ({len(blank)} such photographs); '
+            'give it one, or remove the line')
+    check_spelling(data.train.label, source.path)
+    if len(data.classes) < 2:
+        raise BadInput(
+            f'{source.path} has one class only ({data.classes[0]}{_inside(source, data)}); there '
+            'must be two or more to tell apart')
 
 # %% ../../nbs/data/table.ipynb #15317799
 def read_data(source: str | Path,              # a data folder, or a table with paths and classes
@@ -253,15 +267,7 @@ def read_data(source: str | Path,              # a data folder, or a table with 
                                            train.path)      # one without a group is alone
     data = Data(given.root, train.sort_values('path', ignore_index=True), None,
                 next(iter(given.root.glob('sample_submission.csv')), None))
-    if '' in data.classes:
-        blank = train.path[train.label == '']
-        raise BadInput(
-            f'{src}: {blank.iloc[0]} has an empty class ({len(blank)} such photographs); '
-            'give it one, or remove the line')
-    check_spelling(data.train.label, src)
-    if len(data.classes) < 2:
-        raise BadInput(f'{src} has one class only ({data.classes[0]}{_inside(given, data)}); there '
-                       'must be two or more to tell apart')
+    _check_classes(data, given)
     return replace(_with_test(data, _test_of(parts), given), notes=tuple(given.notes))
 
 # %% ../../nbs/data/table.ipynb #38f19963

@@ -88,12 +88,12 @@ def _names_of(row: list[str]) -> list[str] | None:
 
 _INVISIBLE = '\u200b\u200c\u200d\u200e\u200f\u2060\ufeff'
 
-def _clean(cells) -> list[str]:
+def _clean(cells: list) -> list[str]:
     "Cells without spaces and invisible marks around them, in one form of Unicode."
     return [nfc(c.strip()).strip(_INVISIBLE).strip() for c in cells]
 
 # %% ../../nbs/data/tabular.ipynb #13e04845
-def as_frame(rows: list[list[str]], file) -> pd.DataFrame:
+def as_frame(rows: list[list[str]], file: str | Path) -> pd.DataFrame:
     "Rows of cells as a frame of text; the first has the names, unless it is a photograph's."
     if not rows:
         raise BadInput(f'{file} is empty; expected a line of names and a line for each photograph')
@@ -110,7 +110,7 @@ def as_frame(rows: list[list[str]], file) -> pd.DataFrame:
     return _named_columns(names, columns, file)
 
 # %% ../../nbs/data/tabular.ipynb #60b2016a
-def _named_columns(names: list[str], columns: list[list[str]], file) -> pd.DataFrame:
+def _named_columns(names: list[str], columns: list[list[str]], file: str | Path) -> pd.DataFrame:
     "A frame of columns; those without name and contents are left out, as a number for each row is."
     count = [str(i) for i in range(len(columns[0]) if columns else 0)]
     nameless = lambda i: names[i] in ('', 'Unnamed: 0') and (columns[i] == count
@@ -123,18 +123,18 @@ def _named_columns(names: list[str], columns: list[list[str]], file) -> pd.DataF
     return pd.DataFrame({names[i]: pd.Series(columns[i], dtype=str) for i in keep})
 
 # %% ../../nbs/data/tabular.ipynb #d6d144c5
-def _cell(value) -> str:
+def _cell(value: object) -> str:
     "A value of JSON or Parquet as text."
     if value is None or isinstance(value, float) and value != value: return ''
     if isinstance(value, (list, dict)): return json.dumps(value, ensure_ascii=False)
     return str(value)
 
-def from_records(records: list[dict], file) -> pd.DataFrame:
+def from_records(records: list[dict], file: str | Path) -> pd.DataFrame:
     "A frame of text of objects with the same keys, more or less."
     names = list(dict.fromkeys(k for r in records for k in r))
     return as_frame([names, *([_cell(r.get(n)) for n in names] for r in records)], file)
 
-def read_json_rows(text: str, file) -> pd.DataFrame:
+def read_json_rows(text: str, file: str | Path) -> pd.DataFrame:
     "The table in a JSON file: objects, columns, or a class for each path; or a JSON object a line."
     try:
         try:
@@ -155,7 +155,7 @@ def read_json_rows(text: str, file) -> pd.DataFrame:
     return from_records(found, file)
 
 # %% ../../nbs/data/tabular.ipynb #20991a86
-def _needed(package: str, file):
+def _needed(package: str, file: str | Path):
     "A package that is not installed, as a sentence."
     return BadInput(
         f'{file} needs the package {package}: pip install {package} (or save it as CSV)')

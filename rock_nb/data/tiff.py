@@ -176,7 +176,7 @@ def _numbers(
     return np.ascontiguousarray(numbers).view(f'={layout.kind}{size}').reshape(len(rows), -1, bands)
 
 # %% ../../nbs/data/tiff.ipynb #f7a9d5ff
-def _read_parts(file: BinaryIO, ifd, at: int, n: int) -> list[bytes]:  # tags of offsets and of lengths
+def _read_parts(file: BinaryIO, ifd: dict, at: int, n: int) -> list[bytes]:  # tags of offsets and of lengths
     "The strips or tiles of a page as they lie in the file."
     parts = []
     for offset, length in zip(np.ravel(ifd[at]).tolist(), np.ravel(ifd[n]).tolist()):

@@ -215,7 +215,8 @@ class Interval(NamedTuple):
     high: float
     def __str__(self) -> str:
         return f'{self.value:.4f}, between {self.low:.4f} and {self.high:.4f}'
-    def _repr_html_(self) -> str: return f'<b>{self.value:.4f}</b> [{self.low:.4f}, {self.high:.4f}]'
+    def _repr_html_(self) -> str:
+        return f'<b>{self.value:.4f}</b> [{self.low:.4f}, {self.high:.4f}]'
 
 def percentile_interval(values: np.ndarray,   # (n,)
                         level: float,         # in (0, 1)
@@ -241,7 +242,7 @@ def interval(labels: Sequence,          # (n,) class numbers
              level: float = .95,        # in (0, 1)
              n: int = 2000,             # bootstrap samples, ≥ 100
              seed: int = 41,
-             groups: Sequence | None = None,   # (n,) near-duplicates have the same one, and are drawn together
+             groups: Sequence | None = None,  # (n,) near-duplicates have the same one, and are drawn together
             ) -> Interval:
     """A score with its interval by a stratified bootstrap (Efron 1979) that is centred on it and
     smoothed by `smoothed_outcomes`."""

@@ -245,7 +245,7 @@ def _check_stackable(counts: np.ndarray,   # (classes,) images of each class
 # %% ../../nbs/evaluation/combiners.ipynb #2ed6ed49
 def fit_stacker(probs: Sequence,     # (models, n, classes), out of fold
                 labels: Sequence,    # (n,) class numbers
-                Cs: Sequence[float] = (.0001, .001, .01, .1, 1),   # strengths to try: small ones hold back most
+                Cs: Sequence[float] = (.0001, .001, .01, .1, 1),  # strengths to try: small ones hold back most
                 inner: int = 5,      # folds
                 seed: int = 41,      # of the folds
                ) -> LogisticRegression:
@@ -270,9 +270,10 @@ def stack(probs: np.ndarray,   # (models, n, classes)
     return stacker.predict_proba(log_features(probs))
 
 # %% ../../nbs/evaluation/combiners.ipynb #c0428b47
-def _models_first(x: np.ndarray) -> np.ndarray: return np.ascontiguousarray(x.swapaxes(0, 1))
+def _models_first(x: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(x.swapaxes(0, 1))
 
-def nested_probs(fit: Callable,       # probabilities (models, n, classes), labels (n,) -> something, e.g. weights
+def nested_probs(fit: Callable,  # probabilities (models, n, classes), labels (n,) -> something, e.g. weights
                  combine: Callable,   # probabilities, that something -> (n, classes)
                  probs: Sequence,     # (models, n, classes)
                  labels: Sequence,    # (n,) class numbers
@@ -347,7 +348,8 @@ def _greedy(*, rounds: int = 50, bag: int = 1, metric: str = 'f1') -> Combiner:
     return Combiner(lambda p, y: greedy(p, y, rounds, bag, metric), blend)
 
 @combiner(name='bagged')
-def _bagged(*, bag: int = 10) -> Combiner: return Combiner(lambda p, y: greedy(p, y, bag=bag), blend)
+def _bagged(*, bag: int = 10) -> Combiner:
+    return Combiner(lambda p, y: greedy(p, y, bag=bag), blend)
 
 @combiner(name='stack')
 def _stack(*, inner: int = 5) -> Combiner:
@@ -358,7 +360,7 @@ def rank_combiners(probs: Sequence,    # (models, n, classes)
                    labels: Sequence,   # (n,) class numbers
                    folds: Sequence,    # (n,) fold numbers
                    names: Sequence[str] | None = None,   # as for `find_combiner` (None: all)
-                  ) -> pd.DataFrame:   # indexed by combiner: f1 nested and where it was fitted, nested log-loss
+                  ) -> pd.DataFrame:  # indexed by combiner: f1 nested and where it was fitted, nested log-loss
     "Combiners by nested macro F1, the best first."
     rows = {}
     for name in COMBINERS if names is None else names:

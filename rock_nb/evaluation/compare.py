@@ -16,8 +16,9 @@ from scipy import sparse, stats
 
 from ..core import BadInput, Parser, program, rng
 from ..data.tabular import COLUMNS, read_text, rename_columns
-from .bootstrap import (
-    OutcomeCounts, check_level, check_preds, count_outcomes, in_batches, interval, outcome_scores)
+from rock_nb.evaluation.bootstrap import (
+    OutcomeCounts, check_level, check_preds, count_outcomes, in_batches, interval,
+    outcome_scores)
 from .metrics import find_metric, per_class
 from .prediction_files import SAID, key_column, with_header
 from .predictions import Predictions
@@ -103,7 +104,8 @@ def in_words(pair: tuple[str, str],   # names of the first and of the second
         f'{name} {v.difference:+.4f}, between {v.low:+.4f} and {v.high:+.4f}, p = '
         f'{v.p:.3f}{both}; {v.only_first} images only {first} has right, {v.only_second} only '
         f'{second}')
-    if v.verdict != "can't tell": return f'{first} is {v.verdict} than {second} ({facts}).'
+    if v.verdict != "can't tell":
+        return f'{first} is {v.verdict} than {second} ({facts}).'
     return (
         f'Whether {first} is better than {second}, {v.photographs} images cannot tell ({facts}).')
 
@@ -123,7 +125,7 @@ def judge_pair(labels: Sequence,        # (n,) class numbers
                second: Sequence,        # (n,) class numbers
                n_classes: int,
                metric: str = 'f1',      # a name of `rock_nb.evaluation.metrics.METRICS`, or one's own
-               level: float = .95,      # two equal classifiers are told apart in at most 1 - level of the cases
+               level: float = .95,  # two equal classifiers are told apart in at most 1 - level of the cases
                n: int = 2000,           # exchanges, ≥ 100
                seed: int = 41,
                groups: Sequence | None = None,   # (n,) as in `interval`
@@ -216,6 +218,7 @@ def shared_key(answers: pd.DataFrame,
                 f'{twice.argmax() + 2}); each must be there once')
     return key
 
+# %% ../../nbs/evaluation/compare.ipynb #6d3ecd7c
 def _check_rows(answers: pd.DataFrame,
                 truth: pd.DataFrame,
                 key: str,       # of `shared_key`

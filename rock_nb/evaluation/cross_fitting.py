@@ -29,7 +29,8 @@ def check_fold_numbers(folds: Sequence,   # (n,) fold numbers
         alone = sorted(set(y) - set(y[folds != f]))
         if alone:
             raise BadInput(
-                f'class number {alone[0]} is in fold {f} alone, so the other folds teach nothing of '
+                f'class number {alone[0]} is in fold {f} alone, so the other folds teach nothing '
+                'of '
                 'it; give folds that have every class')
     return folds, known
 
@@ -43,7 +44,7 @@ def in_order(parts: list[np.ndarray],   # of each fold, in the order of `known`
 
 # %% ../../nbs/evaluation/cross_fitting.ipynb #a30cbbfa
 def nested(fit: Callable,      # (x, labels) -> what was fitted
-           apply: Callable,    # (what was fitted, x) -> one prediction an image: class numbers, or probabilities
+           apply: Callable,  # (what was fitted, x) -> one prediction an image: class numbers, or probabilities
            x: Sequence,        # logits or probabilities, (n, …, classes)
            labels: Sequence,   # (n,) class numbers
            folds: Sequence,    # (n,) fold numbers

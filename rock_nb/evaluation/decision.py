@@ -7,7 +7,7 @@ __all__ = ['class_prior', 'correct_prior', 'fit_tau', 'Rule', 'fit_rule', 'confi
            'plot_coverage', 'Decision', 'fit_decision']
 
 # %% ../../nbs/evaluation/decision.ipynb #c0eae69c
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import matplotlib.pyplot as plt
@@ -193,7 +193,8 @@ class Decision(Serializable):
     def probs(self, logits: Sequence) -> np.ndarray:   # -> (n, classes)
         p = self.scaling(logits)
         return p if self.prior is None else correct_prior(p, self.prior, self.tau)
-    def preds(self, logits: Sequence) -> np.ndarray: return self.rule(self.probs(logits))   # -> (n,) class numbers
+    # -> (n,) class numbers
+    def preds(self, logits: Sequence) -> np.ndarray: return self.rule(self.probs(logits))
     @classmethod
     def from_dict(cls, d: dict) -> 'Decision':   # d: of `to_dict`
         d = super().from_dict(d)

@@ -49,7 +49,7 @@ class EnsembleConfig:
     "How an ensemble shall come to its answers."
     combine: str = 'equal'              # of `rock_nb.evaluation.combiners.COMBINERS`, or one's own
     decide: str = 'none'                # of `decisions`
-    precision: float | None = None      # share of the decided images that shall be right, in (0, 1] (None: decide all)
+    precision: float | None = None  # share of the decided images that shall be right, in (0, 1] (None: decide all)
     weights: tuple | None = None        # one number a member, for combiners that learn none
     prior: tuple | None = None  # training images of each class, if members saw the classes in other proportions
     def __post_init__(self):
@@ -63,7 +63,8 @@ class EnsembleConfig:
         fine = (
             self.precision is None or isinstance(self.precision, (int, float))
             and 0 < self.precision <= 1)
-        if not fine: raise BadInput(f'precision {self.precision!r} must be in (0, 1]')
+        if not fine:
+            raise BadInput(f'precision {self.precision!r} must be in (0, 1]')
     @property
     def learns(self) -> bool: return find_combiner(self.combine).fit is not None
     @property
@@ -108,11 +109,12 @@ class Ensemble:
 def fit_ensemble(config: EnsembleConfig,
                  probs: Sequence,    # (members, n, classes), of images that no member was trained on
                  labels: Sequence,   # (n,) class numbers
-                 folds: Sequence,    # (n,) fold numbers: a decision is learned from what is combined out of fold
+                 folds: Sequence,  # (n,) fold numbers: a decision is learned from what is combined out of fold
                  classes: Sequence[str],
                 ) -> Ensemble:
     "The ensemble that is asked for; what it learns, it learns from these images."
-    if not (config.learns or config.decides): return Ensemble(config.combine, config.weights)
+    if not (config.learns or config.decides):
+        return Ensemble(config.combine, config.weights)
     probs, labels = check_probs(probs, labels)
     fit, combine = find_combiner(config.combine)
     found = fit(probs, labels) if fit else config.weights
@@ -219,6 +221,7 @@ def score_steps(labels: np.ndarray,          # (n,) class numbers
 
 def answer_of(probs: np.ndarray) -> Answer: return Ensemble()(probs[None])   # of a single member
 
+# %% ../../nbs/evaluation/ensembling.ipynb #346294ad
 def compare_steps(labels: np.ndarray,              # (n,) class numbers
                   answers: dict[str, Answer],      # by name
                   pairs: list[tuple[str, str]],    # names: first, second

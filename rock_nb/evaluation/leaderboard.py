@@ -145,10 +145,10 @@ def _ranked(board: pd.DataFrame) -> pd.DataFrame:
 # %% ../../nbs/evaluation/leaderboard.ipynb #c00b37ab
 def leaderboard(
     out: str | Path | list | None = None,  # the folder of runs (None: outputs/), or a list of `Run`
-    part: str = 'valid',   # 'valid', 'test', or 'oof' for folders of folds
-    level: float = .95,    # as in `interval`
-    n: int = 2000,         # as in `interval`
-    seed: int = 41,        # as in `interval`
+    part: str = 'valid',  # 'valid', 'test', or 'oof' for folders of folds
+    level: float = 0.95,  # as in `interval`
+    n: int = 2000,  # as in `interval`
+    seed: int = 41,  # as in `interval`
 ) -> pd.DataFrame:  # indexed by run: those on the same images together, the best first; those that can't be judged last, with a note
     """Scores of all complete runs, with intervals; `f1_crossfit` is macro F1 less what the choice
     of the epoch by these images makes of it (`evaluation.selection`), and ranks where it is known

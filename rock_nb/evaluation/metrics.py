@@ -9,7 +9,7 @@ __all__ = ['FEW', 'MANY', 'TITLES', 'metric', 'METRICS', 'present_classes', 'mac
 
 # %% ../../nbs/evaluation/metrics.ipynb #0a2f2962
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np

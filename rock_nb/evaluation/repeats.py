@@ -32,7 +32,7 @@ class Repeats(NamedTuple):
 
 # %% ../../nbs/evaluation/repeats.ipynb #2cf611d6
 def mean_ci(scores: Sequence,     # (runs,) one a seed, or one a test fold
-            shared: float = 0.,   # of runs that differ in their fold: test images for each training image, 1/4 of five folds
+            shared: float = 0.,  # of runs that differ in their fold: test images for each training image, 1/4 of five folds
             level: float = .95,   # in (0, 1)
            ) -> Repeats:
     """Mean and t-interval (Student 1908) of a score over runs that differ in their seed alone, or

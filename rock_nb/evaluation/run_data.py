@@ -64,7 +64,7 @@ def attributes_in(table: pd.DataFrame,   # of a split: label, was?
 
 def class_attributes(run: Run,
                      classes: Sequence[str],
-                    ) -> pd.DataFrame:   # a row a class, a column an attribute; none where there are no attributes
+                    ) -> pd.DataFrame:  # a row a class, a column an attribute; none where there are no attributes
     "The attributes of a run's classes."
     none = pd.DataFrame(index=list(classes))
     try: codes = attributes_in(data_of(run).train)

@@ -57,10 +57,11 @@ def _mean_with(mean: dict,    # of `n` states
     "The mean of `n` states, and one more; whole numbers stay as they are."
     return {k: v + (state[k] - v)/(n + 1) if v.is_floating_point() else v for k, v in mean.items()}
 
-def soup(runs: list[Run],    # of one recipe, complete
-         evaluate: Callable, # state dict -> validation macro F1
-         show: Callable | None = None,  # called after each trial with the run's name, the score with it, and whether it stays
-        ) -> dict[str, torch.Tensor]:
+def soup(
+    runs: list[Run],  # of one recipe, complete
+    evaluate: Callable,  # state dict -> validation macro F1
+    show: Callable | None = None,  # called after each trial with the run's name, the score with it, and whether it stays
+) -> dict[str, torch.Tensor]:
     """A greedy soup (Wortsman et al. 2022): the mean of weights, best run first, each kept if the
     score doesn't fall."""
     mean, n, best = None, 0, -np.inf

@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from ..core import BadInput, choose, listed
+from ..core import BadInput, listed
 from ..core.registry import Registry, named_function
 
 # %% ../../nbs/evaluation/tta.ipynb #8f27084b
@@ -122,7 +122,8 @@ def group_views(views: dict[str, Callable],   # of `find_view`, by name
     "Which views pass through the network together: those that give images of one shape."
     if together == 1: return [[v] for v in views]
     shapes = {}
-    for v, apply in views.items(): shapes.setdefault(apply(image).shape, []).append(v)
+    for v, apply in views.items():
+        shapes.setdefault(apply(image).shape, []).append(v)
     return [
         names[i:i + together] for names in shapes.values() for i in range(0, len(names), together)]
 

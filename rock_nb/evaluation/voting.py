@@ -49,7 +49,8 @@ def aligned(p: Predictions,
 
 def check_votes(predictions: list[Predictions], names: list[str]):
     "Refuse predictions that can't be voted with, naming the voter and the image."
-    if not predictions: raise BadInput('nobody votes: give at least one run')
+    if not predictions:
+        raise BadInput('no predictions given; pass at least one run')
     first = predictions[0]
     if len(set(first.ids)) < len(first):
         raise BadInput(f'{names[0]} has an image twice; each must be there once')
@@ -207,7 +208,8 @@ def read_files(files,          # paths of CSV files
                classes=None,   # names, where they are known
               ) -> list[AnswerFile]:
     "The answers of several files, each checked by itself."
-    if not len(files): raise BadInput('nobody votes: give at least one CSV file')
+    if not len(files):
+        raise BadInput('no predictions given; pass at least one CSV file')
     paths = [Path(f).resolve() for f in files]
     if twice := [f for f, p in zip(files, paths) if paths.count(p) > 1]:
         raise BadInput(
@@ -229,6 +231,7 @@ def read_files(files,          # paths of CSV files
                 f"{f.file} has no column for the class {lacking[0]!r}; it has {', '.join(f.probs)}")
     return found
 
+# %% ../../nbs/evaluation/voting.ipynb #1dde814a
 def read_votes(files) -> pd.DataFrame:   # ids down, files across, in the order of the first file
     "The answers of files, matched by id."
     found = read_files(files)

@@ -88,10 +88,10 @@ def job_from_dict(record: dict) -> Job:
     for name in ('kind', 'id', 'given'):
         if name not in record:
             raise BadInput(f'the job has no {name}; every job has kind, id and given')
-    return check_fields(Job(**record))
+    return check_job_fields(Job(**record))
 
 # %% ../../nbs/jobs/job.ipynb #7233c757
-def check_fields(job: Job) -> Job:
+def check_job_fields(job: Job) -> Job:
     "The job, if each field is of its type and range; else a `BadInput`."
     for f in fields(Job):
         value = getattr(job, f.name)
@@ -222,7 +222,7 @@ def new_job(
 ) -> Job:
     "A job of what was given, checked as far as can be without doing it."
     given = choose(kind, KINDS, 'kind of job').check(check_places(json_value(given)))
-    job = check_fields(
+    job = check_job_fields(
         Job(
             kind, portable(json_value(given)), id_of(KINDS[kind].folder(given)), priority,
             list(after), retries, published=time.time()))

@@ -18,7 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 from .. import core
 from ..core import BadInput, Run
 from ..core.options import renamed
-from ..training.live_plot import line
+from ..training.live_plot import epoch_line
 
 # %% ../../nbs/jobs/notebook_step.ipynb #1cb30afe
 @dataclass(frozen=True)
@@ -110,7 +110,9 @@ class EpochReporter(threading.Thread):
         if (n := self.rows(self.run_folder)) > self.seen:
             recipe = core.read_json(self.run_folder.recipe)['recipe']
             epochs = sum(p['epochs'] for p in recipe['phases'])
-            print('       ', line(pd.read_csv(self.run_folder.history), epochs, recipe), flush=True)
+            print(
+                '       ', epoch_line(pd.read_csv(self.run_folder.history), epochs, recipe),
+                flush=True)
             self.seen = n
     def __enter__(self):
         self.start()

@@ -28,11 +28,11 @@ from rq.worker import BaseWorker
 from .. import core
 from ..core import BadInput
 from .job import (
-    LIMIT, PRIORITIES, Hold, Job, LeaseLost, QueueUnavailable, Stopped, job_from_dict, read_facts,
-    worker_facts, worker_name)
-from rock_nb.jobs.folder import (
-    ON_REQUEST, already_queued, check_after, check_unused, not_requeueable, raise_in_use, reset_job,
-    result_is_gone)
+    LIMIT, PRIORITIES, Hold, Job, LeaseLost, QueueUnavailable, Stopped, job_from_dict,
+    read_facts, worker_facts, worker_name)
+from .folder import (
+    ON_REQUEST, already_queued, check_after, check_unused, not_requeueable, raise_in_use,
+    reset_job, result_is_gone)
 
 # %% ../../nbs/jobs/server.ipynb #873b919a
 def address_without_secrets(url: str) -> str:

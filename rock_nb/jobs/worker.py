@@ -35,7 +35,7 @@ def check_job(job: Job) -> tuple[Path, list[str]]:
         raise BadInput(f'what is given is wrong: {type(e).__name__}: {e}') from None
 
 # %% ../../nbs/jobs/worker.ipynb #78ada083
-def start_process(job: Job, words: list[str], log: Path, fds: list[int]) -> subprocess.Popen:
+def start_job_process(job: Job, words: list[str], log: Path, fds: list[int]) -> subprocess.Popen:
     "Begin a job's command."
     log.parent.mkdir(parents=True, exist_ok=True)
     secret = ('ROCK_QUEUE_URL', 'ROCK_QUEUE_PASSWORD')
@@ -79,7 +79,7 @@ def run_job(
         # the process of a worker that died may still be there
         while not (f := lock_file(folder / HELD, 0.2)):
             pulse()
-        process = start_process(hold.job, words, log, [f.fileno(), *hold.fds()])
+        process = start_job_process(hold.job, words, log, [f.fileno(), *hold.fds()])
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(0.2)

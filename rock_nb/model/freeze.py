@@ -55,7 +55,8 @@ def parts(model: nn.Module) -> dict[str, str]:   # parameter name -> one of `PAR
     ends = stage_ends(model)
     first = next(iter(feature_modules(model)[0]), '')
     bounds = [
-        max(i for n, i in position.items() if in_module(n, e)) if e else position[first] - 1 for e in ends]
+        max(i for n, i in position.items() if in_module(n, e)) if e else position[first] - 1
+        for e in ends]
     def part(param: str) -> str:
         owner = param.rpartition('.')[0]
         if any(in_module(owner, h) for h in head_names(model)): return 'head'
@@ -73,8 +74,9 @@ def select_params(model: nn.Module,
         # a part before a module of the same name
         fits = {
             n for n in part
-            if (part[n] == w if w in part.values() else w == 'all' or in_module(n, w) or fnmatch(n, w))
-        }
+            if (
+                part[n] == w if w in part.values()
+                else w == 'all' or in_module(n, w) or fnmatch(n, w))}
         if not fits:
             raise BadInput(
                 f"nothing in this network is called {w!r}; its parts are {', '.join(PARTS)}, its "

@@ -41,7 +41,7 @@ def sampling_points(offset: torch.Tensor,       # (N, H, W, groups, 9, 2): x and
     return place.view(h, w, 1, 1, 2) + scale*(kernel_points(offset) + offset)
 
 # %% ../../nbs/model/internimage.ipynb #e8adcbe9
-def wide(*tensors):
+def wide(*tensors: torch.Tensor) -> list[torch.Tensor]:
     "The tensors in at least 32 bits."
     return [t.to(torch.promote_types(t.dtype, torch.float32)) for t in tensors]
 
@@ -147,7 +147,7 @@ class DCNv3(nn.Module):
         for m in (self.input_proj, self.output_proj):
             nn.init.xavier_uniform_(m.weight)
             nn.init.zeros_(m.bias)
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         z = F.gelu(self.norm(self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)))
         offset = self.offset(z).unflatten(-1, (self.groups, 9, 2))
         mask = self.mask(z).unflatten(-1, (self.groups, 9)).softmax(-1)
@@ -170,13 +170,13 @@ class Block(nn.Module):
         self.ls1, self.ls2 = [
             LayerScale(dim, layer_scale) if layer_scale else nn.Identity() for _ in range(2)]
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         for f, norm, scale in ((self.dcn, self.norm1, self.ls1), (self.mlp, self.norm2, self.ls2)):
             x = x + self.drop_path(scale(norm(f(x)) if self.post_norm else f(norm(x))))
         return x
 
 # %% ../../nbs/model/internimage.ipynb #9eae1412
-def named_sequential(**modules) -> nn.Sequential:
+def named_sequential(**modules: nn.Module) -> nn.Sequential:
     "Modules one after another, under names."
     return nn.Sequential(OrderedDict(modules))
 
@@ -185,7 +185,7 @@ class InternImageStage(nn.Module):
     def __init__(self, dim: int, groups: int,
                  drop_paths: list[float],      # one a block
                  down: bool = True,            # from dim/2 channels at twice the resolution
-                 **block):
+                 **block: object):
         super().__init__()
         self.grad_checkpointing = False
         self.downsample = (
@@ -194,7 +194,7 @@ class InternImageStage(nn.Module):
             if down else nn.Identity())
         self.blocks = nn.Sequential(*[Block(dim, groups, p, **block) for p in drop_paths])
         self.norm = nn.Identity() if block.get('post_norm') else nn.LayerNorm(dim, eps=1e-6)
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.downsample(x).permute(0, 2, 3, 1)
         keep_little = self.grad_checkpointing and torch.is_grad_enabled()
         x = checkpoint_seq(self.blocks, x) if keep_little else self.blocks(x)
@@ -234,11 +234,12 @@ class TimmNetwork(nn.Module):
 class InternImage(TimmNetwork):
     "InternImage (arXiv:2211.05778): images (N, in_chans, H, W) to logits (N, num_classes)."
     def __init__(self, dim: int = 64,                    # channels of the first level
-                 depths=(4, 4, 18, 4), groups=(4, 8, 16, 32),
+                 depths: tuple[int, ...] = (4, 4, 18, 4),        # blocks a level
+                 groups: tuple[int, ...] = (4, 8, 16, 32),       # of DCNv3, a level
                  num_classes: int = 1000, in_chans: int = 3, global_pool: str = 'avg',
                  drop_rate: float = 0.,                  # before the classifier
                  drop_path_rate: float = 0.,             # of the last block; grows evenly from 0
-                 **block):                               # layer_scale, post_norm, offset_scale, core
+                 **block: object):                       # layer_scale, post_norm, offset_scale, core
         super().__init__()
         self.in_chans, self.drop_rate = in_chans, drop_rate
         self.num_features, self.head_hidden_size = dim*8, dim*12
@@ -258,11 +259,13 @@ class InternImage(TimmNetwork):
         self.norm_head, self.act_head = nn.BatchNorm2d(dim*12), nn.GELU()
         self.apply(init_weights)
         self.reset_classifier(num_classes, global_pool)
-    def forward_features(self, x): return self.stages(self.stem(x))         # (N, 8 dim, H/32, W/32)
-    def forward_head(self, x, pre_logits: bool = False):
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:   # (N, 8 dim, H/32, W/32)
+        return self.stages(self.stem(x))
+    def forward_head(self, x: torch.Tensor, pre_logits: bool = False):
         x = self.global_pool(self.act_head(self.norm_head(self.conv_head(x))))
         return x if pre_logits else self.head(F.dropout(x, self.drop_rate, self.training))
-    def forward(self, x): return self.forward_head(self.forward_features(x))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward_head(self.forward_features(x))
 
 # %% ../../nbs/model/internimage.ipynb #266f8a2e
 SIZES = dict(
@@ -281,7 +284,7 @@ SIZES = dict(
 # %% ../../nbs/model/internimage.ipynb #b3a5684e
 def published(hub: str,                # name on the hub
               release: str = None,     # name in the release of the repository (None: the same)
-              **cfg):
+              **cfg: object):
     "timm's facts about one published file."
     px = int(hub.rpartition('_')[2])
     facts = dict(
@@ -326,26 +329,26 @@ def checkpoint_filter_fn(state: dict,                     # of a file, or its 'm
     return {rename(k): v for k, v in state.items()}
 
 # %% ../../nbs/model/internimage.ipynb #ddacf44e
-def make_internimage(size: str, pretrained: bool, **kwargs) -> InternImage:
+def make_internimage(size: str, pretrained: bool, **kwargs: object) -> InternImage:
     "A network of a size of `SIZES`, through timm's builder; `kwargs` come before the size's own."
     return build_model_with_cfg(
         InternImage, f'internimage_{size}', pretrained, pretrained_filter_fn=checkpoint_filter_fn,
         feature_cfg=dict(out_indices=(0, 1, 2, 3), flatten_sequential=True), **SIZES[size] | kwargs)
 
 @register_model
-def internimage_tiny(pretrained: bool = False, **kwargs):
+def internimage_tiny(pretrained: bool = False, **kwargs: object) -> nn.Module:
     return make_internimage('tiny', pretrained, **kwargs)
 @register_model
-def internimage_small(pretrained: bool = False, **kwargs):
+def internimage_small(pretrained: bool = False, **kwargs: object) -> nn.Module:
     return make_internimage('small', pretrained, **kwargs)
 @register_model
-def internimage_base(pretrained: bool = False, **kwargs):
+def internimage_base(pretrained: bool = False, **kwargs: object) -> nn.Module:
     return make_internimage('base', pretrained, **kwargs)
 @register_model
-def internimage_large(pretrained: bool = False, **kwargs):
+def internimage_large(pretrained: bool = False, **kwargs: object) -> nn.Module:
     return make_internimage('large', pretrained, **kwargs)
 @register_model
-def internimage_xl(pretrained: bool = False, **kwargs):
+def internimage_xl(pretrained: bool = False, **kwargs: object) -> nn.Module:
     return make_internimage('xl', pretrained, **kwargs)
 
 # %% ../../nbs/model/internimage.ipynb #9a5fa8c0

@@ -177,7 +177,12 @@ def rename_by_order(state: dict, model: nn.Module) -> dict:
     alike = all(state[a].shape == own[b].shape and leaf(a) == leaf(b) for a, b in pairs)
     moved = any(a in own and a != b for a, b in pairs)
     shapes = [tuple(v.shape) for v in own.values()]
-    if not alike or moved or not is_numbered_in_order(list(state)) or not are_distinguishable(pairs, shapes):
+    if (
+        not alike
+        or moved
+        or not is_numbered_in_order(list(state))
+        or not are_distinguishable(pairs, shapes)
+    ):
         return state
     return dict(zip(own, state.values()))
 

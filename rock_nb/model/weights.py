@@ -60,8 +60,10 @@ def host_answers(url: str, seconds: float = 3) -> bool:
     "Whether a host takes connections within some seconds, unless HF_HUB_OFFLINE is set."
     if os.environ.get('HF_HUB_OFFLINE', '0') not in ('', '0'): return False
     host = urlparse(url)
-    try: socket.create_connection((host.hostname, host.port or 443), seconds).close()
-    except OSError: return False
+    try:
+        socket.create_connection((host.hostname, host.port or 443), seconds).close()
+    except OSError:
+        return False
     return True
 
 def hub_is_reachable() -> bool:
@@ -72,7 +74,8 @@ def from_hub(arch: str) -> Weights | None:
     "Weights of timm's hub, if the architecture has some and their host answers; else None."
     cfg = timm.get_pretrained_cfg(arch)
     if not cfg or not cfg.has_weights: return None
-    if not (hub_is_reachable() if cfg.hf_hub_id else host_answers(cfg.url)): return None
+    if not (hub_is_reachable() if cfg.hf_hub_id else host_answers(cfg.url)):
+        return None
     return Weights('hub', f'{cfg.hf_hub_id or cfg.url} from the hub')
 
 # %% ../../nbs/model/weights.ipynb #61019b31

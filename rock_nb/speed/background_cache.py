@@ -6,6 +6,7 @@
 __all__ = ['remove_background', 'Work', 'background_free']
 
 # %% ../../nbs/speed/background_cache.ipynb #25a3e6db
+from collections.abc import Callable
 import os, shutil
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def kept_file(folder: Path, file: str, stamp: str, settings: dict) -> Path:
     key = short_hash(FORMAT, os.path.abspath(file), stamp, *sorted(settings.items()))
     return folder/key[:2]/f'{key}.jpg'
 
-def derive(file: str, target: Path, settings: dict, read=ImageReader()) -> str:
+def derive(file: str, target: Path, settings: dict, read: Callable = ImageReader()) -> str:
     "Write a photograph without its background, unless it is there; returns what was wrong with it."
     try:
         if target.exists(): return ''
@@ -77,13 +78,13 @@ def derive(file: str, target: Path, settings: dict, read=ImageReader()) -> str:
 # %% ../../nbs/speed/background_cache.ipynb #823e04b6
 class Work(Dataset):
     "`derive` for each of a list of photographs, as something that loader processes can share."
-    def __init__(self, todo: list[tuple[str, Path]], settings: dict, read=ImageReader()):
+    def __init__(self, todo: list[tuple[str, Path]], settings: dict, read: Callable = ImageReader()):
         self.todo, self.settings, self.read = todo, settings, read
     def __len__(self): return len(self.todo)
-    def __getitem__(self, i): return derive(*self.todo[i], self.settings, self.read)
+    def __getitem__(self, i: int): return derive(*self.todo[i], self.settings, self.read)
 
 def background_free(files: list[str],           # paths of photographs
-                    out=None,  # the folder of runs, beside which they are kept (None: `outputs/`)
+                    out: str | Path | None = None,  # the folder of runs, beside which they are kept (None: `outputs/`)
                     workers: int | None = None, # processes (None: one a core; 0: this one)
                     reader: ImageReader = ImageReader(),   # of the files
                     **settings,                 # of `remove_background`

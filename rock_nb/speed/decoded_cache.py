@@ -31,7 +31,7 @@ from ..data.image import READ_ERRORS, ImageReader, from_pillow
 from ..data.dataset import ImageDataset
 
 # %% ../../nbs/speed/decoded_cache.ipynb #b0eba329
-def is_deterministic(step) -> bool:
+def is_deterministic(step: A.BasicTransform) -> bool:
     "Whether a step of a pipeline draws nothing, and gives the same 8-bit image each time."
     return (
         isinstance(step, DETERMINISTIC) and not isinstance(step, A.Normalize)
@@ -62,7 +62,7 @@ def key_of(file: str, s: os.stat_result | None = None) -> bytes:   # s: if it is
         f'{os.path.abspath(file)}|{s.st_size}|{s.st_mtime_ns}|{s.st_ctime_ns}'.encode(),
         digest_size=16).digest()
 
-def line(key: bytes, at: int, data, shape) -> bytes:
+def line(key: bytes, at: int, data: bytes, shape: tuple[int, ...]) -> bytes:
     "A line of the index."
     a = np.array([(key, at, len(data), *shape[:2], zlib.crc32(data), 0)], LINE)
     a['check'] = zlib.crc32(a.tobytes()[:-4])
@@ -77,7 +77,7 @@ def lines(data: bytes) -> list[tuple]:   # of key, at, bytes, height, width, crc
     return [(bytes(k), *r) for k, *r, _ in a[fine].tolist()]
 
 # %% ../../nbs/speed/decoded_cache.ipynb #44e20c90
-def put(fd: int, data, at: int):
+def put(fd: int, data: bytes, at: int):
     "Write all of `data` at a place of an open file."
     data = memoryview(data).cast('B')
     while len(data):
@@ -91,10 +91,14 @@ class Store:
         self.folder, self.spare = Path(folder), spare
         self.clear()
     def clear(self):
-        self.pid, self.rows, self.read, self.sure, self.map, self.files = (
-            None, {}, 0, set(), None, ())
+        self.pid = None
+        self.rows = {}
+        self.read = 0
+        self.sure = set()
+        self.map = None
+        self.files = ()
     def __getstate__(self): return dict(folder=self.folder, spare=self.spare)
-    def __setstate__(self, state): self.__init__(**state)
+    def __setstate__(self, state: dict): self.__init__(**state)
     def __del__(self, os=os):      # which may be gone before this is
         if self.pid == os.getpid():
             for fd in self.files: os.close(fd)
@@ -124,7 +128,7 @@ def refresh(self: Store):
     self.read = max(size, self.read)
 
 @patch
-def view(self: Store, row) -> memoryview | None:
+def view(self: Store, row: np.void) -> memoryview | None:
     "The bytes of a row, mapped; None if the file is too short."
     at, n = row[:2]
     if self.map is None or at + n > len(self.map):
@@ -169,7 +173,7 @@ def locked(self: Store):
 
 # %% ../../nbs/speed/decoded_cache.ipynb #0dd3adc7
 @patch
-def add(self: Store, key: bytes, data, shape) -> bool:
+def add(self: Store, key: bytes, data: bytes, shape: tuple[int, ...]) -> bool:
     "Keep bytes under a key; False if the disk has no room, which leaves everything as it was."
     with self.locked():
         if self.get(key): return True            # another process was sooner
@@ -244,19 +248,26 @@ class Pack:
         policy |= dict(reader=told) if (told := reader.settings()) else {}
         self.policy, sized = policy, f'-{side}' if steps or self.small else ''
         self.store = Store(folder/f'{form}{sized}-{short_hash(*policy.items())}', spare)
-    def make(self, file: str) -> np.ndarray:
-        image = read_small(file, self.small, self.reader) if self.small else self.reader(file)
-        return image if self.pipeline is None else apply_pipeline(self.pipeline, image)
-    def encode(self, image: np.ndarray) -> np.ndarray:
-        if self.form != 'jpeg': return np.ascontiguousarray(image).reshape(-1)
-        how = {
-            cv2.IMWRITE_JPEG_QUALITY: 95,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}
-        return cv2.imencode('.jpg', image[..., ::-1], [x for pair in how.items() for x in pair])[1]
-    def decode(self, data, shape) -> np.ndarray:     # read-only where it is mapped
-        a = np.frombuffer(data, np.uint8)
-        return (
-            cv2.imdecode(a, cv2.IMREAD_COLOR_RGB) if self.form == 'jpeg' else a.reshape(*shape, 3))
+
+# %% ../../nbs/speed/decoded_cache.ipynb #d1e00003
+@patch
+def make(self: Pack, file: str) -> np.ndarray:
+    image = read_small(file, self.small, self.reader) if self.small else self.reader(file)
+    return image if self.pipeline is None else apply_pipeline(self.pipeline, image)
+
+@patch
+def encode(self: Pack, image: np.ndarray) -> np.ndarray:
+    if self.form != 'jpeg': return np.ascontiguousarray(image).reshape(-1)
+    how = {
+        cv2.IMWRITE_JPEG_QUALITY: 95,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}
+    return cv2.imencode('.jpg', image[..., ::-1], [x for pair in how.items() for x in pair])[1]
+
+@patch
+def decode(self: Pack, data: bytes, shape: tuple[int, ...]) -> np.ndarray:     # read-only where it is mapped
+    a = np.frombuffer(data, np.uint8)
+    return (
+        cv2.imdecode(a, cv2.IMREAD_COLOR_RGB) if self.form == 'jpeg' else a.reshape(*shape, 3))
 
 # %% ../../nbs/speed/decoded_cache.ipynb #ded07895
 YOUNG = 50_000_000   # ns: a file that changed so short a time ago may change again without its times telling
@@ -276,7 +287,7 @@ def __call__(self: Pack, file: str) -> np.ndarray:   # uint8 (h, w, 3)
     return self.decode(data, image.shape[:2])
 
 @patch
-def keep(self: Pack, file: str, key: bytes, data, shape):
+def keep(self: Pack, file: str, key: bytes, data: bytes, shape: tuple[int, ...]):
     """Add an image to the pack, unless its file changed meanwhile; on a full disk the pack stays
     as it is."""
     try:
@@ -311,57 +322,60 @@ def estimate_benefit(pack: Pack, files: list[str], epochs: int = 1, n: int = 8) 
         float(np.mean(gain) * (len(files) * (epochs - 1) + there)),
         float(np.mean(np.array(size) > 0)))
 
-# %% ../../nbs/speed/decoded_cache.ipynb #b4b7d72d
-def packed(photos: ImageDataset,
-           form: str = 'auto',     # a name in `FORMS`, 'none', or 'auto': raw if it pays
-           epochs: int = 1,        # how often each photograph will be read
-           out=None,               # the folder of runs, beside which packs are kept
-           spare: int = 1 << 30,   # bytes of the disk to leave free
-          ) -> tuple[ImageDataset, str]: # photographs that are read from a pack, or as they were; and why
-    "Photographs from a pack if that is wanted, or pays; with 'auto' and 'raw' not a pixel changes."
-    choose(form, [*FORMS, 'auto', 'none'], 'form of a pack')
-    if form == 'none' or not len(photos): return photos, 'not packed: not wanted'
-    steps, rest = split_deterministic_prefix(photos.transform)
-    side = max(photos[0][0].shape[:2])
-    reader = photos.read if isinstance(photos.read, ImageReader) else ImageReader()
-    pack = Pack(
-        outputs(out) / '.cache' / 'packs', steps, 'raw' if form == 'auto' else form, side, spare,
-        reader)
-    need, saved, kept = estimate_benefit(pack, photos.files, epochs)
-    large = (
-        f'; {1 - kept:.0%} have more than {pack.most / 3e6:.1f} million pixels and are not kept: '
-        '`pack reduced` shrinks them'
-        * (kept < 1 and pack.form == 'raw'))
-    short = need > pack.store.room()
-    costs = (
-        f'{len(photos):,} photographs at {side} px, about {need / 1e9:.2f} GB more in '
-        f'{pack.store.folder}')
-    if form == 'auto' and saved < LEAST:
-        return (
-            photos,
-            f'not packed: {len(photos):,} photographs in {epochs} epochs would save '
-            f'{max(0, saved):.0f} s of decoding{large}'
-        )
-    if short and form != 'auto':
-        raise BadInput(
-            f"the disk has no room for a pack of {costs}, with {spare / 1e9:.1f} GB left free; "
-            "make room, or give pack 'none'"
-        )
-    if short:
-        return (
-            photos,
-            f'not packed: the disk has no room for {costs}, with {spare / 1e9:.1f} GB left free')
-    write_json(pack.store.folder/'policy.json', pack.policy)
-    photos = copy.copy(photos)
-    photos.read, photos.transform = pack, rest
+# %% ../../nbs/speed/decoded_cache.ipynb #d1e00005
+def _too_large(pack: Pack,
+               share: float,   # of the images that are kept, 0…1
+              ) -> str:
+    "What to say of images that are too large to be kept; '' if there are none."
+    if share >= 1 or pack.form != 'raw': return ''
     return (
-        photos,
-        f'packed while read ({form}): {costs}; saves about {max(0, saved):.0f} s of decoding in '
-        f'{epochs} epochs{large}'
-    )
+        f'; {1 - share:.0%} have more than {pack.most / 3e6:.1f} million pixels and are not kept: '
+        '`pack reduced` shrinks them')
+
+def _no_room(form: str,    # that was asked for
+             costs: str,   # what a pack would need
+             spare: int,   # bytes of the disk to leave free
+            ) -> str:
+    "Why there is no pack; where one was asked for, a `BadInput`."
+    left = f'with {spare / 1e9:.1f} GB left free'
+    if form == 'auto':
+        return f'not packed: the disk has no room for {costs}, {left}'
+    raise BadInput(
+        f"the disk has no room for a pack of {costs}, {left}; make room, or give pack 'none'")
+
+# %% ../../nbs/speed/decoded_cache.ipynb #b4b7d72d
+def packed(dataset: ImageDataset,
+           form: str = 'auto',     # a name in `FORMS`, 'none', or 'auto': raw if it pays
+           epochs: int = 1,        # how often each image will be read
+           out: str | Path | None = None,   # the folder of runs, beside which packs are kept
+           spare: int = 1 << 30,   # bytes of the disk to leave free
+          ) -> tuple[ImageDataset, str]:    # images that are read from a pack, or as they were; and why
+    "Images from a pack if that is wanted, or pays; with 'auto' and 'raw' not a pixel changes."
+    choose(form, [*FORMS, 'auto', 'none'], 'form of a pack')
+    if form == 'none' or not len(dataset): return dataset, 'not packed: not wanted'
+    steps, rest = split_deterministic_prefix(dataset.transform)
+    side = max(dataset[0][0].shape[:2])
+    reader = dataset.read if isinstance(dataset.read, ImageReader) else ImageReader()
+    folder = outputs(out)/'.cache'/'packs'
+    pack = Pack(folder, steps, 'raw' if form == 'auto' else form, side, spare, reader)
+    need, saved, share = estimate_benefit(pack, dataset.files, epochs)
+    costs = (
+        f'{len(dataset):,} photographs at {side} px, about {need / 1e9:.2f} GB more in '
+        f'{pack.store.folder}')
+    large = _too_large(pack, share)
+    saves = f'{max(0, saved):.0f} s of decoding'
+    if form == 'auto' and saved < LEAST:
+        many = f'{len(dataset):,} photographs in {epochs} epochs'
+        return dataset, f'not packed: {many} would save {saves}{large}'
+    if need > pack.store.room(): return dataset, _no_room(form, costs, spare)
+    write_json(pack.store.folder/'policy.json', pack.policy)
+    dataset = copy.copy(dataset)
+    dataset.read, dataset.transform = pack, rest
+    return dataset, (
+        f'packed while read ({form}): {costs}; saves about {saves} in {epochs} epochs{large}')
 
 # %% ../../nbs/speed/decoded_cache.ipynb #66dd17f4
-def packs(out=None) -> pd.DataFrame:   # indexed by name: photographs, GB
+def packs(out: str | Path | None = None) -> pd.DataFrame:   # indexed by name: photographs, GB
     "The packs beside a folder of runs."
     found = sorted(p.parent for p in (outputs(out)/'.cache'/'packs').glob('*/index.bin'))
     return pd.DataFrame(
@@ -371,14 +385,14 @@ def packs(out=None) -> pd.DataFrame:   # indexed by name: photographs, GB
         columns=['pack', 'photographs', 'GB']).set_index('pack')
 
 def remove(*names: str,   # as `packs` has them; none: all
-           out=None):
+           out: str | Path | None = None):
     "Delete packs; what reads one at the time carries on with the file that it has open."
     there = packs(out).index
     for name in names or there:
         shutil.rmtree(outputs(out) / '.cache' / 'packs' / choose(name, set(there), 'pack'))
 
 # %% ../../nbs/speed/decoded_cache.ipynb #221587e0
-def main(argv=None):
+def main(argv: list[str] | None = None):
     "`python -m rock_nb.speed.decoded_cache list` or `… remove [name …]`."
     p = Parser(
         'python -m rock_nb.speed.decoded_cache',

@@ -85,7 +85,8 @@ class Prefix:
         self.model, self.units, self.body, self.amp = model, units, body, amp
     @torch.no_grad()
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        def stop(m: nn.Module, inputs: tuple, output: torch.Tensor): raise StopForward(output)
+        def stop(m: nn.Module, inputs: tuple, output: torch.Tensor):
+            raise StopForward(output)
         hook = self.body.get_submodule(self.units[-1]).register_forward_hook(stop)
         with autocast(x.device, self.amp):
             try: self.body(x)
@@ -169,6 +170,7 @@ def find_prefix(model: nn.Module,     # frozen in part, in the mode in which it 
         for m, training in modes:
             m.training = training
 
+# %% ../../nbs/speed/frozen_prefix.ipynb #593ef27f
 def longest_prefix(model: nn.Module,    # in evaluation mode
                    units: list[str], x: torch.Tensor, amp: str) -> Prefix | None:
     "The longest beginning among the named modules behind which a network may be split."

@@ -67,7 +67,7 @@ def release(self: SharedBatchPool, slot: int):
 @patch
 def receive(self: SharedBatchPool,
             batch: tuple,   # what a worker sent
-           ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:   # images (N, 3, H, W), labels (N,), indices (N,)
+           ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # images (N, 3, H, W), labels (N,), indices (N,)
     "A batch; its slot is free when the last tensor that looks into it is gone."
     slot, images, labels, indices = batch
     if images is None:
@@ -95,4 +95,5 @@ class SharedLoader(DataLoader):
     @property
     def _index_sampler(self) -> SlottedBatchSampler:
         return SlottedBatchSampler(self.batch_sampler, self.collate_fn)
-    def __iter__(self) -> Iterator[tuple]: return map(self.collate_fn.receive, super().__iter__())
+    def __iter__(self) -> Iterator[tuple]:
+        return map(self.collate_fn.receive, super().__iter__())

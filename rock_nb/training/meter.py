@@ -32,7 +32,7 @@ class StepOutput:
 class EpochMeter:
     "Sums over the steps of an epoch, and how long the network waited for images."
     loss: list[torch.Tensor] = field(default_factory=list)     # of each step, summed over its images
-    weight: list[float] = field(default_factory=list)          # of each step: what its images weigh in the loss
+    weight: list[float] = field(default_factory=list)  # of each step: what its images weigh in the loss
     preds: list[torch.Tensor] = field(default_factory=list)
     labels: list[torch.Tensor] = field(default_factory=list)
     wait: float = 0.                             # seconds

@@ -18,7 +18,7 @@ from ..core import BadInput, choose
 from ..model.freeze import select_params
 
 # %% ../../nbs/training/optimizer.ipynb #5c6ed823
-def named(
+def matching_params(
     model: nn.Module,
     word: str,  # a part, a module, a pattern with `*`, or else a piece of a name, e.g. 'head', 'blocks.5', 'offset'
 ) -> list[str]:
@@ -45,7 +45,7 @@ def factors(model: nn.Module,
                 f"the learning-rate factor {item!r} is wrong; expected a name and a number above "
                 "0, e.g. 'head=10'"
             )
-        for n in named(model, word): out[n] *= factor
+        for n in matching_params(model, word): out[n] *= factor
     return out
 
 # %% ../../nbs/training/optimizer.ipynb #6fe414a4
@@ -82,7 +82,7 @@ def param_groups(
     return list(groups.values())
 
 # %% ../../nbs/training/optimizer.ipynb #247c0a8f
-def describe(groups: list[dict],   # of `param_groups`, or an optimizer's `param_groups`
+def describe_groups(groups: list[dict],   # of `param_groups`, or an optimizer's `param_groups`
             ) -> pd.DataFrame:     # a line a group
     "What is in the groups."
     return pd.DataFrame(

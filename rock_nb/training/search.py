@@ -104,6 +104,7 @@ def read_words(text: str,       # words with spaces between
         seen.add(field)
         yield field, values
 
+# %% ../../nbs/training/search.ipynb #ef3c7324
 def words_of_today(field: str, values: str) -> tuple[str, str]:
     "A field and the text of its values, as they are called today."
     new, changed = RENAMED.get(field, (field, {}))

@@ -40,7 +40,8 @@ class TrainSetup:
     recipe: Recipe
     run: Run
     model: nn.Module
-    loaders: Callable[[Phase], tuple[DataLoader, DataLoader]]  # of training and of validation batches: (uint8 images, labels, rows of the table)
+    # of training and of validation batches: (uint8 images, labels, rows of the table)
+    loaders: Callable[[Phase], tuple[DataLoader, DataLoader]]
     loss: Loss
     classes: tuple[str, ...]
     normalise: nn.Module         # uint8 images -> floats
@@ -64,7 +65,8 @@ def feature_caches(phase: 'PhaseState') -> dict[str, FeatureCache]:   # 'train',
     setup, loaders = phase.setup, dict(train=phase.train_loader, valid=phase.valid_loader)
 
     def make(x: torch.Tensor) -> torch.Tensor:
-        "Features of (n, 3, h, w) uint8 images, of a batch always as large: its size changes the last bits."
+        """Features of (n, 3, h, w) uint8 images, of a batch always as large: its size changes the
+        last bits."""
         padding = x[:1].expand(max(0, setup.recipe.batch_size - len(x)), -1, -1, -1)
         batch = torch.cat([x, padding]).to(setup.device, non_blocking=True)
         return phase.prefix(setup.normalise(batch))[:len(x)]
@@ -156,7 +158,8 @@ def load_state_dict(self: PhaseState, state: dict):
 # %% ../../nbs/training/state.ipynb #07ba0547
 @dataclass
 class TrainState:
-    "A moment of a run: the epochs behind it, the phase at work, and the steps of the epoch that has begun."
+    """A moment of a run: the epochs behind it, the phase at work, and the steps of the epoch that
+    has begun."""
     history: list[dict]            # a line an epoch
     phase: PhaseState | None       # None: the training is over
     step: int = 0                  # steps of this epoch that are done

@@ -20,7 +20,8 @@ from .processes import rank, world
 from .state import PhaseState
 
 # %% ../../nbs/training/step.ipynb #d1544d85
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]   # uint8 images (n, 3, h, w), labels (n,), rows of the table (n,)
+# uint8 images (n, 3, h, w), labels (n,), rows of the table (n,)
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 def prepare_input(phase: PhaseState, batch: Batch,
                   key: tuple[int, ...],   # of the random draws: seed, epoch, step, piece
@@ -41,7 +42,8 @@ def forward(phase: PhaseState, batch: Batch,
     torch.manual_seed(seed_of(*key))                 # dropout draws the same when a run is resumed
     labels = labels.to(setup.device, non_blocking=True)
     x, target = prepare_input(phase, (images, labels, rows), key)
-    with autocast(setup.device, setup.amp), phase.behind_prefix(): logits = phase.net(x)
+    with autocast(setup.device, setup.amp), phase.behind_prefix():
+        logits = phase.net(x)
     losses = setup.loss(logits.float(), target)
     preds = logits.detach().argmax(1)
     mixed = target is not labels
@@ -60,7 +62,8 @@ def frozen_bn_stats(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def at_sharpest_point(phase: PhaseState) -> Iterator[None]:
-    "Meanwhile the weights are the worst ones within a radius `sam`, and have no gradients (Foret et al. 2021)."
+    """Meanwhile the weights are the worst ones within a radius `sam`, and have no gradients (Foret
+    et al. 2021)."""
     weights = perturb(phase.params, phase.setup.recipe.sam)
     phase.optimizer.zero_grad(set_to_none=True)
     with frozen_bn_stats(phase.model): yield

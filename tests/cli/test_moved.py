@@ -11,7 +11,8 @@ from rock_nb._moved import MOVED
 @pytest.mark.parametrize('old', [o for o in MOVED if MOVED[o]])
 def test_an_old_name_hands_out_what_is_at_the_new_one(old):
     sys.modules.pop(f'rock_nb.{old}', None)
-    with pytest.warns(FutureWarning, match=MOVED[old][0]): module = import_module(f'rock_nb.{old}')
+    with pytest.warns(FutureWarning, match=MOVED[old][0]):
+        module = import_module(f'rock_nb.{old}')
     new = import_module(f'rock_nb.{MOVED[old][0]}')
     name = next(n for n in vars(new) if not n.startswith('_'))
     assert getattr(module, name) is getattr(new, name)
@@ -20,8 +21,11 @@ def test_an_old_name_hands_out_what_is_at_the_new_one(old):
 
 @pytest.mark.processes
 def test_as_users_write_it():
-    program = 'from rock_nb.judge.metric import macro_f1; import rock_nb.learn.loss as l; l.LOSSES; print(macro_f1.__module__)'
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True)
+    program = (
+        'from rock_nb.judge.metric import macro_f1; import rock_nb.learn.loss as l; l.LOSSES; '
+        'print(macro_f1.__module__)')
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True)
     assert done.stdout.strip() == 'rock_nb.evaluation.metrics', done.stderr
 
 

@@ -48,7 +48,8 @@ def test_every_parameter_has_a_type(program):
 
 def test_types_are_those_of_the_dataclasses():
     plain = lambda t: {a for a in getattr(t, '__args__', (t,)) if a is not type(None)}
-    assert {n: plain(core.TYPES[n]) for n in OPTIONS} == {n: plain(o.type) for n, o in OPTIONS.items()}
+    assert {n: plain(core.TYPES[n]) for n in OPTIONS} == {
+        n: plain(o.type) for n, o in OPTIONS.items()}
     assert set(inspect.signature(prepare).parameters) == set(PARAMETERS)
     assert set(inspect.signature(rock_nb.fit).parameters) == {*PARAMETERS, 'show'}
 

@@ -36,8 +36,8 @@ def test_with_output_path_from_another_folder(sample, tmp_path):
     shell('nbdev_clean', '--fname', 'nbs/03_train.ipynb')
     given = flags(
         {
-            **TINY, 'arch': 'test_efficientnet', 'epochs': 2, 'data': sample, 'out': tmp_path / 'runs',
-            'run': 'mine'},
+            **TINY, 'arch': 'test_efficientnet', 'epochs': 2, 'data': sample,
+            'out': tmp_path / 'runs', 'run': 'mine'},
         papermill=True)
     r = shell('papermill', ROOT / 'nbs' / '03_train.ipynb', 'record.ipynb', *given, cwd=tmp_path)
     assert r.returncode == 0, r.stderr[-2000:]

@@ -20,8 +20,8 @@ def older(row):
     return row['label'].replace('young', 'old') if '_58' in row['path'] else row['label']
 '''
 GIVEN = dict(
-    version='baseline', arch='test_resnet', pretrained=False, img_size='32,24', resize_mode='stretch',
-    batch_size=8, epochs=2, scale='full', folds=3, workers=0)
+    version='baseline', arch='test_resnet', pretrained=False, img_size='32,24',
+    resize_mode='stretch', batch_size=8, epochs=2, scale='full', folds=3, workers=0)
 
 
 @pytest.fixture(scope='module')

@@ -59,9 +59,11 @@ def test_only_changes_are_looked_at(tmp_path, looked):
     os.utime(folder / file_path(7), ns=(1, 1))
     (folder / file_path(60)).write_bytes((folder / file_path(61)).read_bytes())
     (folder / file_path(599)).unlink()
-    (folder / file_path(100)).with_name('new.jpg').write_bytes((folder / file_path(100)).read_bytes())
+    (folder / file_path(100)).with_name('new.jpg').write_bytes(
+        (folder / file_path(100)).read_bytes())
     again = audit(read_data(folder), tmp_path)
-    assert sorted(looked) == sorted(os.path.basename(f) for f in (file_path(7), file_path(60), 'new.jpg'))
+    assert sorted(looked) == sorted(
+        os.path.basename(f) for f in (file_path(7), file_path(60), 'new.jpg'))
     assert (
         len(again) == 600 and (again.error == '').all()
         and again.content[file_path(60)] == again.content[file_path(61)])
@@ -72,7 +74,8 @@ def test_what_cannot_be_opened_is_looked_at_again(tmp_path, looked, monkeypatch)
     look = room.look
     monkeypatch.setattr(
         room, 'look',
-        lambda f: dict(content=0, error='OSError: no answer') if f.endswith(file_path(3)) else look(f))
+        lambda f: (
+            dict(content=0, error='OSError: no answer') if f.endswith(file_path(3)) else look(f)))
     assert audit(read_data(folder), tmp_path).error[file_path(3)] == 'OSError: no answer'
     looked.clear()
     monkeypatch.setattr(room, 'look', look)
@@ -105,7 +108,9 @@ def test_several_at_once(many, tmp_path, looked):
 def test_duplicates_of_many(many, tmp_path):
     groups = group_duplicates(read_data(many), tmp_path)
     pairs = {
-        k: [(file_path(i), file_path(i - 1)) for i in range(N) if kind(i) == k and kind(i - 1) == 'cloud']
+        k: [
+            (file_path(i), file_path(i - 1)) for i in range(N)
+            if kind(i) == k and kind(i - 1) == 'cloud']
         for k in ('copy', 'near')}
     assert all(groups.same[a] == groups.same[b] for a, b in pairs['copy'])
     found = [groups.alike[a] == groups.alike[b] for a, b in pairs['near']]

@@ -166,9 +166,9 @@ def test_json_lines_of_the_newest_run(out, mixed, capsys, monkeypatch):
 
 
 CASES = {
-    'no photograph': ([], 'no photograph was given'),
+    'no photograph': ([], 'no image was given'),
     'a path that is not there': (['nowhere.jpg'], 'there is no file or folder'),
-    'a folder without photographs': (['empty'], 'there is no photograph in the folder'),
+    'a folder without photographs': (['empty'], 'there is no image in the folder'),
     'unknown run': (['folder', '--run', 'v9'], "no complete run 'v9'"),
     'no run at all': (['folder', '--out', 'empty'], 'no complete run in'),
     'unknown views': (['folder', '--tta', 'd5'], "unknown set of views 'd5'"),

@@ -39,7 +39,8 @@ def test_one_rule_for_classes_that_are_not_there(seed):
         macro=metric.macro_f1(y, p, k), per_class=metric.per_class(y, p, range(k)).f1.mean(),
         summary=metric.summary(y, probs, range(k))['f1'], counts=counts_f1(cm),
         stack=counts_f1(np.stack([cm, cm]))[1], decide=decide.mean_f1(decide.f1_parts(y, p, k)),
-        criterion=-decide.CRITERIA['f1'](probs, y), sum=combine.sum_score(np.zeros_like(probs), probs, y),
+        criterion=-decide.CRITERIA['f1'](probs, y),
+        sum=combine.sum_score(np.zeros_like(probs), probs, y),
         interval=interval(y, p, k, n=100).value, verdict=judge_pair(y, p, p, k, n=100).first)
     for name, value in found.items():
         assert value == pytest.approx(right, abs=1e-9), name

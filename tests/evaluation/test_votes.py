@@ -122,7 +122,7 @@ def spoiled(what, photos, out):
     ('on_error', dict(on_error='ignore'), "unknown on_error 'ignore'"),
     ('one photograph', {}, 'class Etc has 1 photograph of its own, fewer than the 2'),
     ('broken photograph', {}, 'cannot be read'),
-    ('other sample', {}, r"sample_submission\.csv and the test photographs differ in ids, first "
+    ('other sample', {}, r"sample_submission\.csv and the test images differ in ids, first "
                          r"'T2'"),
     ('another run', {}, r'quick holds another run \(.*resnet50.*valid: 0\.2 -> 0\.3'),
     ('no ensemble', {}, 'ensemble holds something else than an ensemble')])

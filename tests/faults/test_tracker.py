@@ -1,6 +1,7 @@
 """A training that is killed while it is tracked goes on: afterwards each tracker holds each epoch once."""
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from rock_nb import core
 from rock_nb.core import Run
-from rock_nb.training.tracking import NEEDS, make_trackers, wandb_history
+from rock_nb.training.tracking import NEEDS, make_trackers
 
 pytestmark = pytest.mark.processes
 
@@ -32,6 +33,7 @@ os.kill(os.getpid(), 9)
 def test_killed_and_resumed(tmp_path):
     for name in NEEDS: pytest.importorskip(name)
     from mlflow import MlflowClient
+    from helpers.wandb_files import is_whole, wandb_files, wandb_history, wandb_values
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     run = Run(tmp_path / 'v2-lr=0.001')
     r = subprocess.run(
@@ -48,7 +50,12 @@ def test_killed_and_resumed(tmp_path):
     events = EventAccumulator(str(folder / 'tensorboard'), dict(scalars=0)).Reload()
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     [logged] = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    until = time.time() + 10
+    while not all(map(is_whole, wandb_files(folder))) and time.time() < until:
+        time.sleep(0.05)
     kept = wandb_history(folder)
+    assert wandb_values(folder, 'config')['arch'] == 'resnet18'
+    assert wandb_values(folder, 'summary')['final/valid/f1'] == .5
     for column in ROWS[0]:
         wanted = [(r['epoch'], r[column]) for r in ROWS]
         assert [(e.step, pytest.approx(e.value)) for e in events.Scalars(column)] == wanted

@@ -157,7 +157,7 @@ REFUSED = {
         ARCH, lambda: {k: v.to(torch.int8) for k, v in STATE.items()}, 'int8 in the file'),
     'diverged': (
         ARCH, lambda: STATE | {'layer1.0.conv1.weight': torch.full((64, 64, 3, 3), torch.nan)},
-        'no numbers, first in layer1.0'),
+        'not finite, first in layer1.0'),
     'a pickled network': (ARCH, lambda: NET, 'timm.models.resnet.ResNet'),
     'an optimizer alone': (ARCH, lambda: dict(optimizer=ADAM), 'holds no tensors under names'),
     'a list': (ARCH, lambda: [1, 2], 'holds no tensors under names')}

@@ -32,7 +32,8 @@ def test_memory_holds_what_was_planted(workers, stones, tmp_path):
         img_size=32, batch_size=16, epochs=2, lr=1e-3, workers=workers, sampler='balanced',
         hard_memory=60, hard_ratio=0.0625, hard_lag=6)
     train(plan)
-    memory, rows = plan.setup.hard_examples, plan.parts[plan.parts.part == 'train'].reset_index(drop=True)
+    memory = plan.setup.hard_examples
+    rows = plan.parts[plan.parts.part == 'train'].reset_index(drop=True)
     memory.advance(memory.base.step + len(memory.queue))     # what the last steps brought, too
     planted = set(np.flatnonzero(rows.path.str.contains('planted')))
     recall = len(planted & set(memory.now.index.tolist()))/len(planted)
