@@ -41,7 +41,8 @@ class Phase:
     lr: float = option(3e-4, 'learning rate at its start', between=(1e-12, 10))
     train: str = option('all', 'what learns: words of `rock_nb.model.freeze.select`')
     start: str = option(
-        'last', "weights it begins with: 'last', or 'best' so far at the image size of the phase before",
+        'last',
+        "weights it begins with: 'last', or 'best' so far at the image size of the phase before",
         choices=('last', 'best'))
     until: str = option(
         'epochs', "what ends it early: 'epochs' (nothing), 'plateau' (gradual unfreezing), 'gap'",
@@ -64,23 +65,29 @@ class Recipe:
     arch: str = option('mobilenetv3_large_100', 'a timm name')
     pretrained: bool | str = option(
         True, 'the best weights to be had, a random start (False), or a weight file')
-    img_size: int | tuple[int, int] = option(299, 'pixels: side of the square that the network sees, or height,width')
+    img_size: int | tuple[int, int] = option(
+        299, 'pixels: side of the square that the network sees, or height,width')
     batch_size: int = option(32, 'images in one pass of a process', between=(1, 65536))
     accumulate: int = option(1, 'passes for one step of the optimizer', between=(1, 65536))
     phases: tuple[Phase, ...] = (Phase(5),)
-    resize_mode: str = option('pad', "how an image gets that shape: 'pad', 'stretch' or 'crop'", choices=SQUARES)
+    resize_mode: str = option(
+        'pad', "how an image gets that shape: 'pad', 'stretch' or 'crop'", choices=SQUARES)
     augment: str | dict = option(
         'none', 'augmentation set: a name, a .json file, or what albumentations.to_dict gives')
     background: str = option(
         'keep', "'keep', 'remove' (GrabCut), 'extra' (a copy without it of each training image)",
         choices=('keep', 'remove', 'extra'))
     mix: str = option('none', "'none', 'mixup', 'cutmix', 'one_class'", choices=MIXES)
-    mix_prob: float = option(.5, 'share of the batches (one_class: of the images) that are mixed', between=(0, 1))
-    mix_alpha: float = option(1., 'their share is drawn from Beta(alpha, alpha)', between=(1e-3, 1e3))
+    mix_prob: float = option(
+        0.5, 'share of the batches (one_class: of the images) that are mixed', between=(0, 1))
+    mix_alpha: float = option(
+        1.0, 'their share is drawn from Beta(alpha, alpha)', between=(1e-3, 1e3))
     normalize: str = option(
-        'symmetric', "mean and std: 'symmetric' (.5), 'imagenet', or 'model' (those of its weights)",
+        'symmetric',
+        "mean and std: 'symmetric' (.5), 'imagenet', or 'model' (those of its weights)",
         choices=(*STATS, 'model'))
-    target: str = option('joint', "the 'joint' class, 'heads' (one an attribute), or an attribute's name")
+    target: str = option(
+        'joint', "the 'joint' class, 'heads' (one an attribute), or an attribute's name")
     head: str = option('linear', "'linear', or 'shallow': two layers", choices=HEADS)
     drop_rate: float = option(0., 'dropout before the head', between=(0, .99))
     drop_path_rate: float = option(0., 'share of residual branches left out', between=(0, .99))
@@ -89,14 +96,18 @@ class Recipe:
     hard_memory: int = option(0, 'misclassified images remembered (0: none)', between=(0, 10**7))
     hard_ratio: float = option(.2, 'their share of an effective batch', between=(0, 1))
     hard_growth: str = option(
-        'none', "how the share grows: 'none', 'linear', 'exponential', 'cosine', 'step'", choices=GROWTHS)
+        'none', "how the share grows: 'none', 'linear', 'exponential', 'cosine', 'step'",
+        choices=GROWTHS)
     hard_epochs: int = option(0, 'epochs over which it grows', between=(0, 10**6))
     hard_lag: int = option(8, 'steps by which the memory is behind, exactly', between=(1, 10**4))
     hard_guard: int = option(
-        0, 'wrong so often in a row: taken for mislabelled and left out (0: never)', between=(0, 10**6))
-    optimizer: str = option('adam', "adam, adamw, sgd, nadam, adamp, or any of timm's", choices=OPTIMIZERS)
+        0, 'wrong so often in a row: taken for mislabelled and left out (0: never)',
+        between=(0, 10**6))
+    optimizer: str = option(
+        'adam', "adam, adamw, sgd, nadam, adamp, or any of timm's", choices=OPTIMIZERS)
     weight_decay: float = option(0., 'of the optimizer', between=(0, 1))
-    layer_decay: float = option(1., "learning rate of a layer: so much of the next one's", between=(.01, 1))
+    layer_decay: float = option(
+        1.0, "learning rate of a layer: so much of the next one's", between=(0.01, 1))
     lr_scale: str = option('', 'learning rate of single parameters: patterns and factors')
     clip: float = option(0., 'largest norm of the gradient (0: any)', between=(0, 1e9))
     sam: float = option(0., 'radius of sharpness-aware minimisation (0: none)', between=(0, 10))
@@ -112,20 +123,26 @@ class Recipe:
     lr_min: float = option(0., 'cosine, restarts: where the learning rate ends', between=(0, 10))
     by_step: bool = option(False, 'move the learning rate each step instead of each epoch')
     early_stop: int = option(
-        0, 'a phase ends after so many epochs without a better macro F1 (0: never)', between=(0, 10**6))
+        0, 'a phase ends after so many epochs without a better macro F1 (0: never)',
+        between=(0, 10**6))
     loss: str = option(
-        'ce', "'ce', 'focal(gamma=1)', 'soft_f1', 'logit_adjusted', or 'file.py:function'", choices=LOSSES)
+        'ce', "'ce', 'focal(gamma=1)', 'soft_f1', 'logit_adjusted', or 'file.py:function'",
+        choices=LOSSES)
     gamma: float = option(2., 'focal: how much easy images are discounted', between=(0, 100))
-    tau: float = option(1., 'logit_adjusted: share of the log prior; 1 is balanced softmax', between=(0, 10))
+    tau: float = option(
+        1.0, 'logit_adjusted: share of the log prior; 1 is balanced softmax', between=(0, 10))
     smoothing: float = option(0., 'of labels', between=(0, .999))
     class_weights: str = option(
-        'none', "'none', 'balanced': N/(K·n_c), 'sqrt', 'effective', 'range'", choices=CLASS_WEIGHTS)
+        'none', "'none', 'balanced': N/(K·n_c), 'sqrt', 'effective', 'range'", choices=CLASS_WEIGHTS
+    )
     sync_bn: bool = option(False, 'batch normalisation over all processes')
     amp: str = option(
         'none', "precision: 'none', 'bf16', 'fp16', or 'auto': the fastest measured here",
         choices=(*AMP, 'auto'))
-    tta: str = option('none', "views at validation and test: 'none', 'hflip', 'd7', 'd4'", choices=TTA)
-    max_value: float | None = option(None, 'what is white in deep images (None: found from all files)')
+    tta: str = option(
+        'none', "views at validation and test: 'none', 'hflip', 'd7', 'd4'", choices=TTA)
+    max_value: float | None = option(
+        None, 'what is white in deep images (None: found from all files)')
     icc: bool = option(True, 'convert embedded colour profiles to sRGB')
     page: int = option(1, 'of files with several pages, counted from 1')
     bands: tuple[int, ...] | None = option(
@@ -273,7 +290,8 @@ def as_bands(value: object,   # numbers, one or several, or text such as '3,2,1'
 
 # %% ../../nbs/training/recipe.ipynb #40b25a0c
 # fields that may name functions of one's own
-REGISTERED = {n for n, o in options_of(Recipe).items() if isinstance(o.metadata['choices'], Registry)}
+REGISTERED = {
+    n for n, o in options_of(Recipe).items() if isinstance(o.metadata['choices'], Registry)}
 
 def override(r: Recipe,
              **given: object,   # any of `OVERRIDES`

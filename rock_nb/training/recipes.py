@@ -84,8 +84,8 @@ def b_davit():
     hard = dict(sampler='balanced', hard_memory=1000, hard_ratio=.2)
     return Recipe(
         arch='davit_base', img_size=224, batch_size=64, accumulate=8, phases=(Phase(18, 3e-4),),
-        schedule='cosine', lr_min=1e-8, smoothing=0.1, augment='b', resize_mode='stretch', normalize='model',
-        amp='auto', valid=0.2, **hard)
+        schedule='cosine', lr_min=1e-8, smoothing=0.1, augment='b', resize_mode='stretch',
+        normalize='model', amp='auto', valid=0.2, **hard)
 
 # %% ../../nbs/training/recipes.ipynb #904bcb60
 @recipe
