@@ -67,7 +67,9 @@ def check_folds(parts: pd.DataFrame,     # the table, with folds
     for k in numbers: split(parts, fold=k, test_fold=test_fold, seed=seed)
 
 # %% ../nbs/03_folds.ipynb #0b7e0401
-def in_one_fold(names: pd.Series | list):   # names: of images that are not
+def in_one_fold(
+    names: pd.Series | list,   # of images that are not
+):
     "A `BadInput` if there is an image that is not in exactly one fold."
     if len(names):
         raise BadInput(

@@ -16,6 +16,8 @@ from . import core   # before torch: it says how torch's threads shall wait
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from fastcore.basics import patch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -24,7 +26,7 @@ from .core import BadInput, Parser, Run, as_type, atomic, choose, listed, typed
 from .core.options import (
     Options, declared, option, options_of, renamed, takes)
 from .data.synthetic import find_data, is_sample
-from .jobs.job import QueueUnavailable, new_job
+from .jobs.job import Job, QueueUnavailable, new_job
 from .evaluation.repeats import Repeats, mean_ci
 from .evaluation.leaderboard import leaderboard as judge_runs
 from .evaluation.submission import f1_on_test
@@ -34,7 +36,7 @@ from .training.live_plot import epoch_line
 from .training.recipe import (
     OVERRIDES, OfPhases, Recipe, check_number, differences, pick_scale)
 from .training.search import (
-    SEARCHES, as_python, check_space, distinct, key_of, leaderboard, library, open_study,
+    SEARCHES, as_python, check_space, distinct, fields_key, trials_table, library, open_study,
     plot_search, propose, read_space, read_words, running, tell_epochs)
 from .jobs.notebook_step import (
     NotebookStep, StepFailed, shell_command, is_complete, run_step)
@@ -131,7 +133,7 @@ def different_cells(cells: list[dict],   # of `grid_cells`
     "The cells without those whose resolved recipe another has already, which is said."
     first, kept = {}, []
     for c in cells:
-        same = first.setdefault(key_of(given | c, scale), c)
+        same = first.setdefault(fields_key(given | c, scale), c)
         if same is c:
             kept.append(c)
         else:
@@ -193,7 +195,7 @@ def over_seeds(runs: pd.DataFrame,     # of `sweep_runs`
     word = lambda c: (
         'best' if c == best else 'worse' if mean[best] - mean[c] > apart[c] + 1e-12
         else "can't tell")
-    def line(c):
+    def line(c: str) -> dict:   # a cell
         held = (
             mean_ci(by.get_group(c), level=level) if count[c] > 1
             else Repeats(mean[c], np.nan, np.nan, np.nan, 1))
@@ -257,19 +259,13 @@ def best_in_words(table: pd.DataFrame) -> str:   # of `sweep_table`, or of a sea
             "worse.")
     return f'{said}; {known} of the {others} others are worse.'
 
-# %% ../nbs/06_sweep.ipynb #1f2b77c9
-def plot_sweep(runs: pd.DataFrame,  # of `sweep_runs`
-               title: str = '',
-               bounds: pd.DataFrame | None = None,   # of `beside`
-              ) -> Figure:
-    """A row for each cell, the highest on top: a point for each seed, a mark for their mean, a bar
-    for the interval of `sweep_table`."""
-    order = (
-        runs.groupby('cell', sort=False) .valid_f1.mean()
-        .sort_values(kind='stable', ascending=False) .index)
+# %% ../nbs/06_sweep.ipynb #5d3a91ca
+def draw_scores(ax: Axes,
+                runs: pd.DataFrame,            # of `sweep_runs`
+                order: pd.Index,               # cells, from the top
+                bounds: pd.DataFrame | None):  # of `beside`
+    "A point for each run, a mark for the mean of each cell, a bar for its interval."
     parts = [p for p in ('valid_f1', 'test_f1') if runs[p].notna().any()]
-    fig, ax = plt.subplots(figsize=(8, 1.1 + .38*len(order)), dpi=80, layout='constrained')
-    plt.close(fig)
     for i, part in enumerate(parts):
         y = {c: k + .24*(i - (len(parts) - 1)/2) for k, c in enumerate(order)}
         ax.plot(runs[part], runs.cell.map(y), f'C{i}o', ms=5, alpha=.6)
@@ -281,9 +277,22 @@ def plot_sweep(runs: pd.DataFrame,  # of `sweep_runs`
             ax.hlines(
                 [y[c] for c in order], bounds.low[order].astype(float),
                 bounds.high[order].astype(float), f'C{i}', lw=1.6)
+
+# %% ../nbs/06_sweep.ipynb #1f2b77c9
+def plot_sweep(runs: pd.DataFrame,  # of `sweep_runs`
+               title: str = '',
+               bounds: pd.DataFrame | None = None,   # of `beside`
+              ) -> Figure:
+    """A row for each cell, the highest on top: a point for each seed, a mark for their mean, a bar
+    for the interval of `sweep_table`."""
+    order = (
+        runs.groupby('cell', sort=False) .valid_f1.mean()
+        .sort_values(kind='stable', ascending=False) .index)
+    fig, ax = plt.subplots(figsize=(8, 1.1 + .38*len(order)), dpi=80, layout='constrained')
+    plt.close(fig)
+    draw_scores(ax, runs, order, bounds)
     if bounds is not None:
-        words = bounds.beside_best[order]
-        for k, word in enumerate(words):
+        for k, word in enumerate(bounds.beside_best[order]):
             ax.annotate(
                 word, (1, k), (4, 0), xycoords=('axes fraction', 'data'),
                 textcoords='offset points', va='center', fontsize=7)
@@ -309,35 +318,49 @@ class Search:
     scale: str
     trials: int
     prune: bool = False
-    def fields(self, trial: object) -> dict:
-        "What a trial varies: settled once, then remembered."
-        if 'fields' not in trial.user_attrs:
-            trial.set_user_attr(
-                'fields', self.space[trial.number] if self.how == 'grid' else self.draw(trial))
-        return renamed(trial.user_attrs['fields'])
-    def draw(self, trial: object) -> dict:
-        "What no other trial has, as far as the space goes."
-        return propose(
-            self.study, trial, self.how, self.given['seed'], self.space,
-            lambda f: key_of(self.given | f, self.scale))
+
     def run(self, trial: object) -> Run: return Run(self.folder/f'trial-{trial.number:03}')
-    def job(self, trial: object) -> dict:
-        return (
-            self.given | self.fields(trial)
-            | dict(out=str(self.folder), run=self.run(trial).name, scale=self.scale))
-    def recipe(self, trial: object) -> Recipe:
-        given = self.job(trial)
-        return get_recipe(
-            given.get('version', 'baseline'), self.scale,
-            **{k: v for k, v in given.items() if k in OVERRIDES})
-    def epochs(self, trial: object) -> int: return self.recipe(trial).epochs
-    def hopeless(self, trial: object, history: pd.DataFrame) -> bool:
-        "Whether it is behind; after its last epoch there is nothing left to save."
-        if not len(history): return False
-        recipe = self.recipe(trial)
-        return (
-            tell_epochs(self.study, trial, history, recipe) and self.prune
-            and len(history) < recipe.epochs)
+
+# %% ../nbs/06_sweep.ipynb #5d3a91c6
+@patch
+def draw(self: Search, trial: object) -> dict:
+    "What no other trial has, as far as the space goes."
+    return propose(
+        self.study, trial, self.how, self.given['seed'], self.space,
+        lambda f: fields_key(self.given | f, self.scale))
+
+@patch
+def fields(self: Search, trial: object) -> dict:
+    "What a trial varies: drawn once, then remembered."
+    if 'fields' not in trial.user_attrs:
+        trial.set_user_attr(
+            'fields', self.space[trial.number] if self.how == 'grid' else self.draw(trial))
+    return renamed(trial.user_attrs['fields'])
+
+@patch
+def job(self: Search, trial: object) -> dict:
+    "Parameters of 03_train for a trial."
+    return (
+        self.given | self.fields(trial)
+        | dict(out=str(self.folder), run=self.run(trial).name, scale=self.scale))
+
+# %% ../nbs/06_sweep.ipynb #5d3a91c7
+@patch
+def recipe(self: Search, trial: object) -> Recipe:
+    "The recipe of a trial."
+    given = self.job(trial)
+    return get_recipe(
+        given.get('version', 'baseline'), self.scale,
+        **{k: v for k, v in given.items() if k in OVERRIDES})
+
+@patch
+def hopeless(self: Search, trial: object, history: pd.DataFrame) -> bool:
+    "Whether it is behind; after its last epoch there is nothing left to save."
+    if not len(history): return False
+    recipe = self.recipe(trial)
+    return (
+        tell_epochs(self.study, trial, history, recipe) and self.prune
+        and len(history) < recipe.epochs)
 
 # %% ../nbs/06_sweep.ipynb #2edea062
 def claim_search(folder: Path,
@@ -368,14 +391,14 @@ class TrialPruned(Exception):
 class Here:
     "Trains trials in this process."
     every, ahead = 0., 1     # s between two looks; how many at once
-    def begin(self, s: Search, trial):
+    def begin(self, s: Search, trial: object):
         print(f'trial {trial.number}: {label_of(s.fields(trial))}', flush=True)
-    def look(self, s: Search, trial) -> dict:
+    def look(self, s: Search, trial: object) -> dict:
         given = s.job(trial)
         # fields that don't go together
         try: recipe = s.recipe(trial)
         except BadInput as e: return dict(state='failed', error=str(e))
-        def show(history, classes):
+        def show(history: pd.DataFrame, classes: pd.DataFrame):
             print('       ', epoch_line(history, recipe.epochs, recipe), flush=True)
             if s.hopeless(trial, history): raise TrialPruned
         try: run = fit(**given, show=show)
@@ -385,15 +408,28 @@ class Here:
             state='done', scores=run_scores(run.path),
             minutes=core.read_json(run.metrics)['seconds'] / 60)
 
+# %% ../nbs/06_sweep.ipynb #5d3a91c8
+def job_outcome(job: Job | None,   # None: it is not in the queue
+                given_up: bool,    # whether its trial was
+               ) -> dict | None:
+    "How the job of a trial ended; None while it goes on."
+    if job and job.state == 'done':
+        return dict(state='done', scores=job.result, minutes=(job.ended - job.begun) / 60)
+    if job and job.state == 'failed':
+        return dict(state='failed', error=job.error)
+    if job and job.state != 'stopped': return None
+    if given_up: return dict(state='hopeless')
+    return dict(state='failed', error='taken out of the queue')
+
 # %% ../nbs/06_sweep.ipynb #c4a760ae
 class Through:
     "Hands trials to the workers of a queue."
     every = .5
-    def __init__(self, queue): self.queue = queue
+    def __init__(self, queue: object): self.queue = queue
     @property
     def ahead(self) -> int:
         return max(1, sum(time.time() - f['heartbeat'] < 60 for f in self.queue.workers().values()))
-    def begin(self, s: Search, trial):
+    def begin(self, s: Search, trial: object):
         # fields that don't go together
         try: job = new_job('train', s.job(trial))
         except BadInput as e: return trial.set_user_attr('refused', str(e))
@@ -406,24 +442,17 @@ class Through:
         if not known: publish_jobs(self.queue, [job])
         trial.set_user_attr('job', job.id)
         print(f'trial {trial.number}, job {job.id}: {label_of(s.fields(trial))}', flush=True)
-    def look(self, s: Search, trial) -> dict | None:
+    def look(self, s: Search, trial: object) -> dict | None:   # how it ended; None: it has not
         if 'refused' in trial.user_attrs:
             return dict(state='failed', error=trial.user_attrs['refused'])
         job, given_up = self.queue.find(trial.user_attrs['job']), 'given_up' in trial.user_attrs
         behind = s.hopeless(trial, history_of(s.run(trial)))
-        if job and job.state == 'done':
-            return dict(state='done', scores=job.result, minutes=(job.ended - job.begun) / 60)
-        if job and job.state == 'failed':
-            return dict(state='failed', error=job.error)
-        if not job or job.state == 'stopped':
-            return (
-                dict(state='hopeless') if given_up
-                else dict(state='failed', error='taken out of the queue'))
+        if outcome := job_outcome(job, given_up): return outcome
         if behind: trial.set_user_attr('given_up', True)
         if behind or given_up: self.queue.delete(job.id)
 
 # %% ../nbs/06_sweep.ipynb #9e57949d
-def queue_at(where: str):
+def queue_at(where: str) -> object:
     """The queue that was named: `folder` (outputs/.queue), `redis` (at $ROCK_QUEUE_URL),
     redis://host:port, or the path of a folder."""
     if where == 'folder': return open_queue(folder=core.outputs()/'.queue')
@@ -448,7 +477,9 @@ def queue_at(where: str):
     return open_queue(ip, port, at.username)
 
 # %% ../nbs/06_sweep.ipynb #a7761493
-def settle(s: Search, trial, end: dict):
+def end_trial(s: Search,
+              trial: object,   # of Optuna
+              end: dict):      # of `look`
     "Remember how a trial ended, and write the leaderboard."
     state = library().trial.TrialState
     scores = end.get('scores', {})
@@ -481,7 +512,7 @@ def write_trials(s: Search,
                  ended: bool = False,   # all trials have: say which may be as good as the highest
                 ) -> pd.DataFrame:
     "The leaderboard of a search; it and its figure are written into the search's folder."
-    table = leaderboard(s.study)
+    table = trials_table(s.study)
     if ended and (done := table[table.state == 'done']).size:
         found = over_photographs({n: s.run(s.study.trials[n]) for n in done.trial})
         table = table.merge(
@@ -510,8 +541,10 @@ def write_best(folder: Path, fields: dict, scale: str, about: str):
         as_python(found, re.sub(r'\W', '_', f'best_of_{folder.name}'), version, about))
 
 # %% ../nbs/06_sweep.ipynb #9d76a102
-def drive(s: Search, way):   # way: `Here` or `Through`
-    """Begin, watch and settle trials until all have ended; those that a search which is gone had
+def drive(s: Search,
+          way: Here | Through,
+         ) -> pd.DataFrame:   # of `trials_table`
+    """Begin, watch and end trials until all have ended; those that a search which is gone had
     begun come first."""
     at_hand = running(s.study)
     new = list(at_hand)
@@ -526,7 +559,7 @@ def drive(s: Search, way):   # way: `Here` or `Through`
             for t in list(at_hand):
                 if end := way.look(s, t):
                     at_hand.remove(t)
-                    settle(s, t, end)
+                    end_trial(s, t, end)
         except QueueUnavailable as e:
             print(f'{e}; waiting for it', flush=True)
             time.sleep(5)
@@ -565,7 +598,7 @@ def asked_search(asked: OfSweep) -> str:   # of `SEARCHES`
 @typed
 def sweep(grid: str | dict | list | None = None,  # text, a dict of lists, or a list of cells (None: the recipe itself)
           **given: object,    # options of the sweep; parameters of 03_train, for all cells alike
-         ) -> pd.DataFrame:   # of `sweep_table`, or `leaderboard`
+         ) -> pd.DataFrame:   # of `sweep_table`, or `trials_table`
     "Train every cell with every seed, or search; what is complete is skipped."
     given = {n: v for n, v in (dict(grid=grid) | given).items() if v is not None}
     asked = OfSweep(**{n: v for n, v in given.items() if n in OF_SWEEP})
@@ -623,7 +656,7 @@ def located(given: dict) -> tuple[dict, str]:   # the same with paths that hold 
 # %% ../nbs/06_sweep.ipynb #54205114
 def find_best(s: Search,         # without a space
               asked: OfSweep,
-              seeds: list[int]) -> pd.DataFrame:   # of `leaderboard`
+              seeds: list[int]) -> pd.DataFrame:   # of `trials_table`
     "A random or an Optuna search."
     if len(seeds) > 1:
         raise BadInput(
@@ -645,7 +678,7 @@ def find_best(s: Search,         # without a space
 def search_grid(s: Search,           # without a space
                 cells: list[dict], seeds: list[int],
                 queue: str | None,   # as it was given
-               ) -> pd.DataFrame:    # of `sweep_table`, or `leaderboard` where nothing is done
+               ) -> pd.DataFrame:    # of `sweep_table`, or `trials_table` where nothing is done
     "A grid through a queue or with pruning."
     places = [c | dict(seed=seed) for c, seed in itertools.product(cells, seeds)]
     table = conduct(replace(s, space=places, trials=len(places)), queue)
@@ -661,7 +694,7 @@ def search_grid(s: Search,           # without a space
 # %% ../nbs/06_sweep.ipynb #cbf07399
 def conduct(s: Search,
             queue: str | None,   # as it was given; None: here
-           ) -> pd.DataFrame:   # of `leaderboard`
+           ) -> pd.DataFrame:   # of `trials_table`
     "Do a search, or go on with it."
     library()
     way = Through(queue_at(queue)) if queue else Here()

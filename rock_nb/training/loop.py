@@ -83,7 +83,9 @@ def check_best(setup: TrainSetup, saved: dict):   # a checkpoint
             f'and kept epoch {chosen}; give another name with `run`, or delete that folder')
 
 # %% ../../nbs/training/loop.ipynb #5050e224
-def restore_state(setup: TrainSetup, saved: dict) -> TrainState:   # saved: a checkpoint
+def restore_state(setup: TrainSetup,
+                  saved: dict,   # a checkpoint
+                 ) -> TrainState:
     "The moment that a checkpoint holds; the network and the hard examples become those of it."
     check_network(setup, saved)
     check_best(setup, saved)

@@ -6,6 +6,7 @@
 __all__ = ['RECIPES', 'recipe', 'get_recipe']
 
 # %% ../../nbs/training/recipes.ipynb #4521f50e
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -18,7 +19,7 @@ from ..model.create import create
 # %% ../../nbs/training/recipes.ipynb #99f81098
 RECIPES = {}
 
-def recipe(f):
+def recipe(f: Callable[[], Recipe]) -> Callable[[], Recipe]:
     "Register a function that makes a recipe; the recipe is called after it."
     RECIPES[f.__name__] = lambda: replace(f(), name=f.__name__)
     RECIPES[f.__name__].__doc__ = f.__doc__
@@ -159,7 +160,7 @@ C_BACKBONES = dict(
     c_vit='vit_base_patch16_224')
 
 # %% ../../nbs/training/recipes.ipynb #a407ea64
-def another(base, name: str, arch: str):
+def another(base: Callable[[], Recipe], name: str, arch: str):
     "Register a recipe that differs from `base` in its network alone."
     def make(): return replace(base(), arch=arch)
     make.__name__ = name
@@ -258,7 +259,7 @@ def cost(r: Recipe,
 # %% ../../nbs/training/recipes.ipynb #f009697c
 def get_recipe(version: str = 'baseline',  # a name in `RECIPES`
                scale: str = 'full',        # 'full', 'demo' or 'smoke'
-               **given,                    # overrides: any of `rock_nb.training.recipe.OVERRIDES`
+               **given: object,            # overrides: any of `rock_nb.training.recipe.OVERRIDES`
               ) -> Recipe:
     "A recipe by name, at a scale, with overrides (which win over the scale)."
     return override(at_scale(choose(version, RECIPES, 'recipe')(), scale), **given)

@@ -50,10 +50,12 @@ def forward(phase: PhaseState, batch: Batch,
     return losses, StepOutput(losses.detach(), preds != labels, preds, labels, rows, mixed)
 
 # %% ../../nbs/training/step.ipynb #f41728c0
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 @contextmanager
 def frozen_bn_stats(model: nn.Module) -> Iterator[None]:
     "Batch normalisation gathers no statistics meanwhile."
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    norms = [m for m in model.modules() if isinstance(m, BATCH_NORMS)]
     before = [m.momentum for m in norms]
     for m in norms: m.momentum = 0.
     try: yield

@@ -61,6 +61,32 @@ class TensorBoard:
             self.writer.add_scalar(f'final/{k}', v, self.last)
         self.writer.close()
 
+# %% ../../nbs/training/tracking.ipynb #5d3a91c3
+def saved_mlflow_run(client: object,   # an MlflowClient
+                     file: Path,       # that holds the run's id
+                    ) -> str | None:   # the id; None: there is no such run in the client's store
+    "The id of the MLflow run that an interrupted training began."
+    from mlflow.exceptions import MlflowException
+    if not file.exists(): return None
+    try:
+        return client.get_run(core.read_json(file)['run_id']).info.run_id
+    except MlflowException as e:
+        if e.error_code == 'RESOURCE_DOES_NOT_EXIST': return None   # another store than last time
+        raise
+
+def new_mlflow_run(client: object,   # an MlflowClient
+                   folder: Path,     # of the tracking
+                   name: str, recipe: dict) -> str:   # its id
+    "Begin an MLflow run, with the recipe as its parameters."
+    title = os.environ.get('MLFLOW_EXPERIMENT_NAME', 'rock_nb')
+    place = None if os.environ.get('MLFLOW_TRACKING_URI') else (folder/'mlflow').as_uri()
+    found = client.get_experiment_by_name(title)
+    run_id = client.create_run(
+        found.experiment_id if found else client.create_experiment(title, place),
+        run_name=name).info.run_id
+    for k, v in recipe.items(): client.log_param(run_id, k, str(v)[:6000])
+    return run_id
+
 # %% ../../nbs/training/tracking.ipynb #40636129
 class MLflow:
     "Parameters and metrics of an MLflow run, whose id is kept in the folder."
@@ -70,35 +96,20 @@ class MLflow:
         folder.mkdir(parents=True, exist_ok=True)
         self.client = MlflowClient(
             os.environ.get('MLFLOW_TRACKING_URI') or f"sqlite:///{folder / 'mlflow.db'}")
-        self.file = folder/'mlflow.json'
-        self.id = self.known() or self.new(folder, name, recipe)
+        self.id = saved_mlflow_run(self.client, folder/'mlflow.json')
+        if self.id is None:
+            self.id = new_mlflow_run(self.client, folder, name, recipe)
+            core.write_json(folder/'mlflow.json', dict(run_id=self.id))
         self.last = max(
             [m.step for m in self.client.get_metric_history(self.id, 'epoch')], default=0)
-    def known(self) -> str | None:
-        from mlflow.exceptions import MlflowException
-        if not self.file.exists(): return None
-        try:
-            return self.client.get_run(core.read_json(self.file)['run_id']).info.run_id
-        except MlflowException as e:
-            if e.error_code == 'RESOURCE_DOES_NOT_EXIST':
-                return None  # another store than last time
-            raise
-    def new(self, folder: Path, name: str, recipe: dict) -> str:   # id
-        title = os.environ.get('MLFLOW_EXPERIMENT_NAME', 'rock_nb')
-        place = None if os.environ.get('MLFLOW_TRACKING_URI') else (folder/'mlflow').as_uri()
-        found = self.client.get_experiment_by_name(title)
-        run_id = self.client.create_run(
-            found.experiment_id if found else self.client.create_experiment(title, place),
-            run_name=name).info.run_id
-        for k, v in recipe.items(): self.client.log_param(run_id, k, str(v)[:6000])
-        core.write_json(self.file, dict(run_id=run_id))
-        return run_id
+
     def log(self, epoch: int, values: dict):
         from mlflow.entities import Metric
         allowed = lambda name: re.sub(r'[^/\w.\- :]', '_', name)
         self.client.log_batch(
             self.id,
             [Metric(allowed(k), v, int(1000 * time.time()), epoch) for k, v in values.items()])
+
     def close(self, values: dict):
         self.log(self.last, {f'final/{k}': v for k, v in values.items()})
         self.client.set_terminated(self.id)
@@ -141,36 +152,46 @@ class Wandb:
         self.run.finish()
         core.write_json(self.file, self.saved | dict(last=self.last, open=None))
 
+# %% ../../nbs/training/tracking.ipynb #5d3a91c4
+def with_best_f1(rows: list[dict],      # of the history
+                 recipe: dict | None,   # plain values; None: all images have one size
+                ) -> list[dict]:
+    """Where images grow, each line also has the best macro F1 so far at the final size, once there
+    is one."""
+    if not recipe or len(set(phase_sizes(recipe))) < 2: return rows
+    best = [best_epoch(pd.DataFrame(rows[:n]), recipe) for n in range(1, len(rows) + 1)]
+    return [r if b is None else r | dict(best_f1=b.valid_f1) for r, b in zip(rows, best)]
+
+def log_missing(logger: object,
+                rows: list[dict],   # of the history, up to the epoch
+               ):
+    "Log the epochs that a tracker lacks."
+    for r in rows:
+        if r['epoch'] > logger.last:
+            logger.log(int(r['epoch']), numbers(r))
+            logger.last = int(r['epoch'])
+
 # %% ../../nbs/training/tracking.ipynb #02454ca0
 class Tracker:
     "Tells trackers of epochs and scores; one that fails is warned of once and left out."
     def __init__(self, loggers: dict, run: Run,
-                 recipe: dict | None = None,   # plain values; says whether images grow (None: they don't)
+                 recipe: dict | None = None,   # plain values; its phases' image sizes (None: all equal)
                 ):
-        self.loggers, self.run = loggers, run
-        self.grows = recipe if recipe and len(set(phase_sizes(recipe))) > 1 else None
-    def with_best(self, rows: list[dict]) -> list[dict]:
-        """Where images grow, each line also has the best macro F1 so far at the final size, once
-        there is one."""
-        if not self.grows: return rows
-        best = [best_epoch(pd.DataFrame(rows[:n]), self.grows) for n in range(1, len(rows) + 1)]
-        return [r if b is None else r | dict(best_f1=b.valid_f1) for r, b in zip(rows, best)]
+        self.loggers, self.run, self.recipe = loggers, run, recipe
+
     def epoch(self, row: dict):   # of the history
         "Log an epoch, and those before it that a tracker lacks."
         known = (
             pd.read_csv(self.run.history).to_dict('records') if self.run.history.exists() else [])
-        rows = self.with_best([r for r in known if r['epoch'] < row['epoch']] + [row])
-        self.each(lambda logger: self.add(logger, rows))
+        rows = [r for r in known if r['epoch'] < row['epoch']] + [row]
+        rows = with_best_f1(rows, self.recipe)
+        self.each(lambda logger: log_missing(logger, rows))
+
     def finish(self, metrics: dict):
         "The scores, when the run is complete."
         self.each(lambda logger: logger.close(numbers(metrics)))
         self.loggers = {}
-    @staticmethod
-    def add(logger: object, rows: list[dict]):   # of the history, up to the epoch
-        for r in rows:
-            if r['epoch'] > logger.last:
-                logger.log(int(r['epoch']), numbers(r))
-                logger.last = int(r['epoch'])
+
     def each(self, do: Callable):   # logger -> None
         for name, logger in list(self.loggers.items()):
             try: do(logger)
@@ -207,7 +228,7 @@ def make_trackers(names: str,     # of `TRACKERS`, divided by spaces or commas; 
                 f"the tracker {n!r} needs what is not installed: `pip install "
                 f"{' '.join(lacking)}`, or leave it out"
             )
-    def start(n):
+    def start(n: str) -> object:
         try:
             return TRACKERS[n](run.path / 'tracking', run.name, recipe)
         except Exception as e:
