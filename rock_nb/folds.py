@@ -288,10 +288,10 @@ def fit_folds(version: str = 'baseline',      # a name of `rock_nb.training.reci
     for n, (k, r) in enumerate(zip(numbers, runs), 1):
         print(f"[{n}/{len(runs)}] {r.name} {'complete' if r.done else '…'}", flush=True)
         fit(version, show, **given | dict(run=r.name, fold=k))
-    return gather(plan, runs, plan.options.out)
+    return gather_folds(plan, runs, plan.options.out)
 
 # %% ../nbs/03_folds.ipynb #679e7a34
-def gather(plan: Plan,
+def gather_folds(plan: Plan,
            runs: list[Run],                 # of the folds, complete
            out: str | Path | None = None,   # folder for runs
           ) -> Run:

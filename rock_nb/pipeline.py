@@ -30,7 +30,7 @@ from .jobs.notebook_step import (
     NotebookStep, StepFailed, shell_command, is_complete, run_step)
 from .model.weights import Weights, find_weights, check_weights
 from rock_nb.train import (
-    add_options, given_options, notes_on, options_from, pick_device, read_and_split, record_of,
+    add_options, given_options, notes_on, options_from, pick_device, read_and_split, recipe_record,
     same_run)
 
 # %% ../nbs/06_pipeline.ipynb #00f21976
@@ -121,7 +121,7 @@ def check_room(folder: Path,      # of the runs
     raise BadInput(f'{have}; make room, or give another folder with `out`')
 
 def check_run(run: Run,
-              record: dict):   # of `record_of`
+              record: dict):   # of `recipe_record`
     "A `BadInput` if a folder holds a run of something else than the record says."
     # found from the files, when it is trained
     unknown = () if 'max_value' in record['recipe'] else ('max_value',)
@@ -165,7 +165,7 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
     data, parts, _ = read_and_split(where, next(iter(recipes.values())), options)
     data, parts, codes = at_target(data, parts, target)
     for name, r in recipes.items():
-        check_run(Run(out/name), record_of(r, scale, data, parts, weights[name]))
+        check_run(Run(out/name), recipe_record(r, scale, data, parts, weights[name]))
     check_room(out, check_networks(recipes, weights, len(data.classes), codes))
 
 # %% ../nbs/06_pipeline.ipynb #a1f6d3dc
@@ -186,7 +186,7 @@ def some(given: dict, out: Path,   # parameters of the pipeline; folder of runs
     "The parameters of a step."
     return {k: given[k] for k in names if k in given} | dict(out=str(out)) | more
 
-def steps_of(version: str, out: Path,     # a recipe; folder of runs
+def recipe_steps(version: str, out: Path,     # a recipe; folder of runs
              given: dict,                 # parameters of the pipeline
              images: tuple[Path, ...],    # of `folders`
             ) -> list[NotebookStep]:
@@ -215,7 +215,7 @@ def vote_steps(versions: list[str],   # recipes that are trained
             '04_confusion', out / 'ensemble' / 'comparison.ipynb', compared, (*scores, vote))]
 
 # %% ../nbs/06_pipeline.ipynb #659f7fee
-def steps(versions: list[str],     # recipes, in the order in which they are trained
+def pipeline_steps(versions: list[str],     # recipes, in the order in which they are trained
           out: Path,               # folder of runs
           given: dict,             # parameters of the pipeline
          ) -> list[NotebookStep]:
@@ -229,7 +229,7 @@ def steps(versions: list[str],     # recipes, in the order in which they are tra
         if v in looks.values():
             of_look = some(given, out, *SPLIT, 'scale', 'img_size', version=v)
             walk.append(NotebookStep('02_augment', out/v/'augment.ipynb', of_look, images))
-        walk += steps_of(v, out, given, images)
+        walk += recipe_steps(v, out, given, images)
     return walk + vote_steps(versions, out)
 
 # %% ../nbs/06_pipeline.ipynb #7db704f9
@@ -284,7 +284,7 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     shared = shared_split(recipes_of(names, scale, given), where, given)
     if shared: tell_shared(shared, names[0])
     given |= shared
-    walk = steps(names, folder, given)
+    walk = pipeline_steps(names, folder, given)
     open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
     if to_train := [s.record.parent.name for s in open_steps]:
         look_ahead(recipes_of(to_train, scale, given), where, scale, folder, given)

@@ -323,7 +323,7 @@ class Search:
 
 # %% ../nbs/06_sweep.ipynb #5d3a91c6
 @patch
-def draw(self: Search, trial: object) -> dict:
+def draw_fields(self: Search, trial: object) -> dict:
     "What no other trial has, as far as the space goes."
     return propose(
         self.study, trial, self.how, self.given['seed'], self.space,
@@ -334,7 +334,7 @@ def fields(self: Search, trial: object) -> dict:
     "What a trial varies: drawn once, then remembered."
     if 'fields' not in trial.user_attrs:
         trial.set_user_attr(
-            'fields', self.space[trial.number] if self.how == 'grid' else self.draw(trial))
+            'fields', self.space[trial.number] if self.how == 'grid' else self.draw_fields(trial))
     return renamed(trial.user_attrs['fields'])
 
 @patch
@@ -346,7 +346,7 @@ def job(self: Search, trial: object) -> dict:
 
 # %% ../nbs/06_sweep.ipynb #5d3a91c7
 @patch
-def recipe(self: Search, trial: object) -> Recipe:
+def trial_recipe(self: Search, trial: object) -> Recipe:
     "The recipe of a trial."
     given = self.job(trial)
     return get_recipe(
@@ -357,7 +357,7 @@ def recipe(self: Search, trial: object) -> Recipe:
 def hopeless(self: Search, trial: object, history: pd.DataFrame) -> bool:
     "Whether it is behind; after its last epoch there is nothing left to save."
     if not len(history): return False
-    recipe = self.recipe(trial)
+    recipe = self.trial_recipe(trial)
     return (
         tell_epochs(self.study, trial, history, recipe) and self.prune
         and len(history) < recipe.epochs)
@@ -396,7 +396,7 @@ class Here:
     def look(self, s: Search, trial: object) -> dict:
         given = s.job(trial)
         # fields that don't go together
-        try: recipe = s.recipe(trial)
+        try: recipe = s.trial_recipe(trial)
         except BadInput as e: return dict(state='failed', error=str(e))
         def show(history: pd.DataFrame, classes: pd.DataFrame):
             print('       ', epoch_line(history, recipe.epochs, recipe), flush=True)

@@ -175,7 +175,7 @@ def read_and_split(where: Path,          # a data folder, or a CSV file
         check_sample(found.sample, with_all_tests(found).test.id)
     return found, parts, skipped
 
-def record_of(recipe: Recipe, scale: str, data: Data,
+def recipe_record(recipe: Recipe, scale: str, data: Data,
               parts: pd.DataFrame,   # the split
               weights: Weights) -> dict:
     "What `recipe.json` says of a run, but for the number of its processes."
@@ -185,7 +185,7 @@ def record_of(recipe: Recipe, scale: str, data: Data,
         split=core.short_hash(parts[['path', 'label', 'part']].to_csv()))
 
 # %% ../nbs/03_train.ipynb #0be23a1e
-def survey(options: Options,
+def plan_run(options: Options,
            given: dict,       # fields of the recipe
            processes: int,    # that will train together
           ) -> Plan:
@@ -200,7 +200,7 @@ def survey(options: Options,
     recipe = with_white(recipe, found, options.out)
     if options.shift: parts = shift_labels(parts, options.shift)
     found, parts, codes = at_target(found, parts, recipe.target)
-    record = record_of(recipe, scale, found, parts, weights) | dict(processes=processes)
+    record = recipe_record(recipe, scale, found, parts, weights) | dict(processes=processes)
     began = claim(folder, record)['processes']
     return Plan(folder, recipe, found, parts, skipped, weights, codes=codes, processes=began)
 
@@ -216,7 +216,7 @@ def prepare(version: str = 'baseline',   # a name of `rock_nb.training.recipes`
     launched = bool(starts) and world() == 1      # processes of their own do the work
     if launched: fields |= absolute(options.data, fields)
     processes = count_processes(**starts) if launched else world()
-    plan = replace(run_on_main(survey, options, fields, processes), options=options)
+    plan = replace(run_on_main(plan_run, options, fields, processes), options=options)
     # this machine has them elsewhere
     if not plan.data.root.exists():
         plan.data = replace(plan.data, root=folder_of(find_data(options.data)))
@@ -381,7 +381,7 @@ def effort(plan: Plan) -> dict:
     return took | (dict(hard=memory.summary()) if memory else {})
 
 # %% ../nbs/03_train.ipynb #55d6ef21
-def suspects(plan: Plan) -> pd.DataFrame:   # path, label, index, times, loss
+def doubtful_labels(plan: Plan) -> pd.DataFrame:   # path, label, index, times, loss
     "Training photographs that the memory of hard ones takes for mislabelled."
     rows, found = plan.parts[plan.parts.part == 'train'], plan.setup.hard_examples.suspects
     return pd.concat(
@@ -398,7 +398,7 @@ def finish(plan: Plan) -> dict:
     done = predict_parts(plan)
     metrics = scores(plan, done)
     if not is_main_process(): return metrics
-    write_answers(plan, done, judged='test' in metrics)
+    write_test_predictions(plan, done, judged='test' in metrics)
     if 'valid' in metrics:
         metrics['valid'] |= crossfit_score([plan.run], [done['valid']], metrics['valid']['f1'])
     metrics |= effort(plan)
@@ -409,7 +409,7 @@ def finish(plan: Plan) -> dict:
     return metrics
 
 # %% ../nbs/03_train.ipynb #0b7e0304
-def write_answers(plan: Plan,
+def write_test_predictions(plan: Plan,
                   done: dict[str, Predictions],   # by part
                   judged: bool,                   # whether the labels of the test set are known
                  ):
@@ -417,7 +417,7 @@ def write_answers(plan: Plan,
     if 'test' in done and not judged:
         names = np.array(plan.data.classes)[done['test'].preds]
         write_submission(plan.run.submission, done['test'].ids, names, with_all_tests(plan.data))
-    if plan.setup.hard_examples and len(doubtful := suspects(plan)):
+    if plan.setup.hard_examples and len(doubtful := doubtful_labels(plan)):
         core.write_csv(plan.run.suspects, doubtful)
 
 def read_metrics(run: Run) -> dict:

@@ -28,14 +28,14 @@ def load_model(path: str | Path, model: nn.Module):
 # %% ../../nbs/training/checkpoint.ipynb #3a7615fa
 DIGEST = 16   # bytes
 
-def to_bytes(state: dict) -> bytes:
+def state_to_bytes(state: dict) -> bytes:
     "A state as bytes, its digest first."
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return hashlib.blake2b(buffer.getbuffer(), digest_size=DIGEST).digest() + buffer.getvalue()
 
-def from_bytes(data: bytes, device: torch.device | str = 'cpu') -> dict | None:
-    "The state that `to_bytes` made bytes of, or None if they are not what was written."
+def state_from_bytes(data: bytes, device: torch.device | str = 'cpu') -> dict | None:
+    "The state that `state_to_bytes` made bytes of, or None if they are not what was written."
     body = memoryview(data)[DIGEST:]
     if hashlib.blake2b(body, digest_size=DIGEST).digest() != bytes(data[:DIGEST]):
         return None
@@ -46,7 +46,7 @@ def save_checkpoint(run: Run, state: dict):   # tensors and plain values
     "Write `last.ckpt`; the one before becomes `previous.ckpt`."
     with atomic(run.last) as tmp:
         with open(tmp, 'wb') as f:
-            f.write(to_bytes(state))
+            f.write(state_to_bytes(state))
             f.flush()
             os.fsync(f.fileno())
         if run.last.exists(): os.replace(run.last, run.previous)
@@ -55,7 +55,7 @@ def load_checkpoint(run: Run, device: torch.device | str = 'cpu') -> dict | None
     "The newest whole state of a run; a `BadInput` if there are files but none is whole."
     files = [f for f in (run.last, run.previous) if f.exists()]
     for f in files:
-        state = from_bytes(f.read_bytes(), device)
+        state = state_from_bytes(f.read_bytes(), device)
         if state is not None: return state
     if files:
         both = ' and so is the one before' if len(files) > 1 else ''

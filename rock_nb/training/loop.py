@@ -103,6 +103,7 @@ def restore_state(setup: TrainSetup,
         state.meter.weight = list(meter['mass'])
     return state
 
+# %% ../../nbs/training/loop.ipynb #5d3a91d2
 def resume(setup: TrainSetup) -> TrainState:
     "The moment of the newest checkpoint of a run; the beginning if there is none."
     saved = run_on_main(load_checkpoint, setup.run)

@@ -154,16 +154,14 @@ class Loss(nn.Module):
                 target: torch.Tensor,   # class numbers (n,), or shares (n, classes)
                ) -> torch.Tensor:       # (n,)
         z = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if target.ndim > 1: target = target.to(z)
         weight = None if self.weight is None else self.weight.to(z)
         prior = {} if self.log_prior is None else dict(log_prior=self.log_prior)
-        return self.function(
-            z, target.to(z) if target.ndim > 1 else target, weight, self.smoothing, **prior,
-            **self.settings)
+        return self.function(z, target, weight, self.smoothing, **prior, **self.settings)
 
     def sample_weights(self, labels: torch.Tensor) -> torch.Tensor:    # class numbers (n,) -> (n,)
-        return (
-            torch.ones_like(labels, dtype=torch.float32) if self.weight is None
-            else self.weight[labels])
+        if self.weight is not None: return self.weight[labels]
+        return torch.ones_like(labels, dtype=torch.float32)
 
     def mean(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:      # -> scalar
         return self(logits, labels).sum()/self.sample_weights(labels).sum()

@@ -270,6 +270,7 @@ def suggest_fields(trial: object,   # of Optuna
         return trial.suggest_float(field, v.low, v.high, step=v.step, log=v.log)
     return {field: one(field, v) for field, v in space.items()}
 
+# %% ../../nbs/training/search.ipynb #5d3a91d1
 def make_sampler(search: str, seed: int) -> object:   # of Optuna
     "Optuna's sampler of a kind of search."
     s = library().samplers

@@ -136,7 +136,7 @@ def behind_prefix(self: PhaseState) -> AbstractContextManager:
     return self.prefix.rest() if self.prefix else nullcontext()
 
 @patch
-def parts(self: PhaseState) -> dict:
+def checkpoint_parts(self: PhaseState) -> dict:
     "What a checkpoint needs, by the names that it has there."
     found = dict(
         optimizer=self.optimizer, schedule=self.schedule, scaler=self.scaler, average=self.ema)
@@ -145,12 +145,12 @@ def parts(self: PhaseState) -> dict:
 @patch
 def state_dict(self: PhaseState) -> dict:
     "Plain values and tensors, from which `load_state_dict` goes on exactly."
-    return {n: p.state_dict() for n, p in self.parts().items()} | dict(steps=self.steps)
+    return {n: p.state_dict() for n, p in self.checkpoint_parts().items()} | dict(steps=self.steps)
 
 @patch
 def load_state_dict(self: PhaseState, state: dict):
     "Go on from what `state_dict` gave."
-    for name, part in self.parts().items():
+    for name, part in self.checkpoint_parts().items():
         # the scaler's is empty if the run began at another precision, on another machine
         if name != 'scaler' or state[name]: part.load_state_dict(state[name])
     self.steps = state['steps']
