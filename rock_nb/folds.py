@@ -187,6 +187,7 @@ def tidy(ax: Axes, **labels: object):
     ax.grid(alpha=.25)
     ax.spines[['top', 'right']].set_visible(False)
 
+# %% ../nbs/03_folds.ipynb #5d3a92a3
 def draw_curves(ax: Axes,
                 runs: list[Run],   # of the folds
                ) -> list[pd.Series]:   # F1 of each class at the best epoch, one a fold that has one
