@@ -224,7 +224,7 @@ def ensemble(
     named = [_folder(r) for r in members] if isinstance(members, (list, tuple)) else members
     return Run(ensembling.ensemble(named, **options))
 
-def _folder(run): return run.folder if isinstance(run, Run) else run
+def _folder(run: object): return run.folder if isinstance(run, Run) else run
 
 # %% ../nbs/api.ipynb #1febcc7d
 def compare(first: Run | str | Path, second: Run | str | Path,   # runs, names or folders

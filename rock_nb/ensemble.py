@@ -13,6 +13,7 @@ __all__ = ['PARAMETERS', 'ONE', 'is_folds', 'same_data', 'able_together', 'check
 
 # %% ../nbs/05_ensemble.ipynb #938de397
 import glob
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def check_members(members: list[Run]) -> list[Run]:
     return members
 
 # %% ../nbs/05_ensemble.ipynb #e737f0b3
-def own_folder(name: str, out=None) -> Run:
+def own_folder(name: str, out: str | Path | None = None) -> Run:
     "The folder of an ensemble; one that holds something else, or can't be one, is a `BadInput`."
     run = Run(core.outputs(out)/core.folder_name(name))
     if (
@@ -100,9 +101,10 @@ def own_folder(name: str, out=None) -> Run:
     return run
 
 # %% ../nbs/05_ensemble.ipynb #d71ca959
-def find_members(runs=None,    # names, folders or `Run`s; text with commas or a list (None: see above)
-                 out=None,     # the folder of runs
-                ) -> list[Run]:
+def find_members(
+    runs: str | list | None = None,  # names, folders or `Run`s; text with commas or a list (None: see above)
+    out: str | Path | None = None,  # the folder of runs
+) -> list[Run]:
     "The runs that vote; where there are none it is a `BadInput`, but under test two are trained."
     if runs is not None:
         return check_members(
@@ -114,7 +116,7 @@ def find_members(runs=None,    # names, folders or `Run`s; text with commas or a
     return check_members(able_together(same_data(known or [find_run(out=out)])[0], known))
 
 # %% ../nbs/05_ensemble.ipynb #59f524af
-def expand(files) -> list[str]:   # text with commas or a list; `*` stands for any name
+def expand(files: str | list) -> list[str]:  # text with commas or a list; `*` stands for any name
     "The files that were named, one by one."
     found = []
     for f in map(str, listed(files, 'files')):
@@ -125,7 +127,7 @@ def expand(files) -> list[str]:   # text with commas or a list; `*` stands for a
         found += some
     return found
 
-def submitted(runs: list[Run], files) -> list[str]:
+def submitted(runs: list[Run], files: str | list) -> list[str]:
     "The submission files of some runs, and others; a run that has none is a `BadInput`."
     for r in runs:
         if not r.submission.exists():
@@ -134,7 +136,7 @@ def submitted(runs: list[Run], files) -> list[str]:
                 f'it has no vote beside files; leave it out')
     return [str(r.submission) for r in runs] + [str(core.resolve(f)) for f in expand(files)]
 
-def file_names(runs: list[Run], files) -> list[str]:
+def file_names(runs: list[Run], files: str | list) -> list[str]:
     "What to call the voters of `submitted`: files by their own names, where these differ."
     paths = expand(files)
     names = [r.name for r in runs] + [Path(p).stem for p in paths]
@@ -165,7 +167,11 @@ def contest_of(root: Path) -> Data | None:
     none = pd.DataFrame(dict(path=[], label=[]))
     return Data(root, none, pd.DataFrame(dict(id=ids, path=ids)), sample)
 
-def data_for(members: list[Run], data=None, out=None) -> Data | None:
+def data_for(
+    members: list[Run],
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Data | None:
     """The data set that files are about: the members', the one that is named, else one that lies
     around, or None."""
     if members: return data_of(members[0])
@@ -201,7 +207,12 @@ class FileCase:
         return '\n'.join([first, '', *(f'- {r}' for r in v.remarks)])
 
 # %% ../nbs/05_ensemble.ipynb #f8815158
-def vote_about(paths: list[str], names: list[str], weights, data: Data | None) -> FileVote:
+def vote_about(
+    paths: list[str],
+    names: list[str],
+    weights: str | list | None,
+    data: Data | None,
+) -> FileVote:
     "The vote of files about a data set; what does not fit it is a `BadInput`."
     counts = data.counts if data is not None and len(data.train) else None
     files = read_files(paths, None if counts is None else list(counts.index))
@@ -214,7 +225,13 @@ def vote_about(paths: list[str], names: list[str], weights, data: Data | None) -
         replace(found, columns=tuple(check_sample(data.sample, test.id))) if data.sample else found)
 
 # %% ../nbs/05_ensemble.ipynb #a16ecf2c
-def hear_files(files, runs=None, weights=None, data=None, out=None) -> FileCase:  # parameters as in `ensemble`
+def hear_files(
+    files: str | list,
+    runs: str | list | None = None,
+    weights: str | list | None = None,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+) -> FileCase:  # parameters as in `ensemble`
     """What files say, and runs if any are named; a data set that nobody named is left out where it
     doesn't fit."""
     members = find_members(runs, out) if runs is not None else []
@@ -298,11 +315,11 @@ def balanced(run: Run) -> bool:
 
 def find_way(
     members: list[Run],
-    classes,
+    classes: Sequence[str],
     combine: str = 'equal',
     decide: str = 'none',
-    precision=None,
-    weights=None,
+    precision: float | None = None,
+    weights: str | list | None = None,
 ) -> EnsembleConfig:
     "How these members shall come to their answers."
     way = EnsembleConfig(combine, decide, precision, weights)
@@ -415,7 +432,7 @@ def plot_per_class(table: pd.DataFrame,  # classes down, voters across, the ense
     return fig
 
 # %% ../nbs/05_ensemble.ipynb #80b134ca
-def record_of(members: list[Run], way: EnsembleConfig, out=None) -> dict:
+def record_of(members: list[Run], way: EnsembleConfig, out: str | Path | None = None) -> dict:
     "What an ensemble was asked to be, for its recipe.json."
     first = core.read_json(members[0].recipe) if members[0].recipe.exists() else {}
     asked = dict(
@@ -520,7 +537,7 @@ def write_ensemble(run: Run, record: dict, case: Case):
     metrics |= {k: sum(m.get(k, 0) for m in known) for k in ('seconds', 'parameters')}
     core.write_json(run.metrics, metrics | dict(members=len(known), notes=case.notes))
 
-def settle(case: Case, name: str = 'ensemble', out=None) -> Run:
+def settle(case: Case, name: str = 'ensemble', out: str | Path | None = None) -> Run:
     "The complete folder of a case; one of the same members and the same way is left as it is."
     record, run = record_of(case.members, case.way, out), own_folder(name, out)
     with lock(run.path, 'ensemble'):
@@ -537,7 +554,7 @@ def text_hash(file: str) -> str:
     except UnicodeDecodeError:
         return core.short_hash(raw)
 
-def record_of_files(case: FileCase, out=None) -> dict:
+def record_of_files(case: FileCase, out: str | Path | None = None) -> dict:
     "What a vote of files was asked to be, for its recipe.json."
     v, theirs = case.vote, case.files[len(case.members):]
     known = [dict(name=Path(f).name, text=text_hash(f)) for f in theirs]
@@ -569,7 +586,7 @@ def write_files(run: Run, case: FileCase, record: dict):
     core.write_json(run.metrics, metrics | (dict(remarks=v.remarks) if v.remarks else {}))
 
 # %% ../nbs/05_ensemble.ipynb #7a7eac2b
-def settle_files(case: FileCase, name: str = 'ensemble', out=None) -> Run:
+def settle_files(case: FileCase, name: str = 'ensemble', out: str | Path | None = None) -> Run:
     "The complete folder of a vote of files; one of the same files and weights is left as it is."
     record, run = record_of_files(case, out), own_folder(name, out)
     with lock(run.path, 'ensemble'):
@@ -579,15 +596,15 @@ def settle_files(case: FileCase, name: str = 'ensemble', out=None) -> Run:
 
 # %% ../nbs/05_ensemble.ipynb #610420d7
 def ensemble(
-    runs=None,  # names, folders or `Run`s; text with commas or a list (None: every trained run of the newest one's data)
-    weights=None,  # one number a run, then one a file (None: equal, or as `combine` finds them)
+    runs: str | list | None = None,  # names, folders or `Run`s; text with commas or a list (None: every trained run of the newest one's data)
+    weights: str | list | None = None,  # one number a run, then one a file (None: equal, or as `combine` finds them)
     name: str = 'ensemble',  # of its folder
-    out=None,  # the folder of runs, and for the ensemble
+    out: str | Path | None = None,  # the folder of runs, and for the ensemble
     combine: str = 'equal',  # one of `rock_nb.evaluation.combiners.COMBINERS`
     decide: str = 'none',  # one of `rock_nb.evaluation.ensembling.decisions`
-    precision=None,  # of the photographs that are decided (None: decide all)
-    files=None,  # CSV files that vote, of classes or of probabilities; text with commas or a list
-    data=None,  # the data set that they must fit, where no run is named
+    precision: float | str | None = None,  # of the photographs that are decided (None: decide all)
+    files: str | list | None = None,  # CSV files that vote, of classes or of probabilities; text with commas or a list
+    data: str | Path | None = None,  # the data set that they must fit, where no run is named
 ) -> Run:  # the complete ensemble
     "Let runs vote; a complete ensemble of the same members and the same way is left as it is."
     way = EnsembleConfig(combine, decide, precision)
@@ -604,8 +621,10 @@ def ensemble(
         else settle(hear(members, way), name, out))
 
 # %% ../nbs/05_ensemble.ipynb #4732f328
-def class_shares(said: pd.DataFrame,  # of `sayings`
-                 classes) -> pd.DataFrame:   # classes down, voters across
+def class_shares(
+    said: pd.DataFrame,  # of `sayings`
+    classes: list[str],
+) -> pd.DataFrame:  # classes down, voters across
     "How often each voter named each class, as a share."
     return said.apply(lambda one: one.value_counts(normalize=True)).reindex(list(classes)).fillna(0)
 
@@ -622,9 +641,12 @@ def about_submission(run: Run, data: Data | None, voters: FileCase | None = None
     return f'`{run.submission.name}`: {n:,} answers in the order {order}{checked}.'
 
 # %% ../nbs/05_ensemble.ipynb #1c5d799a
-def scoreboard(runs: list[Run],       # members, and last the ensemble
-               share,                 # of the members (None: a stacker has none)
-               root: Path, classes) -> pd.DataFrame:   # indexed by name, in the order given
+def scoreboard(
+    runs: list[Run],  # members, and last the ensemble
+    share: list[float] | None,  # of the members (None: a stacker has none)
+    root: Path,
+    classes: list[str],
+) -> pd.DataFrame:  # indexed by name, in the order given
     "Weights of the members, and macro F1 of the submissions where the answers are known."
     rows = dict(
         weight=[*(share or [np.nan] * (len(runs) - 1)), np.nan],
@@ -644,7 +666,7 @@ def file_scores(case: FileCase) -> pd.DataFrame:   # indexed by voter, the vote 
     return table.assign(submission_f1=f1).dropna(axis=1, how='all')
 
 # %% ../nbs/05_ensemble.ipynb #7fd911f2
-def main(argv=None):
+def main(argv: list[str] | None = None):
     "`python -m rock_nb.ensemble a.csv b.csv`; paths count from the working directory."
     about = (
         'Let runs vote, or CSV files of anybody: a class for each id, or a column of probabilities '

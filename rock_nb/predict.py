@@ -320,7 +320,7 @@ class Graph(nn.Module):
     def __init__(
         self,
         networks: list[Network],
-        share,
+        share: np.ndarray | list,
         views: tuple[str, ...] = ('r0',),
         takes: str = 'uint8',
         gives: str = 'probabilities',
@@ -332,7 +332,7 @@ class Graph(nn.Module):
         self.views = views
         self.takes = takes
         self.gives = gives
-    def forward(self, image):
+    def forward(self, image: torch.Tensor):
         x = image.permute(0, 3, 1, 2) if self.takes == 'uint8_nhwc' else image
         said = [
             model(find_view(v)(x if self.takes == 'float' else normalise(x)))
@@ -343,7 +343,7 @@ class Graph(nn.Module):
             for s, z in zip(np.repeat(self.share, len(self.views)).tolist(), said))
 
 # %% ../nbs/04_predict.ipynb #f2efb30d
-def check_graph(networks: list[Network], views, takes: str, gives: str):
+def check_graph(networks: list[Network], views: tuple[str, ...], takes: str, gives: str):
     "A `BadInput` unless these networks can be one graph."
     choose(takes, TAKES, 'input')
     choose(gives, GIVES, 'output')
@@ -369,7 +369,12 @@ def check_graph(networks: list[Network], views, takes: str, gives: str):
         )
 
 # %% ../nbs/04_predict.ipynb #cebf918f
-def facts_of(networks: list[Network], views, takes: str, gives: str) -> dict[str, str]:
+def facts_of(
+    networks: list[Network],
+    views: tuple[str, ...],
+    takes: str,
+    gives: str,
+) -> dict[str, str]:
     "What a user of the file must know, as text."
     n = networks[0]
     # white, of images with more than 8 bits
@@ -391,7 +396,7 @@ def samples(networks: list[Network], takes: str, n: int) -> torch.Tensor:
         networks[0].normalise(x) if takes == 'float' else x.permute(0, 2, 3, 1).contiguous()
         if takes == 'uint8_nhwc' else x)
 
-def onnx_difference(path, graph: Graph, batches: list[torch.Tensor]) -> float:
+def onnx_difference(path: str | Path, graph: Graph, batches: list[torch.Tensor]) -> float:
     "The greatest difference between what onnxruntime and torch make of some images."
     import onnxruntime
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
@@ -401,7 +406,13 @@ def onnx_difference(path, graph: Graph, batches: list[torch.Tensor]) -> float:
             for x in batches)
 
 # %% ../nbs/04_predict.ipynb #d76729e1
-def write_onnx(graph: nn.Module, x: torch.Tensor, path, facts: dict[str, str], dynamic: bool = True):
+def write_onnx(
+    graph: nn.Module,
+    x: torch.Tensor,
+    path: str | Path,
+    facts: dict[str, str],
+    dynamic: bool = True,
+):
     "Export a module; where that can't be, a `BadInput`."
     try:
         import onnx, onnxscript, onnxruntime
@@ -422,15 +433,17 @@ def write_onnx(graph: nn.Module, x: torch.Tensor, path, facts: dict[str, str], d
     program.save(str(path), external_data=False)
 
 # %% ../nbs/04_predict.ipynb #2c955f8a
-def export_onnx(run,                  # as in `try_images`
-                path,                 # the file to write
-                check: bool = True,   # compare it with torch in onnxruntime
-                takes: str = 'uint8', # uint8, uint8_nhwc, or float: normalised images
-                gives: str = 'probabilities',   # or logits
-                tta=None,             # views in the graph (None: one)
-                batch: int | None = None,       # images at once (None: any number)
-                tolerance: float = 1e-3,        # greatest difference allowed
-                out=None) -> float | None:      # the greatest difference found
+def export_onnx(
+    run: object,  # as in `try_images`
+    path: str | Path,  # the file to write
+    check: bool = True,  # compare it with torch in onnxruntime
+    takes: str = 'uint8',  # uint8, uint8_nhwc, or float: normalised images
+    gives: str = 'probabilities',  # or logits
+    tta: str | list | None = None,  # views in the graph (None: one)
+    batch: int | None = None,  # images at once (None: any number)
+    tolerance: float = 1e-3,  # greatest difference allowed
+    out: str | Path | None = None,
+) -> float | None:  # the greatest difference found
     "Write networks as an ONNX file that holds weights, normalisation and, as metadata, the classes."
     voters = load_members(run, out, 'cpu')
     networks, share = voters.networks, voters.share
@@ -513,7 +526,10 @@ def given_files(words: list[str]) -> list[NamedFile]:
 
 # %% ../nbs/04_predict.ipynb #cc35e6de
 def print_predictions(
-    images: list[str], run, given: dict, lines: bool = False
+    images: list[str],
+    run: object,
+    given: dict,
+    lines: bool = False,
 ) -> int:  # how many photographs can't be read
     "Print what a run says of photographs, and write it where that was asked for."
     said, bad = try_images(
@@ -530,7 +546,7 @@ def print_predictions(
     return len(bad)
 
 # %% ../nbs/04_predict.ipynb #6f71d34c
-def main(argv=None):
+def main(argv: list[str] | None = None):
     "`python -m rock_nb.predict`; paths count from the working directory."
     with core.program():
         given = given_options(options(), argv)

@@ -30,7 +30,7 @@ def cross_table(a: np.ndarray, b: np.ndarray,   # (n,) class numbers
     "How often the first says one class and the second another."
     return np.bincount(a*k + b, minlength=k*k).reshape(k, k)
 
-def cycles(permutation) -> list[list[int]]:
+def cycles(permutation: tuple[int, ...]) -> list[list[int]]:
     "The cycles of a permutation that move something."
     left, found = set(range(len(permutation))), []
     while left:

@@ -15,7 +15,7 @@ from .metrics import macro_f1
 from .predictions import Predictions
 
 # %% ../../nbs/evaluation/attribute_scores.ipynb #e33653bb
-def rows_of(p: Predictions, ids, name: str) -> np.ndarray:   # places in `p`
+def rows_of(p: Predictions, ids: np.ndarray, name: str) -> np.ndarray:  # places in `p`
     """Where some images are in an attribute's predictions; a `BadInput` unless they are all
     there, once, and no others."""
     place = {i: k for k, i in enumerate(p.ids)}
@@ -32,7 +32,7 @@ def rows_of(p: Predictions, ids, name: str) -> np.ndarray:   # places in `p`
     return np.array([place[i] for i in ids])
 
 # %% ../../nbs/evaluation/attribute_scores.ipynb #a9a6ce74
-def log_probs(p: Predictions, values: pd.Series, ids) -> np.ndarray:   # (ids, classes)
+def log_probs(p: Predictions, values: pd.Series, ids: np.ndarray) -> np.ndarray:  # (ids, classes)
     "Log-probability of each class's value (`values`) of an attribute, for some images."
     column = {c: k for k, c in enumerate(p.classes)}
     odd = sorted(set(values) ^ set(column))
@@ -45,7 +45,11 @@ def log_probs(p: Predictions, values: pd.Series, ids) -> np.ndarray:   # (ids, c
     return np.log(np.clip(probs, 1e-300, None))[:, [column[v] for v in values]]
 
 # %% ../../nbs/evaluation/attribute_scores.ipynb #c4a23720
-def joint_labels(parts: dict[str, Predictions], codes: pd.DataFrame, ids) -> np.ndarray | None:  # class numbers
+def joint_labels(
+    parts: dict[str, Predictions],
+    codes: pd.DataFrame,
+    ids: np.ndarray,
+) -> np.ndarray | None:  # class numbers
     """The right classes of some images, from the right values of their attributes; None if
     one is unknown."""
     if any(p.labels is None for p in parts.values()): return None
@@ -79,13 +83,14 @@ def combine(parts: dict[str, Predictions],  # attribute -> predictions of its ne
     )
 
 # %% ../../nbs/evaluation/attribute_scores.ipynb #646904db
-def attribute_f1(labels,               # (n,) class numbers
-                 preds,                # (n,) class numbers
-                 classes,              # names of the classes, in the order of their numbers
-                 codes: pd.DataFrame,  # a row a class, a column an attribute
-                ) -> pd.DataFrame:     # rows: overall, then each attribute; columns: f1, accuracy, values
+def attribute_f1(
+    labels: np.ndarray,  # (n,) class numbers
+    preds: np.ndarray,  # (n,) class numbers
+    classes: list[str],  # names of the classes, in the order of their numbers
+    codes: pd.DataFrame,  # a row a class, a column an attribute
+) -> pd.DataFrame:  # rows: overall, then each attribute; columns: f1, accuracy, values
     "Macro F1 and accuracy of the classes and of each attribute of them."
-    def line(numbers):
+    def line(numbers: np.ndarray):
         y, p = numbers[np.asarray(labels)], numbers[np.asarray(preds)]
         return dict(
             f1=macro_f1(y, p, numbers.max() + 1), accuracy=float(accuracy_score(y, p)),

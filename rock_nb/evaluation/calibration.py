@@ -113,7 +113,10 @@ class Serializable:
     "A value that goes to JSON and comes back."
     def to_dict(self) -> dict: return asdict(self)
     @classmethod
-    def from_dict(cls, d: dict) -> 'Serializable':   # d: of `to_dict`
+    def from_dict(
+        cls,
+        d: dict,  # of `to_dict`
+    ) -> 'Serializable':
         "What `to_dict` gave; a field too few or too many is a `BadInput`."
         names = [f.name for f in fields(cls)]
         for n in d: choose(n, names, f'field of a {cls.__name__}')

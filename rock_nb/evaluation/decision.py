@@ -196,7 +196,10 @@ class Decision(Serializable):
     # -> (n,) class numbers
     def preds(self, logits: Sequence) -> np.ndarray: return self.rule(self.probs(logits))
     @classmethod
-    def from_dict(cls, d: dict) -> 'Decision':   # d: of `to_dict`
+    def from_dict(
+        cls,
+        d: dict,  # of `to_dict`
+    ) -> 'Decision':
         d = super().from_dict(d)
         return replace(d, scaling=Scaling.from_dict(d.scaling), rule=Rule.from_dict(d.rule))
 

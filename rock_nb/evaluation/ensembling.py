@@ -177,7 +177,9 @@ def ensemble_record(e: Ensemble) -> dict:   # weights, stacker: None where it ha
         classes=len(s.classes_))
     return dict(weights=weights, stacker=stacker)
 
-def stacker_from(d: dict) -> LogisticRegression:   # d: of `ensemble_record`
+def stacker_from(
+    d: dict,  # of `ensemble_record`
+) -> LogisticRegression:
     "A stacker from its coefficients."
     s = LogisticRegression(C=d['C'])
     s.coef_ = np.array(d['coef'])

@@ -8,6 +8,7 @@ __all__ = ['HOW', 'last_maps', 'as_maps', 'heat_maps', 'overlay', 'heat_sheet', 
 
 # %% ../../nbs/evaluation/explain.ipynb #e1ea74c9
 import inspect, math, warnings
+from collections.abc import Callable, Iterable
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,7 +52,7 @@ def last_maps(model: nn.Module) -> nn.Module:
 # %% ../../nbs/evaluation/explain.ipynb #f33adea8
 def as_maps(model: nn.Module):
     "A function from a timm network's output of a stage to maps (N, channels, height, width)."
-    def lay_out(t):
+    def lay_out(t: torch.Tensor):
         if torch.is_tensor(t) and t.ndim == 4:
             return t.permute(0, 3, 1, 2) if getattr(model, 'output_fmt', '') == 'NHWC' else t
         n = t.shape[1] if torch.is_tensor(t) and t.ndim == 3 else 0
@@ -66,11 +67,12 @@ def as_maps(model: nn.Module):
     return lay_out
 
 # %% ../../nbs/evaluation/explain.ipynb #9934ec27
-def heat_maps(model: nn.Module,
-              normalise,              # uint8 images -> floats, on the model's device
-              images: torch.Tensor,   # uint8 (N, 3, H, W)
-              targets,                # (N,) the class number that each is explained for
-             ) -> np.ndarray:         # (N, H, W), 0…1; all 0 where nothing speaks for the class
+def heat_maps(
+    model: nn.Module,
+    normalise: Callable,  # uint8 images -> floats, on the model's device
+    images: torch.Tensor,  # uint8 (N, 3, H, W)
+    targets: np.ndarray,  # (N,) the class number that each is explained for
+) -> np.ndarray:  # (N, H, W), 0…1; all 0 where nothing speaks for the class
     """Where each image has what speaks for a class: Grad-CAM (Selvaraju et al. 2017,
     arXiv:1610.02391) by the package grad-cam."""
     # so that frozen networks have gradients too
@@ -88,11 +90,15 @@ def overlay(image: np.ndarray,   # uint8 (H, W, 3)
     return show_cam_on_image(np.float32(image)/255, heat, use_rgb=True, image_weight=.55)
 
 # %% ../../nbs/evaluation/explain.ipynb #7f570018
-def heat_sheet(model, normalise,
-               images: torch.Tensor,   # uint8 (N, 3, H, W), as the network sees them
-               true, predicted,        # (N,) class numbers
-               classes,
-               title: str = '') -> Figure:
+def heat_sheet(
+    model: nn.Module,
+    normalise: Callable,
+    images: torch.Tensor,  # uint8 (N, 3, H, W), as the network sees them
+    true: np.ndarray,  # (N,) class numbers
+    predicted: np.ndarray,  # (N,) class numbers
+    classes: list[str],
+    title: str = '',
+) -> Figure:
     "Each image, what speaks for the class it was taken for, and what speaks for its own."
     seen = [i.permute(1, 2, 0).cpu().numpy() for i in images]
     heats = [heat_maps(model, normalise, images, k) for k in (predicted, true)]
@@ -104,10 +110,13 @@ def heat_sheet(model, normalise,
 
 # %% ../../nbs/evaluation/explain.ipynb #81439e79
 @torch.inference_mode()
-def features(model: nn.Module,   # of timm
-             loader,             # of (uint8 images, labels, indices)
-             normalise,          # uint8 images -> floats, on the device
-             device='cpu', amp: str = 'none') -> tuple[np.ndarray, np.ndarray]:  # float32 (n, features), indices (n,)
+def features(
+    model: nn.Module,  # of timm
+    loader: Iterable,  # of (uint8 images, labels, indices)
+    normalise: Callable,  # uint8 images -> floats, on the device
+    device: torch.device | str = 'cpu',
+    amp: str = 'none',
+) -> tuple[np.ndarray, np.ndarray]:  # float32 (n, features), indices (n,)
     "Pooled features, what the last layer sees, in the loader's order."
     if 'pre_logits' not in inspect.signature(getattr(model, 'forward_head', id)).parameters:
         raise BadInput(f'{type(model).__name__} does not give its pooled features')
@@ -135,9 +144,11 @@ def embed(rows: np.ndarray,        # (n, features)
     ).fit_transform(fewer)
 
 # %% ../../nbs/evaluation/explain.ipynb #b51b8a47
-def silhouettes(rows: np.ndarray,   # (n, features)
-                labels,             # (n,) class numbers
-                classes) -> pd.DataFrame:  # indexed by class, the worst first, the mean over images last: silhouette, outside, images
+def silhouettes(
+    rows: np.ndarray,  # (n, features)
+    labels: np.ndarray,  # (n,) class numbers
+    classes: list[str],
+) -> pd.DataFrame:  # indexed by class, the worst first, the mean over images last: silhouette, outside, images
     """Mean silhouette (Rousseeuw 1987) of each class, and the share of its images that lie
     nearer to another."""
     labels = np.asarray(labels)
@@ -155,9 +166,13 @@ def silhouettes(rows: np.ndarray,   # (n, features)
     return table.astype(dict(photographs=int)).rename_axis('class')
 
 # %% ../../nbs/evaluation/explain.ipynb #107f7e13
-def plot_map(xy: np.ndarray,    # (n, 2)
-             labels, preds,     # (n,) class numbers
-             classes, title: str = '') -> Figure:
+def plot_map(
+    xy: np.ndarray,  # (n, 2)
+    labels: np.ndarray,  # (n,) class numbers
+    preds: np.ndarray,  # (n,) class numbers
+    classes: list[str],
+    title: str = '',
+) -> Figure:
     "A map of images: the colour is the true class, a black ring a mistake."
     labels, bad, colour = (
         np.asarray(labels), np.asarray(labels) != np.asarray(preds),
@@ -174,18 +189,21 @@ def plot_map(xy: np.ndarray,    # (n, 2)
     return fig
 
 # %% ../../nbs/evaluation/explain.ipynb #0ee1aee1
-def reliability(sure,              # (n,) probability of the answer
-                right,             # (n,) whether it was right
-                n_bins: int = 15,  # of equal width; empty ones are left out
-               ) -> pd.DataFrame:  # probability (mean), right (share), images
+def reliability(
+    sure: np.ndarray,  # (n,) probability of the answer
+    right: np.ndarray,  # (n,) whether it was right
+    n_bins: int = 15,  # of equal width; empty ones are left out
+) -> pd.DataFrame:  # probability (mean), right (share), images
     "How many answers are right, by their probability: scikit-learn's calibration curve of the answer."
     share, claimed = calibration_curve(right, sure, n_bins=n_bins)
     n = np.bincount(np.searchsorted(bin_edges(sure, n_bins, 'width')[1:-1], sure))
     return pd.DataFrame(dict(probability=claimed, right=share, photographs=n[n > 0]))
 
 # %% ../../nbs/evaluation/explain.ipynb #aca3c8f7
-def plot_reliability(curve: pd.DataFrame,   # of `reliability`
-                     ax) -> None:
+def plot_reliability(
+    curve: pd.DataFrame,  # of `reliability`
+    ax: plt.Axes,
+) -> None:
     "A calibration curve; dots are as large as there are images."
     error = np.average((curve.right - curve.probability).abs(), weights=curve.photographs)
     ax.plot([0, 1], [0, 1], color='.6', lw=1, ls=':')
@@ -226,13 +244,15 @@ def label_issues(p: Predictions,                    # with labels, of images not
     return table.iloc[worst].reset_index(drop=True)
 
 # %% ../../nbs/evaluation/explain.ipynb #47f72088
-def f1_by(values: pd.Series,   # (n,) a fact of each image; not known: NaN
-          labels, preds,       # (n,) class numbers
-          n_classes: int,
-          parts: int = 4,      # of equally many images
-          groups=None,         # (n,) near-duplicates have the same one
-          n: int = 2000,       # bootstrap samples
-         ) -> pd.DataFrame:    # a row a part: from, to, images, classes, f1, low, high
+def f1_by(
+    values: pd.Series,  # (n,) a fact of each image; not known: NaN
+    labels: np.ndarray,  # (n,) class numbers
+    preds: np.ndarray,  # (n,) class numbers
+    n_classes: int,
+    parts: int = 4,  # of equally many images
+    groups: list | np.ndarray | None = None,  # (n,) near-duplicates have the same one
+    n: int = 2000,  # bootstrap samples
+) -> pd.DataFrame:  # a row a part: from, to, images, classes, f1, low, high
     "Macro F1 by a fact of the images, in parts of equally many, with 95 % intervals."
     if parts < 1: raise BadInput(f'{parts} parts are none; give 1 or more')
     v, labels, preds = np.asarray(values, dtype=float), np.asarray(labels), np.asarray(preds)
@@ -241,7 +261,7 @@ def f1_by(values: pd.Series,   # (n,) a fact of each image; not known: NaN
     place = (
         pd.qcut(v, parts, labels=False, duplicates='drop') if np.nanmin(v) < np.nanmax(v)
         else np.where(np.isfinite(v), 0.0, np.nan))
-    def line(k):
+    def line(k: int):
         at = place == k
         f = interval(
             labels[at], preds[at], n_classes, n=n,
@@ -274,12 +294,14 @@ def plot_f1_by(tables: dict[str, pd.DataFrame],   # fact -> table of `f1_by`
     return fig
 
 # %% ../../nbs/evaluation/explain.ipynb #9c46f103
-def per_value(labels, preds,         # (n,) class numbers
-              classes,
-              codes: pd.DataFrame,   # a row a class, a column an attribute
-             ) -> pd.DataFrame:  # indexed by attribute and value: precision, recall, f1, support, predicted
+def per_value(
+    labels: np.ndarray,  # (n,) class numbers
+    preds: np.ndarray,  # (n,) class numbers
+    classes: list[str],
+    codes: pd.DataFrame,  # a row a class, a column an attribute
+) -> pd.DataFrame:  # indexed by attribute and value: precision, recall, f1, support, predicted
     "Precision, recall and F1 of each value of each attribute."
-    def table(attribute):
+    def table(attribute: str):
         values, number = np.unique(codes.loc[list(classes), attribute], return_inverse=True)
         return per_class(number[np.asarray(labels)], number[np.asarray(preds)], values)
     return pd.concat({a: table(a) for a in codes}, names=['attribute', 'value'])

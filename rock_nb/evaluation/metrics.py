@@ -23,30 +23,33 @@ from ..core import BadInput, choose
 from ..core.registry import Registry
 
 # %% ../../nbs/evaluation/metrics.ipynb #1b7f9464
-def present_classes(labels,          # (n,) class numbers
-                    preds,           # (n,) class numbers
-                    n_classes: int,
-                   ) -> np.ndarray:  # class numbers, rising
+def present_classes(
+    labels: np.ndarray,  # (n,) class numbers
+    preds: np.ndarray,  # (n,) class numbers
+    n_classes: int,
+) -> np.ndarray:  # class numbers, rising
     "The classes that count: those among the labels or among the answers, as in scikit-learn."
     count = np.bincount(np.asarray(labels, dtype=int), minlength=n_classes)
     count = count + np.bincount(np.asarray(preds, dtype=int), minlength=n_classes)
     return np.flatnonzero(count)
 
 # %% ../../nbs/evaluation/metrics.ipynb #c7b7ba44
-def macro_f1(labels,          # (n,) class numbers
-             preds,           # (n,) class numbers
-             n_classes: int,
-            ) -> float:       # 0…1; NaN of no image
+def macro_f1(
+    labels: np.ndarray,  # (n,) class numbers
+    preds: np.ndarray,  # (n,) class numbers
+    n_classes: int,
+) -> float:  # 0…1; NaN of no image
     "Mean F1 over the `present_classes`; one without images that some are called by counts 0."
     present = present_classes(labels, preds, n_classes)
     if not len(present): return np.nan
     return float(f1_score(labels, preds, labels=present, average='macro', zero_division=0))
 
 # %% ../../nbs/evaluation/metrics.ipynb #6fe44bcc
-def per_class(labels,             # (n,) class numbers
-              preds,              # (n,) class numbers
-              classes,            # names, in the order of the numbers
-             ) -> pd.DataFrame:   # indexed by class: precision, recall, f1, support, predicted
+def per_class(
+    labels: np.ndarray,  # (n,) class numbers
+    preds: np.ndarray,  # (n,) class numbers
+    classes: list[str],  # names, in the order of the numbers
+) -> pd.DataFrame:  # indexed by class: precision, recall, f1, support, predicted
     """Precision, recall and F1 of each class (NaN if it is not among the `present_classes`), its
     images, its answers."""
     k = np.arange(len(classes))
@@ -59,11 +62,12 @@ def per_class(labels,             # (n,) class numbers
     return table
 
 # %% ../../nbs/evaluation/metrics.ipynb #408f9fc3
-def missing_note(labels,              # (n,) class numbers
-                 preds,               # (n,) class numbers
-                 classes,             # names, in the order of the numbers
-                 part: str = 'part',  # what the images are called
-                ) -> str:             # '' where each class has images
+def missing_note(
+    labels: np.ndarray,  # (n,) class numbers
+    preds: np.ndarray,  # (n,) class numbers
+    classes: list[str],  # names, in the order of the numbers
+    part: str = 'part',  # what the images are called
+) -> str:  # '' where each class has images
     "A sentence on classes without images, and what macro F1 makes of them."
     table = per_class(labels, preds, classes)
     empty = table[table.support == 0]
@@ -82,7 +86,7 @@ def missing_note(labels,              # (n,) class numbers
         'the mean of '
         f'{len(table) - len(absent)} classes: {what}.')
 
-def listing(names, n: int = 5) -> str:
+def listing(names: list[str], n: int = 5) -> str:
     "Names in a sentence, not more than n of them."
     more = f' and {len(names) - n} more' if len(names) > n else ''
     return ', '.join(map(str, names[:n])) + more
@@ -107,8 +111,8 @@ def binned_error(claimed: np.ndarray,   # (n,) probabilities
 
 # %% ../../nbs/evaluation/metrics.ipynb #c5c953df
 def calibration_error(
-    labels,  # (n,) class numbers
-    probs,  # (n, classes), rows sum to 1
+    labels: np.ndarray,  # (n,) class numbers
+    probs: np.ndarray,  # (n, classes), rows sum to 1
     n_bins: int = 15,
     bins: str = 'width',  # 'width' (Guo et al. 2017) or 'mass' (Nguyen & O'Connor 2015)
     classwise: bool = False,  # the mean over the classes' probabilities, instead of the answer's alone
@@ -131,9 +135,11 @@ def calibration_error(
     return binned_error(probs.max(1), probs.argmax(1) == labels, n_bins, bins)
 
 # %% ../../nbs/evaluation/metrics.ipynb #e8d049ac
-def summary(labels,
-            probs,           # (n, classes), rows sum to 1
-            classes) -> dict[str, float]:
+def summary(
+    labels: np.ndarray,
+    probs: np.ndarray,  # (n, classes), rows sum to 1
+    classes: list[str],
+) -> dict[str, float]:
     "Macro F1, accuracy, balanced accuracy, log-loss and calibration error (15 bins of equal width)."
     k, preds = np.arange(len(classes)), np.asarray(probs).argmax(1)
     seen = np.unique(labels)     # the recall of a class without images is unknown
@@ -146,9 +152,12 @@ def summary(labels,
         calibration_error=calibration_error(labels, probs))
 
 # %% ../../nbs/evaluation/metrics.ipynb #4f8244ed
-def confusion(labels, preds, classes,
-              normalise: str = 'counts',  # 'counts', 'row' or 'column'
-             ) -> pd.DataFrame:           # true classes down, predicted ones across
+def confusion(
+    labels: np.ndarray,
+    preds: np.ndarray,
+    classes: list[str],
+    normalise: str = 'counts',  # 'counts', 'row' or 'column'
+) -> pd.DataFrame:  # true classes down, predicted ones across
     "The confusion matrix as a frame."
     how = choose(normalise, dict(counts=None, row='true', column='pred'), 'normalisation')
     cm = confusion_matrix(labels, preds, labels=np.arange(len(classes)), normalize=how)
@@ -161,7 +170,10 @@ FEW, MANY = 7, 25
 
 TITLES = dict(counts='photographs', row='% of the true class', column='% of the predicted class')
 
-def short_names(names: list[str], n: int = 20) -> list[str]:   # n: characters
+def short_names(
+    names: list[str],
+    n: int = 20,  # characters
+) -> list[str]:
     "Names of classes for a figure, long ones with their middle left out."
     return [t if len(t := str(c)) <= n else f'{t[:n//2]}…{t[1 - n//2:]}' for c in names]
 
@@ -211,7 +223,11 @@ def plot_confusion(labels: np.ndarray, preds: np.ndarray,   # (n,) class numbers
     return fig
 
 # %% ../../nbs/evaluation/metrics.ipynb #4292aee6
-def confused_pairs(labels, preds, classes) -> pd.DataFrame:  # true, predicted, count, share of the true class
+def confused_pairs(
+    labels: np.ndarray,
+    preds: np.ndarray,
+    classes: list[str],
+) -> pd.DataFrame:  # true, predicted, count, share of the true class
     "Pairs of different classes by how often one was taken for the other."
     cm = confusion(labels, preds, classes)
     long = cm.stack().rename('count').reset_index()

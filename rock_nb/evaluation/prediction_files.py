@@ -8,6 +8,7 @@ __all__ = ['DEFAULT_COLUMNS', 'SAID', 'PREFIX', 'IMAGE', 'FORMS', 'with_header',
 
 # %% ../../nbs/evaluation/prediction_files.ipynb #bb9af89e
 import re, unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,10 +28,11 @@ def _numbers(values: pd.Series) -> pd.Series:   # NaN where it is none
         found if found.notna().all()
         else pd.to_numeric(values.str.replace(',', '.'), errors='coerce'))
 
-def with_header(frame: pd.DataFrame,   # of `read_text`
-                file,                  # for messages
-                classes=(),            # names of classes, as far as they are known
-               ) -> pd.DataFrame:
+def with_header(
+    frame: pd.DataFrame,  # of `read_text`
+    file: str | Path,  # for messages
+    classes: Sequence[str] = (),  # names of classes, as far as they are known
+) -> pd.DataFrame:
     "A table whose first line is a row gets names for its columns; one of bare numbers is a `BadInput`."
     # pandas tells equal names apart by a number
     cells = [re.sub(r'\.\d+$', '', c) if c[:-2] in frame.columns else c for c in frame.columns]
@@ -49,7 +51,7 @@ def with_header(frame: pd.DataFrame,   # of `read_text`
 # %% ../../nbs/evaluation/prediction_files.ipynb #171e1c52
 SAID = ('predicted', 'prediction', 'pred')   # columns of answers, before those of `COLUMNS`
 
-def _named(columns, names) -> str | None:
+def _named(columns: Sequence[str], names: Sequence[str]) -> str | None:
     "The first of some names, in whatever case, that is among the columns."
     lower = {c.lower(): c for c in reversed(list(columns))}
     return next((lower[n] for n in names if n in lower), None)
@@ -77,10 +79,12 @@ def label_column(frame: pd.DataFrame, key: str) -> str | None:
 # %% ../../nbs/evaluation/prediction_files.ipynb #9c7a1fad
 PREFIX = re.compile(r'^(p|prob|proba|probability|score)[ _.:-]+', re.I)
 
-def class_columns(frame: pd.DataFrame,
-                  key: str, label: str | None,   # columns that are none
-                  classes=None,                  # names, where they are known
-                 ) -> dict[str, str]:            # class -> column; {} where the file has no probabilities
+def class_columns(
+    frame: pd.DataFrame,
+    key: str,  # columns that are none
+    label: str | None,  # columns that are none
+    classes: list[str] | None = None,  # names, where they are known
+) -> dict[str, str]:  # class -> column; {} where the file has no probabilities
     "The columns of probabilities."
     rest = [c for c in frame if c not in (key, label) and not _is_count(frame, c)]
     prefixed = [c for c in rest if PREFIX.match(c)]
@@ -94,10 +98,12 @@ def class_columns(frame: pd.DataFrame,
     return found if all(_numbers(frame[c]).notna().any() for c in found.values()) else {}
 
 # %% ../../nbs/evaluation/prediction_files.ipynb #12888e01
-def probabilities(frame: pd.DataFrame,
-                  columns: dict[str, str],       # of `class_columns`
-                  file, ids: pd.Series,          # for messages
-                 ) -> tuple[np.ndarray, str]:    # (n, classes), sum 1; a remark
+def probabilities(
+    frame: pd.DataFrame,
+    columns: dict[str, str],  # of `class_columns`
+    file: str | Path,  # for messages
+    ids: pd.Series,  # for messages
+) -> tuple[np.ndarray, str]:  # (n, classes), sum 1; a remark
     "Probabilities as numbers; what can't be any is a `BadInput`."
     table = pd.DataFrame({c: _numbers(frame[col]) for c, col in columns.items()})
     p = table.to_numpy(float)
@@ -138,9 +144,10 @@ def _line(frame: pd.DataFrame, bad: pd.Series) -> int:
     "The line of a file in which the first bad row stands."
     return int(np.flatnonzero(bad)[0]) + (1 if frame.attrs.get('headless') else 2)
 
-def read_answer_file(file: str | Path,
-                     classes=None,        # names, where they are known
-                    ) -> AnswerFile:
+def read_answer_file(
+    file: str | Path,
+    classes: list[str] | None = None,  # names, where they are known
+) -> AnswerFile:
     "The answers in a CSV file; what can't be understood is a `BadInput`."
     read = read_text(file)
     frame = with_header(read, file, classes or ())
@@ -166,7 +173,7 @@ def read_answer_file(file: str | Path,
         str(file), pd.Index(ids), said.to_numpy(), columns, table, label is not None, remark)
 
 # %% ../../nbs/evaluation/prediction_files.ipynb #e2749d1b
-def _check_ids(ids: pd.Series, key: str, file, frame: pd.DataFrame):
+def _check_ids(ids: pd.Series, key: str, file: str | Path, frame: pd.DataFrame):
     "A `BadInput` for an id that is empty or there twice."
     for what, bad in (('an empty', ids == ''), ('twice the', ids.duplicated())):
         if bad.any():
@@ -174,7 +181,7 @@ def _check_ids(ids: pd.Series, key: str, file, frame: pd.DataFrame):
                 f'{file} has {what} {key} {ids[bad].iloc[0]!r} (line {_line(frame, bad)}, '
                 f'{bad.sum()} in all); each image must be there once')
 
-def _no_classes(frame: pd.DataFrame, file, key: str) -> str:
+def _no_classes(frame: pd.DataFrame, file: str | Path, key: str) -> str:
     "The sentence for a file in which no column can be the classes."
     others = ', '.join(c for c in frame if c != key)
     names = ', '.join([*SAID, *COLUMNS['label']])
@@ -192,10 +199,12 @@ def as_stem(id: str) -> str: return IMAGE.sub('', PurePosixPath(id.replace('\\',
 
 FORMS = {'as numbers': as_number, 'without folder and ending': as_stem}
 
-def match_ids(ids: pd.Index,       # as one file writes them
-              wanted: pd.Index,    # as they shall be written, in this order
-              file, other,         # names of both, for messages
-             ) -> tuple[np.ndarray, str]:   # (wanted,) the place of each in `ids`; a remark, or ''
+def match_ids(
+    ids: pd.Index,  # as one file writes them
+    wanted: pd.Index,  # as they shall be written, in this order
+    file: str | Path,  # names of both, for messages
+    other: str | Path,  # names of both, for messages
+) -> tuple[np.ndarray, str]:  # (wanted,) the place of each in `ids`; a remark, or ''
     "Where the wanted images are in a file; if it has others it is a `BadInput`."
     at = ids.get_indexer(wanted)
     if len(ids) == len(wanted) and (at >= 0).all(): return at, ''
@@ -209,7 +218,7 @@ def match_ids(ids: pd.Index,       # as one file writes them
     raise BadInput(_differ(ids, wanted, file, other))
 
 # %% ../../nbs/evaluation/prediction_files.ipynb #bb34cd4c
-def _differ(ids: pd.Index, wanted: pd.Index, file, other) -> str:
+def _differ(ids: pd.Index, wanted: pd.Index, file: str | Path, other: str | Path) -> str:
     "The sentence for two lists of ids that don't match."
     lacking, strange = wanted.difference(ids), ids.difference(wanted)
     words = []

@@ -64,7 +64,9 @@ def save_predictions(path: str | Path,   # of a .npz file
     with atomic(path) as tmp, open(tmp, 'wb') as f: np.savez(f, **arrays)
 
 # %% ../../nbs/evaluation/predictions.ipynb #a7a00104
-def load_predictions(path: str | Path) -> Predictions:   # path: of a .npz file
+def load_predictions(
+    path: str | Path,  # of a .npz file
+) -> Predictions:
     "What `save_predictions` wrote; a file that holds something else is a `BadInput`."
     try:
         with np.load(path, allow_pickle=False) as z:

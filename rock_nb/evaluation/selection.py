@@ -32,13 +32,14 @@ def split_halves(labels: np.ndarray,           # (n,) class numbers
     return side[np.searchsorted(names, groups)]
 
 # %% ../../nbs/evaluation/selection.ipynb #89e38547
-def crossfit_answers(labels,              # (n,) class numbers
-                     answers,             # (epochs, n) class numbers: what the network said after each epoch
-                     n_classes: int,
-                     groups=None,         # (n,) near-duplicates have the same one
-                     repeats: int = 10,   # ways to halve the images
-                     seed: int = 41,
-                    ) -> np.ndarray:      # (repeats, n) class numbers
+def crossfit_answers(
+    labels: np.ndarray,  # (n,) class numbers
+    answers: np.ndarray,  # (epochs, n) class numbers: what the network said after each epoch
+    n_classes: int,
+    groups: list | np.ndarray | None = None,  # (n,) near-duplicates have the same one
+    repeats: int = 10,  # ways to halve the images
+    seed: int = 41,
+) -> np.ndarray:  # (repeats, n) class numbers
     """For each image the answer of the epoch that is best on the other half (cross-fitting;
     Stone 1974)."""
     labels, answers, groups = check_preds(labels, list(answers), n_classes, groups)
@@ -56,11 +57,12 @@ def crossfit_answers(labels,              # (n,) class numbers
     return found
 
 # %% ../../nbs/evaluation/selection.ipynb #6ec911c3
-def optimism_of(labels,               # (n,) class numbers
-                best,                 # (n,) answers of the epoch that was chosen
-                crossfit,             # (repeats, n) of `crossfit_answers`
-                n_classes: int,
-               ) -> float:
+def optimism_of(
+    labels: np.ndarray,  # (n,) class numbers
+    best: np.ndarray,  # (n,) answers of the epoch that was chosen
+    crossfit: np.ndarray,  # (repeats, n) of `crossfit_answers`
+    n_classes: int,
+) -> float:
     """By how much the choice makes macro F1 better than it is: the score of the best epoch less
     that of cross-fitted choices."""
     return macro_f1(labels, best, n_classes) - float(

@@ -7,6 +7,7 @@ __all__ = ['with_all_tests', 'check_sample', 'submission', 'check_submission', '
            'solution_of', 'answer_score', 'solution_f1', 'f1_on_test']
 
 # %% ../../nbs/evaluation/submission.ipynb #7950018e
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,9 +26,10 @@ def with_all_tests(data: Data) -> Data:
     "A data set with every test image, also those that were left out since they can't be read."
     return replace(data, test=read_test(data.root) if data.tests is None else data.tests)
 
-def check_sample(sample: Path | None,   # `sample_submission.csv`
-                 ids,                   # of the test images
-                ) -> list[str]:         # the columns of a submission
+def check_sample(
+    sample: Path | None,  # `sample_submission.csv`
+    ids: Sequence,  # of the test images
+) -> list[str]:  # the columns of a submission
     "A `BadInput` unless a sample submission has two columns and these ids."
     if sample is None: return ['ID', 'rock_type']
     frame = read_text(sample)
@@ -42,10 +44,11 @@ def check_sample(sample: Path | None,   # `sample_submission.csv`
     return list(frame.columns)
 
 # %% ../../nbs/evaluation/submission.ipynb #1a437fb3
-def submission(ids,              # of the predictions
-               labels,           # class names, in the order of `ids`
-               data: Data,       # its `test` gives ids and order
-              ) -> pd.DataFrame:
+def submission(
+    ids: Sequence,  # of the predictions
+    labels: Sequence[str],  # class names, in the order of `ids`
+    data: Data,  # its `test` gives ids and order
+) -> pd.DataFrame:
     "The submission table; an id that `test.csv` doesn't know is a `BadInput`."
     given = dict(zip(map(str, ids), labels))
     strange = sorted(given.keys() - set(data.test.id))
@@ -74,16 +77,23 @@ def check_submission(frame: pd.DataFrame, data: Data) -> pd.DataFrame:
     return frame
 
 # %% ../../nbs/evaluation/submission.ipynb #34df37c8
-def write_submission(path, ids, labels, data: Data) -> pd.DataFrame:
+def write_submission(
+    path: str | Path,
+    ids: Sequence,
+    labels: Sequence[str],
+    data: Data,
+) -> pd.DataFrame:
     "Check and write a submission; returns its table."
     frame = check_submission(submission(ids, labels, data), data)
     write_csv(path, frame)
     return frame
 
 # %% ../../nbs/evaluation/submission.ipynb #267b0a18
-def score_submission(frame: pd.DataFrame,  # id, class
-                     solution: str | Path, # CSV of answers; ids that were not asked for are left out
-                     classes) -> float:
+def score_submission(
+    frame: pd.DataFrame,  # id, class
+    solution: str | Path,  # CSV of answers; ids that were not asked for are left out
+    classes: list[str],
+) -> float:
     "Macro F1 of a submission against a CSV file of answers, matched by id."
     truth = read_answer_file(solution, classes)
     asked, known = pd.Index(frame.iloc[:, 0].astype(str)), set(classes)
@@ -100,7 +110,7 @@ def score_submission(frame: pd.DataFrame,  # id, class
         number.get_indexer(truth.labels[at]), number.get_indexer(frame.iloc[:, 1]), len(classes))
 
 # %% ../../nbs/evaluation/submission.ipynb #73d5d248
-def solution_of(root: Path, classes) -> Path | None:
+def solution_of(root: Path, classes: list[str]) -> Path | None:
     """The `solution.csv` of a data set, where there is one that speaks of these classes: labels
     may have been made by a function."""
     file = Path(root)/'solution.csv'
@@ -109,8 +119,11 @@ def solution_of(root: Path, classes) -> Path | None:
     except BadInput as e: return print(f'no scores: {e}', flush=True)
     return file if set(truth.labels) <= set(classes) else None
 
-def answer_score(frame: pd.DataFrame,   # id, class
-                 root: Path, classes) -> float:   # NaN where nobody knows the answers
+def answer_score(
+    frame: pd.DataFrame,  # id, class
+    root: Path,
+    classes: list[str],
+) -> float:  # NaN where nobody knows the answers
     "Macro F1 of answers, where the data set has a `solution.csv` for all of them."
     solution = solution_of(root, classes)
     if solution is None: return np.nan
@@ -118,7 +131,11 @@ def answer_score(frame: pd.DataFrame,   # id, class
     except BadInput as e: print(f'no scores: {e}', flush=True)
     return np.nan
 
-def solution_f1(run: Run, root: Path, classes) -> float:   # NaN where there is no submission or no solution
+def solution_f1(
+    run: Run,
+    root: Path,
+    classes: list[str],
+) -> float:  # NaN where there is no submission or no solution
     "Macro F1 of a run's submission, where the data set has a `solution.csv`."
     if not run.submission.exists(): return np.nan
     return answer_score(

@@ -9,6 +9,7 @@ __all__ = ['mismatch', 'aligned', 'check_votes', 'votes', 'soft_vote', 'from_pro
 
 # %% ../../nbs/evaluation/voting.ipynb #0f54b800
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,10 +40,11 @@ def mismatch(a: Predictions, b: Predictions) -> str:
     return f'another right answer for {str(min(odd))!r}' if odd else ''
 
 # %% ../../nbs/evaluation/voting.ipynb #dc4b7e74
-def aligned(p: Predictions,
-            ids,                # the images wanted, in this order
-            classes,            # the classes wanted, in this order
-           ) -> np.ndarray:     # (ids, classes)
+def aligned(
+    p: Predictions,
+    ids: Sequence,  # the images wanted, in this order
+    classes: Sequence[str],  # the classes wanted, in this order
+) -> np.ndarray:  # (ids, classes)
     "Probabilities looked up by id and by class name."
     row, column = {i: k for k, i in enumerate(p.ids)}, list(p.classes)
     return p.probs[[row[i] for i in ids]][:, [column.index(c) for c in classes]]
@@ -65,9 +67,10 @@ def check_votes(predictions: list[Predictions], names: list[str]):
             )
 
 # %% ../../nbs/evaluation/voting.ipynb #add67c58
-def votes(weights,            # numbers or text with commas, not negative (None: equal)
-          names: list[str],   # of the voters
-         ) -> np.ndarray:     # (voters,), sum 1
+def votes(
+    weights: str | list | None,  # numbers or text with commas, not negative (None: equal)
+    names: list[str],  # of the voters
+) -> np.ndarray:  # (voters,), sum 1
     "The share of each voter; a wrong count or value is a `BadInput`."
     given = [1]*len(names) if weights is None else listed(weights, 'weights')
     try:
@@ -86,10 +89,11 @@ def votes(weights,            # numbers or text with commas, not negative (None:
     return w/w.sum()
 
 # %% ../../nbs/evaluation/voting.ipynb #8e2c4f42
-def soft_vote(predictions: list[Predictions],  # of the same images, in any order; probabilities are means over their views
-              weights=None,                    # one number each (None: equal)
-              names: list[str] | None = None,  # of the voters, for messages
-             ) -> Predictions:  # in the order of the first; logits are log probabilities, one view
+def soft_vote(
+    predictions: list[Predictions],  # of the same images, in any order; probabilities are means over their views
+    weights: str | list | None = None,  # one number each (None: equal)
+    names: list[str] | None = None,  # of the voters, for messages
+) -> Predictions:  # in the order of the first; logits are log probabilities, one view
     "The weighted mean of probabilities, matched by id and by class name."
     names = names or [f'voter {i + 1}' for i in range(len(predictions))]
     check_votes(predictions, names)
@@ -124,7 +128,7 @@ def majority(named: np.ndarray,   # (n, classes) whole numbers: how often each c
     return (np.asarray(named, dtype=np.int64)*(counts.max() + 1) - counts).argmax(1)
 
 # %% ../../nbs/evaluation/voting.ipynb #48e2ea5f
-def counts_of(counts, classes) -> np.ndarray:   # (classes,)
+def counts_of(counts: dict | pd.Series, classes: Sequence[str]) -> np.ndarray:  # (classes,)
     "The count of each class by name; one that is missing is a `BadInput`."
     lacking = [c for c in classes if c not in counts]
     if lacking:
@@ -134,10 +138,11 @@ def counts_of(counts, classes) -> np.ndarray:   # (classes,)
         )
     return np.array([counts[c] for c in classes])
 
-def hard_vote(predictions: list[Predictions],   # of the same images, in any order
-              counts,  # class name -> images in the training set: a dict or a Series
-              names: list[str] | None = None,   # of the voters, for messages
-             ) -> Predictions:  # in the order of the first; probabilities are shares of the votes
+def hard_vote(
+    predictions: list[Predictions],  # of the same images, in any order
+    counts: dict | pd.Series,  # class name -> images in the training set: a dict or a Series
+    names: list[str] | None = None,  # of the voters, for messages
+) -> Predictions:  # in the order of the first; probabilities are shares of the votes
     """The class that most voters name, matched by id and by class name; of several the rarest in
     the training set."""
     check_votes(predictions, names or [f'voter {i + 1}' for i in range(len(predictions))])
@@ -151,7 +156,7 @@ def hard_vote(predictions: list[Predictions],   # of the same images, in any ord
     return from_probs(predictions, shares)
 
 # %% ../../nbs/evaluation/voting.ipynb #f9e9bdf3
-def _spellings(files: list[AnswerFile], classes):
+def _spellings(files: list[AnswerFile], classes: list[str] | None):
     "A `BadInput` if a class is written in two ways that differ in case or in inner spaces alone."
     counts = sum(
         (Counter(f.labels.tolist()) for f in files), Counter(dict.fromkeys(classes or (), 0)))
@@ -168,7 +173,7 @@ def _spellings(files: list[AnswerFile], classes):
             f'{before!r}; write it in one way')
 
 # %% ../../nbs/evaluation/voting.ipynb #5f0f4360
-def _unknown(f: AnswerFile, classes, known: AnswerFile | None) -> BadInput:
+def _unknown(f: AnswerFile, classes: list[str], known: AnswerFile | None) -> BadInput:
     "The error for a file with other classes; where they are others by name alone, that is said."
     odd = ~np.isin(f.labels, list(classes))
     first = (
@@ -204,9 +209,10 @@ def check_kinds(files: list[AnswerFile]) -> bool:   # whether probabilities vote
     return True
 
 # %% ../../nbs/evaluation/voting.ipynb #a5bc57ef
-def read_files(files,          # paths of CSV files
-               classes=None,   # names, where they are known
-              ) -> list[AnswerFile]:
+def read_files(
+    files: list[str | Path],  # paths of CSV files
+    classes: list[str] | None = None,  # names, where they are known
+) -> list[AnswerFile]:
     "The answers of several files, each checked by itself."
     if not len(files):
         raise BadInput('no predictions given; pass at least one CSV file')
@@ -232,7 +238,9 @@ def read_files(files,          # paths of CSV files
     return found
 
 # %% ../../nbs/evaluation/voting.ipynb #1dde814a
-def read_votes(files) -> pd.DataFrame:   # ids down, files across, in the order of the first file
+def read_votes(
+    files: list[str | Path],
+) -> pd.DataFrame:  # ids down, files across, in the order of the first file
     "The answers of files, matched by id."
     found = read_files(files)
     rows = [f.labels[match_ids(f.ids, found[0].ids, f.file, found[0].file)[0]] for f in found]
@@ -271,20 +279,25 @@ def weigh_answers(codes: np.ndarray,   # (n, voters) class numbers
     for v, weight in enumerate(share): behind[rows, codes[:, v]] += weight
     return behind
 
-def _in_line(files: list[AnswerFile], wanted, whose) -> tuple[pd.Index, list[np.ndarray], list[str]]:
+def _in_line(
+    files: list[AnswerFile],
+    wanted: pd.Index | pd.Series | None,
+    whose: str,
+) -> tuple[pd.Index, list[np.ndarray], list[str]]:
     "The ids, where each of them is in each file, and remarks on how they were matched."
     ids, whose = (files[0].ids, files[0].file) if wanted is None else (pd.Index(wanted), whose)
     at, said = zip(*[match_ids(f.ids, ids, f.file, whose) for f in files])
     return ids, list(at), [s for s in (*said, *(f.remark for f in files)) if s]
 
 # %% ../../nbs/evaluation/voting.ipynb #c9b189ca
-def count_votes(files: list[AnswerFile],
-                names: list[str],        # of the voters
-                weights=None,            # one number each (None: equal)
-                counts=None,             # class name -> training images (None: not known)
-                wanted=None,             # ids, in the order of the outcome (None: those of the first file)
-                whose: str = 'test.csv', # where they are from
-               ) -> FileVote:
+def count_votes(
+    files: list[AnswerFile],
+    names: list[str],  # of the voters
+    weights: str | list | None = None,  # one number each (None: equal)
+    counts: dict | pd.Series | None = None,  # class name -> training images (None: not known)
+    wanted: pd.Index | pd.Series | None = None,  # ids, in the order of the outcome (None: those of the first file)
+    whose: str = 'test.csv',  # where they are from
+) -> FileVote:
     "The class with the greatest weight of files behind it, or the greatest mean probability."
     share, soft = votes(weights, names), check_kinds(files)
     ids, at, said = _in_line(files, wanted, whose)
@@ -308,10 +321,11 @@ def count_votes(files: list[AnswerFile],
         said + remarks(answers))
 
 # %% ../../nbs/evaluation/voting.ipynb #9ac68ed4
-def vote_files(files: list[str | Path],   # CSV files: ids, and a class or probabilities of all classes
-               data: Data | None = None,  # its training images say which class is rarest (None: the votes do)
-               weights=None,              # one number a file (None: equal)
-              ) -> pd.DataFrame:          # id, class, in the order and with the columns of the first file
+def vote_files(
+    files: list[str | Path],  # CSV files: ids, and a class or probabilities of all classes
+    data: Data | None = None,  # its training images say which class is rarest (None: the votes do)
+    weights: str | list | None = None,  # one number a file (None: equal)
+) -> pd.DataFrame:  # id, class, in the order and with the columns of the first file
     "The vote of files; of several classes with the same weight the rarest wins."
     known = {} if data is None else dict(counts=data.counts)
     found = count_votes(
