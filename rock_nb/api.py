@@ -24,7 +24,7 @@ from .core.options import takes
 from .data.table import read_data    # noqa: F401 (a name of the front door)
 from .evaluation.bootstrap import Interval, interval
 from .evaluation.compare import Verdict
-from .evaluation.compare import compare as judge_predictions
+from .evaluation.compare import compare_predictions as judge_predictions
 from .evaluation.predictions import Predictions
 from .evaluation.run_data import read_part, split_groups
 from .training.recipes import RECIPES, get_recipe

@@ -44,7 +44,7 @@ from .speed.decoded_cache import packed
 from .data.synthetic import find_data, is_sample, make as make_sample
 from .data.table import Data, read_data
 from .data.resize import PadSquare
-from .evaluation.predictions import predict
+from .evaluation.predictions import predict_loader
 from .evaluation.tta import find_views
 from .bench import peers
 from .training.build import network, to_device
@@ -386,7 +386,7 @@ def our_views(arch: str, size: int, batch: int, device: str, amp: str) -> Callab
     return lambda: (
         8
         * len(
-            predict(
+            predict_loader(
                 model, x, normalise, find_views('d4'), device, amp,
                 together=8 if device.type == 'cuda' else 1)[0]))
 

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['PARAMETERS', 'ONE', 'is_folds', 'same_data', 'able_together', 'check_members', 'own_folder', 'find_members', 'expand',
-           'submitted', 'file_names', 'check_files_way', 'contest_of', 'data_for', 'FileCase', 'vote_about',
-           'hear_files', 'own_part', 'not_shared', 'said_by', 'data_to_submit', 'folds_for', 'recipe_of', 'balanced',
-           'find_way', 'Case', 'hear', 'first_views', 'sayings', 'plot_agreement', 'plot_per_class', 'record_of',
-           'as_asked', 'scored', 'copy_sources', 'clear', 'groups_of', 'decided', 'scores_of', 'write_ensemble',
-           'settle', 'text_hash', 'record_of_files', 'write_files', 'settle_files', 'ensemble', 'class_shares',
-           'about_submission', 'scoreboard', 'file_scores', 'main', 'summary_of']
+           'submitted', 'file_names', 'check_files_way', 'contest_of', 'data_for', 'FileCase', 'vote_for_data',
+           'build_file_case', 'own_part', 'not_shared', 'load_members_predictions', 'data_to_submit', 'folds_for',
+           'recipe_of', 'expects_balance', 'find_way', 'Case', 'build_case', 'first_views', 'predicted_classes',
+           'plot_agreement', 'plot_per_class', 'ensemble_recipe', 'as_asked', 'scored', 'copy_sources',
+           'remove_outputs', 'groups_of', 'decided_table', 'scores_of', 'write_ensemble', 'save_case', 'text_hash',
+           'file_vote_recipe', 'write_files', 'save_file_case', 'ensemble', 'class_shares', 'about_submission',
+           'scoreboard', 'file_scores', 'main', 'summary_of']
 
 # %% ../nbs/05_ensemble.ipynb #938de397
 import glob
@@ -30,7 +31,7 @@ from .data.synthetic import find_data, has_photos
 from .data.table import Data, read_data
 from .data.tabular import read_text, rename_columns
 from .folds import members_of
-from .evaluation.agreement import agreement, remarks
+from .evaluation.agreement import agreement_table, remarks
 from .evaluation.combiners import line_up
 from .evaluation.run_data import split_groups
 from .evaluation.run_data import data_of
@@ -137,7 +138,7 @@ def submitted(runs: list[Run], files: str | list) -> list[str]:
     return [str(r.submission) for r in runs] + [str(core.resolve(f)) for f in expand(files)]
 
 def file_names(runs: list[Run], files: str | list) -> list[str]:
-    "What to call the voters of `submitted`: files by their own names, where these differ."
+    "What to call the files of `submitted`: files by their own names, where these differ."
     paths = expand(files)
     names = [r.name for r in runs] + [Path(p).stem for p in paths]
     clear = len(set(names)) == len(names) and 'vote' not in names
@@ -197,7 +198,7 @@ class FileCase:
     @property
     def known(self) -> bool: return self.data is not None and len(self.data.train) > 0
     def in_words(self) -> str:
-        "Who votes, how ties are decided, and what is odd."
+        "Who votes, how ties are decided, and remarks."
         v, names = self.vote, list(self.vote.answers)
         kind = 'probabilities' if v.soft else 'classes'
         about = (
@@ -207,7 +208,7 @@ class FileCase:
         return '\n'.join([first, '', *(f'- {r}' for r in v.remarks)])
 
 # %% ../nbs/05_ensemble.ipynb #f8815158
-def vote_about(
+def vote_for_data(
     paths: list[str],
     names: list[str],
     weights: str | list | None,
@@ -225,7 +226,7 @@ def vote_about(
         replace(found, columns=tuple(check_sample(data.sample, test.id))) if data.sample else found)
 
 # %% ../nbs/05_ensemble.ipynb #a16ecf2c
-def hear_files(
+def build_file_case(
     files: str | list,
     runs: str | list | None = None,
     weights: str | list | None = None,
@@ -240,10 +241,10 @@ def hear_files(
     asked = bool(members) or data is not None
     try:
         of = data_for(members, data, out)
-        return FileCase(members, paths, vote_about(paths, names, weights, of), of)
+        return FileCase(members, paths, vote_for_data(paths, names, weights, of), of)
     except BadInput as e:
         if asked: raise
-        found = vote_about(paths, names, weights, None)      # raises what the files themselves have wrong
+        found = vote_for_data(paths, names, weights, None)      # raises what the files themselves have wrong
         found.remarks.insert(
             0,
             f'nothing is checked against a data set, for the one that lies here does not fit: {e}')
@@ -255,7 +256,7 @@ def own_part(members: list[Run]) -> str:
     return 'oof' if all(map(is_folds, members)) else 'valid'
 
 def not_shared(members: list[Run], part: str) -> str:
-    "Why the members can't be heard together on a part, '' if they can."
+    "Why the members can't be combined on a part, '' if they can."
     mixed = [r.name for r in members if is_folds(r)] if part == 'valid' else []
     if mixed:
         return (
@@ -265,14 +266,14 @@ def not_shared(members: list[Run], part: str) -> str:
     if lacking: return f'{lacking[0]} has no {part}.npz'
     if part == 'test': return ''
     ids = [set(load_predictions(r.path/f'{part}.npz').ids) for r in members]
-    odd = [r.name for r, i in zip(members, ids) if i != ids[0]]
+    differing = [r.name for r, i in zip(members, ids) if i != ids[0]]
     return (
-        f'{odd[0]} and {members[0].name} kept different photographs apart for validation; train '
+        f'{differing[0]} and {members[0].name} kept different photographs apart for validation; train '
         'both with the same `valid` and `seed`, or with the same `folds`'
-        if odd else '')
+        if differing else '')
 
-def said_by(members: list[Run]) -> tuple[dict[str, list[Predictions]], dict[str, str]]:  # part -> of each member; part -> why not
-    "What members said of the photographs that they were judged on, and of the test photographs."
+def load_members_predictions(members: list[Run]) -> tuple[dict[str, list[Predictions]], dict[str, str]]:  # part -> of each member; part -> why not
+    "What members predicted for the photographs that they were judged on, and for the test set."
     own = own_part(members)
     notes = {part: reason for part in (own, 'test') if (reason := not_shared(members, part))}
     if len(notes) == 2:
@@ -293,7 +294,7 @@ def data_to_submit(members: list[Run]) -> Data:
 
 # %% ../nbs/05_ensemble.ipynb #5ca54d3e
 def folds_for(members: list[Run], p: Predictions, part: str) -> np.ndarray:   # (n,) fold numbers
-    "The folds of photographs of which the first member said `p`."
+    "The folds of the photographs of `p`, predictions of the first member."
     if part == 'oof': return pd.read_csv(members[0].path/'oof.csv').fold.to_numpy()
     return cross_folds(p.ids, np.array(p.classes)[p.labels], split_groups(members[0], p.ids))
 
@@ -306,7 +307,7 @@ def recipe_of(run: Run) -> dict:
         recipe_of(Run(run.path.parent / known['members'][0]['folder'])) if known.get('members')
         else known.get('recipe', {}))
 
-def balanced(run: Run) -> bool:
+def expects_balance(run: Run) -> bool:
     "Whether a run has seen the classes in other proportions than they have."
     r = recipe_of(run)
     return (
@@ -323,7 +324,7 @@ def find_way(
 ) -> EnsembleConfig:
     "How these members shall come to their answers."
     way = EnsembleConfig(combine, decide, precision, weights)
-    if way.decides and any(map(balanced, members)):
+    if way.decides and any(map(expects_balance, members)):
         way = replace(
             way, prior=tuple(map(int, data_of(members[0]).counts.reindex(list(classes)).fillna(0))))
     return (
@@ -333,12 +334,12 @@ def find_way(
 # %% ../nbs/05_ensemble.ipynb #0dc01c7f
 @dataclass
 class Case:
-    "What members said of photographs, and what the jury made of it."
+    "What members predicted, and what the ensemble makes of it."
     members: list[Run]
     way: EnsembleConfig
-    jury: Ensemble
+    fitted: Ensemble
     probs: dict[str, np.ndarray]      # part -> (members, n, classes)
-    answers: dict[str, Answer]        # part -> of the jury; where it has learned, nested
+    answers: dict[str, Answer]        # part -> of the ensemble; where it has learned, nested
     parts: dict[str, Predictions]     # part -> combined, before the decision
     notes: dict[str, str]             # part -> why there is nothing
     folds: np.ndarray | None = None   # of the photographs that were learned from
@@ -346,7 +347,7 @@ class Case:
     def own(self) -> str | None: return next((p for p in self.parts if p != 'test'), None)
     @property
     def classes(self) -> tuple[str, ...]: return next(iter(self.parts.values())).classes
-    def said(self, part: str) -> dict[str, Answer]:   # members, combined, decided
+    def answers_by_name(self, part: str) -> dict[str, Answer]:   # members, combined, decided
         "All answers to a part, by name."
         a = self.answers[part]
         known = {r.name: answer_of(p) for r, p in zip(self.members, self.probs[part])} | dict(
@@ -354,46 +355,46 @@ class Case:
         return known | (dict(decided=a) if self.way.decides else {})
 
 # %% ../nbs/05_ensemble.ipynb #ec367f7c
-def hear(members: list[Run], way: EnsembleConfig) -> Case:
-    "What a jury makes of what its members said."
-    said, notes = said_by(members)
+def build_case(members: list[Run], way: EnsembleConfig) -> Case:
+    "The ensemble of some members, fitted and applied."
+    predictions, notes = load_members_predictions(members)
     own, names = own_part(members), [r.name for r in members]
-    probs = {part: line_up(p, names) for part, p in said.items()}
-    if own not in said and (way.learns or way.decides):
+    probs = {part: line_up(p, names) for part, p in predictions.items()}
+    if own not in predictions and (way.learns or way.decides):
         raise BadInput(
             f'there is nothing to learn `combine` or `decide` from: {notes[own]}; give combine '
             'equal or equal_logits, and decide none'
         )
-    truth = {part: from_probs(p, probs[part][0]) for part, p in said.items()}
-    classes, labels = next(iter(truth.values())).classes, truth[own].labels if own in said else None
+    truth = {part: from_probs(p, probs[part][0]) for part, p in predictions.items()}
+    classes, labels = next(iter(truth.values())).classes, truth[own].labels if own in predictions else None
     folds = folds_for(members, truth[own], own) if way.learns or way.decides else None
-    jury = fit_ensemble(way, probs.get(own), labels, folds, classes)
+    fitted = fit_ensemble(way, probs.get(own), labels, folds, classes)
     answers = {
-        part: nested_ensemble(way, p, labels, folds, classes) if part == own else jury(p)
+        part: nested_ensemble(way, p, labels, folds, classes) if part == own else fitted(p)
         for part, p in probs.items()}
     return Case(
-        members, way, jury, probs, answers,
-        {part: from_probs(said[part], a.combined) for part, a in answers.items()}, notes, folds)
+        members, way, fitted, probs, answers,
+        {part: from_probs(predictions[part], a.combined) for part, a in answers.items()}, notes, folds)
 
 # %% ../nbs/05_ensemble.ipynb #9f1e51aa
 ONE = ', one view'
 
-def first_views(said: list[Predictions], names: list[str]) -> dict[str, Answer]:   # by name
-    "What those who look through several views say through the first alone."
+def first_views(predictions: list[Predictions], names: list[str]) -> dict[str, Answer]:   # by name
+    "Answers of members with several views through the first alone."
     found = line_up(
-        [replace(p, logits=p.logits[:, :1], views=p.views[:1], weights=None) for p in said], names)
-    return {name + ONE: answer_of(q) for name, p, q in zip(names, said, found) if len(p.views) > 1}
+        [replace(p, logits=p.logits[:, :1], views=p.views[:1], weights=None) for p in predictions], names)
+    return {name + ONE: answer_of(q) for name, p, q in zip(names, predictions, found) if len(p.views) > 1}
 
 # %% ../nbs/05_ensemble.ipynb #40b7ff09
-def sayings(answers: dict[str, Answer], p: Predictions) -> pd.DataFrame:   # ids down, voters across
-    "The class names that voters gave to the photographs of `p`."
+def predicted_classes(answers: dict[str, Answer], p: Predictions) -> pd.DataFrame:   # ids down, members across
+    "The class names that members gave to the photographs of `p`."
     return pd.DataFrame(
         {name: np.array(p.classes)[a.preds] for name, a in answers.items()}, index=p.ids)
 
 # %% ../nbs/05_ensemble.ipynb #94ba738b
-def plot_agreement(table: pd.DataFrame,  # of `agreement`
+def plot_agreement(table: pd.DataFrame,  # of `agreement_table`
                   ) -> Figure:
-    "The agreement of voters as a heat map."
+    "The agreement of members as a heat map."
     (labels, row), size = wrap_names(table.index), 1.6 + .6*len(table)
     fig, [ax] = panels(size + .6 + row, size + row)
     sns.heatmap(
@@ -406,12 +407,12 @@ def plot_agreement(table: pd.DataFrame,  # of `agreement`
     return fig
 
 # %% ../nbs/05_ensemble.ipynb #b832c27d
-def plot_per_class(table: pd.DataFrame,  # classes down, voters across, the ensemble last
+def plot_per_class(table: pd.DataFrame,  # classes down, members across, the ensemble last
                    title: str,
                    beside: pd.Series | None = None,  # by class, drawn as bars behind
                    name: str = '',       # of `beside`
                   ) -> Figure:
-    "A dot for each voter and class, the ensemble as a diamond."
+    "A dot for each member and class, the ensemble as a diamond."
     (fig, [ax]), x, k = (
         panels(max(9, 0.22 * len(table)), 3), np.arange(len(table)), len(table.columns) - 1)
     labels, _ = wrap_names(table.columns)
@@ -432,7 +433,7 @@ def plot_per_class(table: pd.DataFrame,  # classes down, voters across, the ense
     return fig
 
 # %% ../nbs/05_ensemble.ipynb #80b134ca
-def record_of(members: list[Run], way: EnsembleConfig, out: str | Path | None = None) -> dict:
+def ensemble_recipe(members: list[Run], way: EnsembleConfig, out: str | Path | None = None) -> dict:
     "What an ensemble was asked to be, for its recipe.json."
     first = core.read_json(members[0].recipe) if members[0].recipe.exists() else {}
     asked = dict(
@@ -457,7 +458,7 @@ def scored(run: Run, data: Data) -> dict:   # `solution_f1`, where the answers a
 
 def copy_sources(run: Run, member: Run):
     """Let an ensemble's folder say, as its member's does, which photographs there were and where;
-    not what the member said of them."""
+    not what the member predicted."""
     for f in (member.split, member.path/'oof.csv', member.path/'tests.csv'):
         if f.exists():
             core.write_csv(
@@ -469,7 +470,7 @@ def copy_sources(run: Run, member: Run):
             run.environment,
             core.environment() | dict(data=core.read_json(member.environment)['data']))
 
-def clear(run: Run):
+def remove_outputs(run: Run):
     "Take away what an ensemble that was here before has left, its scores first."
     for f in (
         run.metrics, run.valid, run.path / 'oof.npz', run.test, run.submission, decision_file(run),
@@ -482,8 +483,8 @@ def groups_of(case: Case, p: Predictions) -> list | None:   # of each photograph
     found = split_groups(case.members[0], p.ids)
     return None if found is None else [found[i] for i in p.ids]
 
-def decided(case: Case) -> pd.DataFrame:   # part, id, label?, predicted, probability, decided
-    "What is said of each photograph, and whether it is sure enough."
+def decided_table(case: Case) -> pd.DataFrame:   # part, id, label?, predicted, probability, decided
+    "The answer to each photograph, and whether it is sure enough."
     names, rows = np.array(case.classes), []
     for part, a in case.answers.items():
         p = case.parts[part]
@@ -515,16 +516,16 @@ def scores_of(case: Case) -> dict:
 
 # %% ../nbs/05_ensemble.ipynb #74dd2caa
 def write_ensemble(run: Run, record: dict, case: Case):
-    """Write what a jury is and said; the scores come last, so that a folder without them is known
+    """Write what an ensemble is and predicted; the scores come last, so that a folder without them is known
     to be unfinished."""
     data = (
         data_to_submit(case.members) if 'test' in case.parts and case.parts['test'].labels is None
         else None)
-    clear(run)
-    core.write_json(run.recipe, record | ensemble_record(case.jury))
+    remove_outputs(run)
+    core.write_json(run.recipe, record | ensemble_record(case.fitted))
     if case.way.decides:
-        core.write_json(decision_file(run), case.jury.decision.to_dict())
-        core.write_csv(run.path / 'decided.csv', decided(case))
+        core.write_json(decision_file(run), case.fitted.decision.to_dict())
+        core.write_csv(run.path / 'decided.csv', decided_table(case))
     copy_sources(run, case.members[0])
     for part, p in case.parts.items(): save_predictions(run.path/f'{part}.npz', p)
     metrics = scores_of(case)
@@ -537,9 +538,9 @@ def write_ensemble(run: Run, record: dict, case: Case):
     metrics |= {k: sum(m.get(k, 0) for m in known) for k in ('seconds', 'parameters')}
     core.write_json(run.metrics, metrics | dict(members=len(known), notes=case.notes))
 
-def settle(case: Case, name: str = 'ensemble', out: str | Path | None = None) -> Run:
+def save_case(case: Case, name: str = 'ensemble', out: str | Path | None = None) -> Run:
     "The complete folder of a case; one of the same members and the same way is left as it is."
-    record, run = record_of(case.members, case.way, out), own_folder(name, out)
+    record, run = ensemble_recipe(case.members, case.way, out), own_folder(name, out)
     with lock(run.path, 'ensemble'):
         own_folder(name, out)     # a training may have claimed it meanwhile
         if not as_asked(run, record): write_ensemble(run, record, case)
@@ -554,7 +555,7 @@ def text_hash(file: str) -> str:
     except UnicodeDecodeError:
         return core.short_hash(raw)
 
-def record_of_files(case: FileCase, out: str | Path | None = None) -> dict:
+def file_vote_recipe(case: FileCase, out: str | Path | None = None) -> dict:
     "What a vote of files was asked to be, for its recipe.json."
     v, theirs = case.vote, case.files[len(case.members):]
     known = [dict(name=Path(f).name, text=text_hash(f)) for f in theirs]
@@ -568,7 +569,7 @@ def record_of_files(case: FileCase, out: str | Path | None = None) -> dict:
 def write_files(run: Run, case: FileCase, record: dict):
     "Write what files voted for; the scores come last."
     v, of = case.vote, case.data
-    clear(run)
+    remove_outputs(run)
     core.write_json(run.recipe, record)
     about = dict(data=str(of.root)) if of is not None else {}
     core.write_json(run.environment, core.environment() | about)
@@ -586,9 +587,9 @@ def write_files(run: Run, case: FileCase, record: dict):
     core.write_json(run.metrics, metrics | (dict(remarks=v.remarks) if v.remarks else {}))
 
 # %% ../nbs/05_ensemble.ipynb #7a7eac2b
-def settle_files(case: FileCase, name: str = 'ensemble', out: str | Path | None = None) -> Run:
+def save_file_case(case: FileCase, name: str = 'ensemble', out: str | Path | None = None) -> Run:
     "The complete folder of a vote of files; one of the same files and weights is left as it is."
-    record, run = record_of_files(case, out), own_folder(name, out)
+    record, run = file_vote_recipe(case, out), own_folder(name, out)
     with lock(run.path, 'ensemble'):
         own_folder(name, out)     # a training may have claimed it meanwhile
         if not as_asked(run, record): write_files(run, case, record)
@@ -610,26 +611,26 @@ def ensemble(
     way = EnsembleConfig(combine, decide, precision)
     if files is not None:
         check_files_way(way)
-        return settle_files(hear_files(files, runs, weights, data, out), name, out)
+        return save_file_case(build_file_case(files, runs, weights, data, out), name, out)
     members = find_members(runs, out)
     way = find_way(
         members, core.read_json(members[0].recipe).get('classes') or (), combine, decide, precision,
         weights)
     run = own_folder(name, out)
     return (
-        run if as_asked(run, record_of(members, way, out))
-        else settle(hear(members, way), name, out))
+        run if as_asked(run, ensemble_recipe(members, way, out))
+        else save_case(build_case(members, way), name, out))
 
 # %% ../nbs/05_ensemble.ipynb #4732f328
 def class_shares(
-    said: pd.DataFrame,  # of `sayings`
+    predicted: pd.DataFrame,  # of `predicted_classes`
     classes: list[str],
-) -> pd.DataFrame:  # classes down, voters across
-    "How often each voter named each class, as a share."
-    return said.apply(lambda one: one.value_counts(normalize=True)).reindex(list(classes)).fillna(0)
+) -> pd.DataFrame:  # classes down, members across
+    "How often each member named each class, as a share."
+    return predicted.apply(lambda one: one.value_counts(normalize=True)).reindex(list(classes)).fillna(0)
 
 # %% ../nbs/05_ensemble.ipynb #bfb28ad9
-def about_submission(run: Run, data: Data | None, voters: FileCase | None = None) -> str:
+def about_submission(run: Run, data: Data | None, file_case: FileCase | None = None) -> str:
     "What an ensemble's submission is: how many answers, in which order, checked against what."
     if not run.submission.exists():
         return 'There is none: the test photographs have known classes, or there are none.'
@@ -654,14 +655,14 @@ def scoreboard(
     return pd.DataFrame(rows, index=pd.Index([r.name for r in runs], name='run')).dropna(
         axis=1, how='all')
 
-def file_scores(case: FileCase) -> pd.DataFrame:   # indexed by voter, the vote last
+def file_scores(case: FileCase) -> pd.DataFrame:   # indexed by file, the vote last
     "Weights of files, how often each agrees with the vote, and macro F1 where the answers are known."
-    said = case.vote.answers.assign(vote=case.vote.vote)
-    agrees = agreement(said)['vote'].to_numpy()
-    table = pd.DataFrame(dict(weight=[*case.vote.share, np.nan], agrees=agrees), said.columns)
+    predicted = case.vote.answers.assign(vote=case.vote.vote)
+    agrees = agreement_table(predicted)['vote'].to_numpy()
+    table = pd.DataFrame(dict(weight=[*case.vote.share, np.nan], agrees=agrees), predicted.columns)
     if case.data is None: return table
-    ids = said.index.to_series()
-    frames = [pd.DataFrame(dict(id=ids, label=one)) for _, one in said.items()]
+    ids = predicted.index.to_series()
+    frames = [pd.DataFrame(dict(id=ids, label=one)) for _, one in predicted.items()]
     f1 = [answer_score(frame, case.data.root, case.vote.classes) for frame in frames]
     return table.assign(submission_f1=f1).dropna(axis=1, how='all')
 

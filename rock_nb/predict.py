@@ -6,7 +6,7 @@
 __all__ = ['ASK', 'PARAMETERS', 'TAKES', 'GIVES', 'HELP', 'find_member', 'DecidedPredictions', 'Members', 'side_by_side',
            'members_of_run', 'load_members', 'SideBySide', 'input_specs', 'logits_of_same', 'predict_logits',
            'validation', 'weigh', 'try_images', 'predict_images', 'Graph', 'check_graph', 'facts_of', 'samples',
-           'onnx_difference', 'write_onnx', 'export_onnx', 'write_answers', 'options', 'given_files',
+           'onnx_difference', 'write_onnx', 'export_onnx', 'save_answers', 'options', 'given_files',
            'print_predictions', 'main']
 
 # %% ../nbs/04_predict.ipynb #4a32fa62
@@ -31,7 +31,7 @@ from .evaluation.decision import Decision
 from .evaluation.ensembling import Ensemble, load_ensemble
 from .evaluation.inference_dataset import UNREADABLE, InferenceDataset, check_images
 from .evaluation.predictions import (
-    Predictions, load_predictions, predict, save_predictions)
+    Predictions, load_predictions, predict_loader, save_predictions)
 from .evaluation.run_data import find_files
 from .evaluation.tta import find_view, find_views
 from .evaluation.view_weights import FITS, fit_views
@@ -185,7 +185,7 @@ def logits_of_same(networks: list[Network],   # that want to be shown the same
     together = together or (len(views) if device.type == 'cuda' else 1)
     try:
         with core.progress(label='predicting', total=len(images), delay=1) as bar:
-            logits, labels, _ = predict(
+            logits, labels, _ = predict_loader(
                 SideBySide(networks), make_loader(photos, batch_size, workers), nn.Identity(),
                 views, device, bar=bar, together=together)
     except (MemoryError, torch.OutOfMemoryError):
@@ -467,7 +467,7 @@ def export_onnx(
     return found
 
 # %% ../nbs/04_predict.ipynb #4b000001
-def write_answers(p: Predictions,
+def save_answers(p: Predictions,
                   csv: str | Path | None = None,   # a table (None: not written)
                   npz: str | Path | None = None,   # logits (None: not written)
                  ):
@@ -535,7 +535,7 @@ def print_predictions(
     said, bad = try_images(
         run, given_files(images), **{k: v for k, v in given.items() if k in (*ASK, 'device', 'out')}
     )
-    write_answers(said, given.get('csv'), given.get('npz'))
+    save_answers(said, given.get('csv'), given.get('npz'))
     for why in bad.values(): print(why, file=sys.stderr)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     try:

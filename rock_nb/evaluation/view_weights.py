@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..core import BadInput, choose, rng
 from .metrics import macro_f1
-from .predictions import Predictions, softmax, weighted
+from .predictions import Predictions, softmax, weighted_mean
 
 # %% ../../nbs/evaluation/view_weights.ipynb #09ac6298
 def weights_by_log_loss(probs: np.ndarray,    # (n, views, classes)
@@ -34,7 +34,7 @@ def weights_by_macro_f1(probs: np.ndarray,    # (n, views, classes)
     "Weights of views for a high macro F1, never below that of equal ones."
     n, k, c = probs.shape
     def score(votes: np.ndarray) -> tuple[float, float]:
-        p = weighted(probs, votes/votes.sum())
+        p = weighted_mean(probs, votes/votes.sum())
         return macro_f1(labels, p.argmax(1), c), np.log(p[np.arange(n), labels].clip(1e-15)).mean()
     votes = [np.ones(k)]
     for _ in range(rounds):
@@ -69,7 +69,7 @@ def fit_views(p: Predictions,        # with labels
     mixed = probs.mean(1)
     table = pd.DataFrame(dict(equal=_scores(mixed, y)))
     for f in range(folds):
-        mixed[fold == f] = weighted(probs[fold == f], fit(probs[fold != f], y[fold != f]))
+        mixed[fold == f] = weighted_mean(probs[fold == f], fit(probs[fold != f], y[fold != f]))
     table['learned'] = pd.Series(_scores(mixed, y))
     gain = (table.learned - table.equal)[by]*(-1 if by == 'log_loss' else 1)
     return (fit(probs, y) if gain > 0 else np.full(len(p.views), 1/len(p.views))), table
