@@ -163,6 +163,7 @@ def contest_of(root: Path) -> Data | None:
     none = pd.DataFrame(dict(path=[], label=[]))
     return Data(root, none, pd.DataFrame(dict(id=ids, path=ids)), sample)
 
+# %% ../nbs/05_ensemble.ipynb #45eeabf6
 def data_for(
     members: list[Run],
     data: str | Path | None = None,
@@ -383,14 +384,18 @@ def first_views(predictions: list[Predictions], names: list[str]) -> dict[str, A
     return {name + ONE: answer_of(q) for name, p, q in zip(names, predictions, found) if len(p.views) > 1}
 
 # %% ../nbs/05_ensemble.ipynb #40b7ff09
-def predicted_classes(answers: dict[str, Answer], p: Predictions) -> pd.DataFrame:   # ids down, members across
+def predicted_classes(
+    answers: dict[str, Answer],
+    p: Predictions,
+) -> pd.DataFrame:  # ids down, members across
     "The class names that members gave to the photographs of `p`."
     return pd.DataFrame(
         {name: np.array(p.classes)[a.preds] for name, a in answers.items()}, index=p.ids)
 
 # %% ../nbs/05_ensemble.ipynb #94ba738b
-def plot_agreement(table: pd.DataFrame,  # of `agreement_table`
-                  ) -> Figure:
+def plot_agreement(
+    table: pd.DataFrame,  # of `agreement_table`
+) -> Figure:
     "The agreement of members as a heat map."
     (labels, row), size = wrap_names(table.index), 1.6 + .6*len(table)
     fig, [ax] = panels(size + .6 + row, size + row)

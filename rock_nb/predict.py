@@ -129,10 +129,11 @@ def members_of_run(run: Run,
     return side_by_side([members_of_run(r, device) for r in members], ensemble)
 
 # %% ../nbs/04_predict.ipynb #2ee55c45
-def load_members(run: object = None,  # as in `try_images`
-                 out: str | Path | None = None,   # the folder of runs
-                 device: str | torch.device | None = None,   # cpu, cuda … (None: the GPU if there is one)
-                ) -> Members:
+def load_members(
+    run: object = None,  # as in `try_images`
+    out: str | Path | None = None,  # the folder of runs
+    device: str | torch.device | None = None,  # cpu, cuda … (None: the GPU if there is one)
+) -> Members:
     "The networks that answer for a run, an ensemble, or several runs."
     given = [run] if isinstance(run, Network) else run
     if isinstance(given, (list, tuple)) and given and all(isinstance(n, Network) for n in given):
@@ -439,32 +440,29 @@ def export_onnx(
     out: str | Path | None = None,
 ) -> float | None:  # the greatest difference found
     "Write networks as an ONNX file that holds weights, normalisation and, as metadata, the classes."
-    voters = load_members(run, out, 'cpu')
-    networks, share = voters.networks, voters.share
-    views = find_views(tta)
+    members = load_members(run, out, 'cpu')
+    networks, views = members.networks, find_views(tta)
     check_graph(networks, views, takes, gives)
     for n in networks: check_turns(n, views)
-    graph = Graph(networks, share, views, takes, gives).eval()
+    graph = Graph(networks, members.share, views, takes, gives).eval()
+    facts = facts_of(networks, views, takes, gives)
     with core.atomic(path) as tmp:
-        write_onnx(
-            graph, samples(networks, takes, batch or 2), tmp,
-            facts_of(networks, views, takes, gives), batch is None)
-        found = (
-            onnx_difference(
-                tmp, graph, [samples(networks, takes, n) for n in ([batch] if batch else [1, 3])])
-            if check else None)
-        if check and not found <= tolerance:
+        write_onnx(graph, samples(networks, takes, batch or 2), tmp, facts, batch is None)
+        if not check: return None
+        counts = [batch] if batch else [1, 3]
+        found = onnx_difference(tmp, graph, [samples(networks, takes, n) for n in counts])
+        if not found <= tolerance:
             raise BadInput(
                 f'onnxruntime and torch differ by {found:.2g}, more than {tolerance:g}, so {path} '
-                'was not written; try another architecture, or a greater tolerance'
-            )
+                'was not written; try another architecture, or a greater tolerance')
     return found
 
 # %% ../nbs/04_predict.ipynb #4b000001
-def save_answers(p: Predictions,
-                  csv: str | Path | None = None,   # a table (None: not written)
-                  npz: str | Path | None = None,   # logits (None: not written)
-                 ):
+def save_answers(
+    p: Predictions,
+    csv: str | Path | None = None,  # a table (None: not written)
+    npz: str | Path | None = None,  # logits (None: not written)
+):
     "Answers as a table, logits as arrays."
     if csv: core.write_csv(csv, answers_of(p, each=True))
     if npz: save_predictions(npz, p)

@@ -13,8 +13,9 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 # %% ../../nbs/evaluation/agreement.ipynb #40f655dc
-def agreement_table(said: pd.DataFrame,   # images down, voters across: class names
-             ) -> pd.DataFrame:     # voters down and across
+def agreement_table(
+    said: pd.DataFrame,  # images down, voters across: class names
+) -> pd.DataFrame:  # voters down and across
     "The share of images for which two voters gave the same class."
     codes = pd.factorize(said.to_numpy().ravel())[0].reshape(said.shape)
     share = [

@@ -146,16 +146,17 @@ def judge_pair(labels: Sequence,        # (n,) class numbers
         word, a, b, a - b, low, high, p, *only, mcnemar(*only), len(labels), str(metric))
 
 # %% ../../nbs/evaluation/compare.ipynb #59b405b4
-def compare_predictions(first: Predictions,
-            second: Predictions,     # of the same images, in any order
-            metric: str = 'f1',      # as in `judge_pair`
-            level: float = .95,      # as in `judge_pair`
-            n: int = 2000,           # exchanges, ≥ 100
-            seed: int = 41,
-            groups: Mapping | None = None,   # id -> group, a dict or a Series
-            names: tuple[str, str] = ('the first', 'the second'),   # for messages
-            optimism: tuple[float, float] = (0., 0.),               # as in `judge_pair`
-           ) -> Verdict:
+def compare_predictions(
+    first: Predictions,
+    second: Predictions,  # of the same images, in any order
+    metric: str = 'f1',  # as in `judge_pair`
+    level: float = .95,  # as in `judge_pair`
+    n: int = 2000,  # exchanges, ≥ 100
+    seed: int = 41,
+    groups: Mapping | None = None,  # id -> group, a dict or a Series
+    names: tuple[str, str] = ('the first', 'the second'),  # for messages
+    optimism: tuple[float, float] = (0., 0.),  # as in `judge_pair`
+) -> Verdict:
     "Whether the first of two predictions is better."
     for p, name in zip((first, second), names): check_part(p, name)
     if reason := mismatch(first, second):

@@ -27,9 +27,10 @@ def softmax(logits: np.ndarray,   # (…, classes)
     return e/e.sum(-1, keepdims=True)
 
 # %% ../../nbs/evaluation/predictions.ipynb #a7a00101
-def weighted_mean(probs: np.ndarray,    # (n, views, classes)
-             weights: np.ndarray,  # (views,)
-            ) -> np.ndarray:       # (n, classes)
+def weighted_mean(
+    probs: np.ndarray,  # (n, views, classes)
+    weights: np.ndarray,  # (views,)
+) -> np.ndarray:  # (n, classes)
     "The weighted mean of the views' probabilities."
     return np.einsum('nvk,v->nk', probs, weights/np.sum(weights)).clip(0, 1)
 
@@ -79,22 +80,21 @@ def load_predictions(
 
 # %% ../../nbs/evaluation/predictions.ipynb #48b5c869
 @torch.inference_mode()
-def predict_loader(model: nn.Module,           # images (N, 3, H, W) -> logits (N, classes)
-            loader: Iterable,           # of (uint8 images, labels, indices)
-            normalise: nn.Module,       # uint8 images -> floats, on the device
-            views: tuple[str, ...] = ('r0',),   # names, of `rock_nb.evaluation.tta`
-            device: torch.device | str = 'cpu',
-            amp: str = 'none',          # precision
-            bar: object = None,         # a progress bar to move: anything with `.update(n)`
-            together: int = 1,          # views that pass through the network at once, if memory allows
-            enter: Callable | None = None,  # (uint8 images, indices) -> what the model takes, instead of `normalise`
-           ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # logits (n, views, classes), labels (n,), indices (n,)
+def predict_loader(
+    model: nn.Module,  # images (N, 3, H, W) -> logits (N, classes)
+    loader: Iterable,  # of (uint8 images, labels, indices)
+    normalise: nn.Module,  # uint8 images -> floats, on the device
+    views: tuple[str, ...] = ('r0',),  # names, of `rock_nb.evaluation.tta`
+    device: torch.device | str = 'cpu',
+    amp: str = 'none',  # precision
+    bar: object = None,  # a progress bar to move: anything with `.update(n)`
+    together: int = 1,  # views that pass through the network at once, if memory allows
+    enter: Callable | None = None,  # (uint8 images, indices) -> what the model takes, instead of `normalise`
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # logits (n, views, classes), labels (n,), indices (n,)
     "Logits of every view of every image, in the loader's order."
     model.eval()
-    functions = {v: find_view(v) for v in views}
-    # a view that is named twice counts twice
-    twice = len(functions) < len(views)
-    order = [list(functions).index(v) for v in views] if twice else None
+    functions = {v: find_view(v) for v in views}   # a view that is named twice counts twice
+    order = [list(functions).index(v) for v in views] if len(functions) < len(views) else None
     logits, labels, indices = [], [], []
     for x, y, i in loader:
         x = enter(x, i) if enter else normalise(x.to(device, non_blocking=True))
@@ -105,7 +105,5 @@ def predict_loader(model: nn.Module,           # images (N, 3, H, W) -> logits (
         indices.append(i)
         if bar is not None: bar.update(len(y))
     # more processes than images
-    if not logits:
-        none = np.zeros(0, np.int64)
-        return np.zeros((0, len(views), 0), np.float32), none, none
+    if not logits: return np.zeros((0, len(views), 0), np.float32), *np.zeros((2, 0), np.int64)
     return tuple(torch.cat(a).cpu().numpy() for a in (logits, labels, indices))

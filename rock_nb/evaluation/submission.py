@@ -130,6 +130,7 @@ def answer_score(
     except BadInput as e: print(f'no scores: {e}', flush=True)
     return np.nan
 
+# %% ../../nbs/evaluation/submission.ipynb #a024e50b
 def solution_f1(
     run: Run,
     root: Path,

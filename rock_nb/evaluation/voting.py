@@ -279,6 +279,7 @@ def weigh_answers(codes: np.ndarray,   # (n, voters) class numbers
     for v, weight in enumerate(share): behind[rows, codes[:, v]] += weight
     return behind
 
+# %% ../../nbs/evaluation/voting.ipynb #49b693e1
 def _in_line(
     files: list[AnswerFile],
     wanted: pd.Index | pd.Series | None,
