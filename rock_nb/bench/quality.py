@@ -128,6 +128,18 @@ def train_ours(where: Path,         # the data set
         seconds=took, f1=macro_f1(p.labels, p.logits[:, 0].argmax(1), len(p.classes)),
         tta=macro_f1(p.labels, p.preds, len(p.classes)))
 
+# %% ../../nbs/bench/quality.ipynb #0639481d
+def fastai_answer(python: str,   # of an environment with fastai
+                  spec: str,     # of `fastai_spec`
+                  file: str,     # that the answer is written to
+                 ) -> dict:
+    "What fastai's `fine_tune` found, in a process of its own."
+    done = start_process(
+        *fastai_command(python, 'fine_tune', spec, file), stderr=subprocess.PIPE)
+    complaint = done.communicate()[1]
+    if done.returncode: raise RuntimeError(complaint[-1000:])
+    return core.read_json(file)
+
 # %% ../../nbs/bench/quality.ipynb #0a86bb7b
 def train_fastai(where: Path,         # the data set
                  folds: int | str,    # how many, or a CSV file that has them
@@ -148,19 +160,14 @@ def train_fastai(where: Path,         # the data set
         spec = fastai_spec(
             data, seen.assign(valid=seen.part == 'valid'), size, 64, 2, folder, arch=arch,
             weights=weights, epochs=epochs, seed=seed, mean=mean, std=std, test=data.files(test))
-        done = start_process(
-            *fastai_command(python, 'fine_tune', spec, answer := f'{folder}/answer.json'),
-            stderr=subprocess.PIPE)
-        complaint = done.communicate()[1]
-        if done.returncode: raise RuntimeError(complaint[-1000:])
-        said = core.read_json(answer)
-    number = {c: i for i, c in enumerate(said['classes'])}
+        answer = fastai_answer(python, spec, f'{folder}/answer.json')
+    number = {c: i for i, c in enumerate(answer['classes'])}
     f1, tta = (
-        macro_f1(test.label.map(number).values, np.argmax(said[n], 1), len(number))
+        macro_f1(test.label.map(number).values, np.argmax(answer[n], 1), len(number))
         for n in ('plain', 'tta'))
     return dict(
-        seconds=said['seconds']['learning'] + said['seconds']['test-time augmentation'], f1=f1,
-        tta=tta)
+        seconds=answer['seconds']['learning'] + answer['seconds']['test-time augmentation'],
+        f1=f1, tta=tta)
 
 # %% ../../nbs/bench/quality.ipynb #77fcf60d
 def count_folds(folds: int | str,   # a number, or a CSV file that has them
@@ -187,7 +194,9 @@ def compare_quality(contenders: dict,   # name -> f(test fold, validation fold, 
         [k for k in todo if k not in done], 'comparing', unit='training'
     ):
         row = dict(zip(keys, (name, t, s))) | contenders[name](t, (t + 1) % n_folds, s)
-        with core.lock(file.parent, 'table of results', wait=60) if file else nullcontext():     # others may write at the same time
+        # others may write at the same time
+        held = core.lock(file.parent, 'table of results', wait=60) if file else nullcontext()
+        with held:
             known = pd.concat([read(), pd.DataFrame([row])], ignore_index=True)
             if file: core.write_csv(file, known)
     return read()

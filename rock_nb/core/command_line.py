@@ -15,12 +15,13 @@ from .options import as_types
 class Parser(argparse.ArgumentParser):
     """A command line whose options are written in full; what is wrong with it is one sentence and
     exit code 2."""
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: object, **kwargs: object):
         super().__init__(*args, allow_abbrev=False, **kwargs)
         self._negative_number_matcher = re.compile(r'-\.?\d')      # -1e-3 is a number too, and -1.jpg a file
     def error(self, message: str):
         self.exit(2, f'BadInput: {message}; {self.prog} --help says more\n')
-    def parse_args(self, args=None, namespace=None):
+    def parse_args(self, args: list[str] | None = None,
+                   namespace: argparse.Namespace | None = None) -> argparse.Namespace:
         found, odd = self.parse_known_args(args, namespace)
         if not odd: return found
         known, word = list(self._option_string_actions), odd[0].partition('=')[0]

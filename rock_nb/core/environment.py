@@ -36,7 +36,7 @@ def processor() -> str:
 # %% ../../nbs/core/environment.ipynb #92c283bc
 def environment() -> dict:
     "Versions, machine, time and git commit."
-    def version(p):
+    def version(p: str) -> str | None:
         try: return metadata.version(p)
         except metadata.PackageNotFoundError: return None
     return dict(

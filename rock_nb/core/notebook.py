@@ -103,7 +103,8 @@ def parameters(ns: dict,       # the notebook's `globals()`
     return given
 
 # %% ../../nbs/core/notebook.ipynb #0b7e0104
-def _annotation(kind: object) -> str:   # kind: a type, or several joined by |
+def _annotation(kind: object,   # a type, or several joined by |
+               ) -> str:
     "The one word that a parameter is annotated with, as papermill's help shows it."
     names = [getattr(k, '__name__', '') for k in get_args(kind) or (kind,)]
     return next((w for w in ('str', 'float', 'bool', 'int') if w in names), 'str')

@@ -44,9 +44,9 @@ def test_folder() -> str:
     return folder
 
 # %% ../../nbs/core/paths.ipynb #cc917495
-def outputs(out: str | Path | None = None,  # None: `outputs/` of the project; a relative path counts from the project root
+def outputs(out: str | Path | None = None,  # None: `outputs/` of the project
            ) -> Path:
-    "The folder that runs are written to, made if need be."
+    "The folder that runs are written to, made if need be; a relative path counts from the project root."
     if out is None and in_test(): out = test_folder()
     p = root()/Path('outputs' if out in (None, '') else str(out)).expanduser()
     try:

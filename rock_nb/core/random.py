@@ -11,7 +11,7 @@ import hashlib, random
 import numpy as np
 
 # %% ../../nbs/core/random.ipynb #d4526a0c
-def short_hash(*what) -> str:
+def short_hash(*what: object) -> str:
     "Sixteen hexadecimal digits that stand for some values, the same on every machine."
     return hashlib.blake2b(','.join(map(str, what)).encode(), digest_size=8).hexdigest()
 

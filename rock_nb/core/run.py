@@ -22,7 +22,7 @@ class Run:
         test='test.npz', metrics='metrics.json', submission='submission.csv', skipped='skipped.csv')
     def __init__(self, path: str | Path): self.path = Path(path)
     def __repr__(self): return f"Run({str(self.path)!r}{', complete' if self.done else ''})"
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Path:
         if name in Run.FILES: return self.path/Run.FILES[name]
         raise AttributeError(name)
     @property
@@ -78,6 +78,7 @@ def is_ensemble(run: Run) -> bool:
     "Whether a run folder was voted together from others."
     return run.recipe.exists() and 'members' in read_json(run.recipe)
 
-def trained(out=None) -> list[Run]:
+def trained(out: str | Path | None = None,   # the folder of runs
+           ) -> list[Run]:
     "The complete runs in a folder that were trained, oldest first: all but ensembles."
     return [r for r in runs(out) if not is_ensemble(r)]

@@ -90,7 +90,7 @@ class RandomCenterCrop(Step):
         return dict(
             height=self.py_random.randrange(self.low, self.high),
             width=self.py_random.randrange(self.low, self.high))
-    def apply(self, img: np.ndarray, height: int, width: int, **params):
+    def apply(self, img: np.ndarray, height: int, width: int, **params: object):
         return center_window(img, height, width)
 
 # %% ../../nbs/data/augmentations.ipynb #b63f5382

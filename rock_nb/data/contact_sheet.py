@@ -130,7 +130,7 @@ class Panel(widgets.VBox):
 
 # %% ../../nbs/data/contact_sheet.ipynb #138244a7
 def live(draw: Callable,             # called with the values of all controls by name; returns a figure
-         **controls,       # ipywidgets controls
+         **controls: widgets.Widget,   # ipywidgets controls
         ) -> Panel:
     "Controls and the figure that they redraw."
     image = widgets.Image(format='jpeg')

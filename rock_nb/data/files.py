@@ -71,7 +71,7 @@ def _leads_back(real: str, chain: tuple[str, ...]) -> bool:
     return any(c == real or c.startswith(os.path.join(real, '')) for c in chain)
 
 # %% ../../nbs/data/files.ipynb #7c97799d
-def walk(folder: str,              # an absolute path
+def walk_folder(folder: str,              # an absolute path
          below: str = '',          # what stands before the names, with `/` at its end
          chain: tuple = (),        # real paths of the folders on the way
          strict: bool = True,      # an error where a folder can't be entered, else it is passed by
@@ -92,7 +92,7 @@ def walk(folder: str,              # an absolute path
         link = e.is_symlink()
         real = os.path.realpath(e.path) if link else os.path.join(chain[-1], e.name)
         if _leads_back(real, chain): continue
-        yield from walk(e.path, f'{below}{e.name}/', (*chain, real), strict, linked or link)
+        yield from walk_folder(e.path, f'{below}{e.name}/', (*chain, real), strict, linked or link)
 
 # %% ../../nbs/data/files.ipynb #d40a2111
 @dataclass
@@ -108,7 +108,7 @@ def list_files(folder: str | Path, strict: bool = True) -> Listing:
     "All files below a folder, each looked at by its ending; those of no known ending by content."
     root = os.path.abspath(folder)
     images, raw, other, linked = [], [], [], set()
-    for below, files, links in walk(root, strict=strict) if os.path.isdir(root) else ():
+    for below, files, links in walk_folder(root, strict=strict) if os.path.isdir(root) else ():
         for f in files:
             e = ending(f)
             if e in ENDINGS: images.append(below + f)

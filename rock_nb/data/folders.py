@@ -37,7 +37,8 @@ _WAYS = (
 
 _COPIES = set(
     """original originals orig augmented augmentation augmentations aug raw processed
-preprocessed resized cropped crops masks mask images image segmented segmentation thumbnails thumbs copy copies backup""".split()
+preprocessed resized cropped crops masks mask images image segmented segmentation thumbnails thumbs
+copy copies backup""".split()
 )
 
 _NO_CLASS = _COPIES & set('augmented augmentation thumbnails thumbs backup masks'.split())

@@ -40,7 +40,7 @@ def usual_white(
     return next((w for w in (1, *DEPTHS) if peak <= w*_NEAR), None)
 
 # %% ../../nbs/data/image.ipynb #6ba495c1
-def to_bytes(
+def to_uint8(
     values: np.ndarray,  # of any type
     white: float,        # the number that becomes 255
 ) -> np.ndarray:         # uint8
@@ -153,7 +153,7 @@ def _stated_white(ifd: dict, layout: object) -> float:  # 0: not stated
 
 def _as_grey_levels(values: np.ndarray, bits: int) -> np.ndarray:
     "Numbers of fewer than 8 bits in the range of 8."
-    return values if bits >= 8 else to_bytes(values, 2**bits - 1)
+    return values if bits >= 8 else to_uint8(values, 2**bits - 1)
 
 @patch
 def _choose_bands(self: ImageReader, n: int, colours: int) -> list[int]:  # counted from 0
@@ -320,7 +320,7 @@ def white_of(self: ImageReader, seen: Loaded) -> float:
     if low < 0 or white is None: raise BadInput(no_white(kind, low, peak))
     return white
 
-# %% ../../nbs/data/image.ipynb #c38bedc9
+# %% ../../nbs/data/image.ipynb #c38bedc8
 def no_white(kind: str, low: float, peak: float) -> str:
     "The end of a sentence about a file whose numbers fit no usual white."
     return (
@@ -335,9 +335,9 @@ def eight_bits(self: ImageReader, seen: Loaded) -> Image.Image:  # not yet turne
     v, alpha = seen.values, seen.alpha
     if seen.is_deep:
         white = self.white_of(seen)
-        v = to_bytes(v, white)
+        v = to_uint8(v, white)
         if alpha is not None:
-            alpha = to_bytes(
+            alpha = to_uint8(
                 alpha, white if alpha.max() <= white else usual_white(alpha.max()) or alpha.max())
     if seen.inverted: v = 255 - v
     if seen.premultiplied:
@@ -455,7 +455,7 @@ class _kept_open:
     def __enter__(self):
         self.file.seek(0)
         return self.file
-    def __exit__(self, *_): pass
+    def __exit__(self, *_: object): pass
 
 def explain(e: Exception) -> str:
     "What is wrong with a file, as the end of a sentence that begins with its name."

@@ -50,7 +50,7 @@ class PadSquare(Step):
     def __init__(self, fill: int = 0, height: int = 1, width: int = 1, p: float = 1):
         super().__init__(p=p)
         self.fill, self.height, self.width = fill, height, width
-    def apply(self, img: np.ndarray, **params):
+    def apply(self, img: np.ndarray, **params: object):
         return pad_square(img, self.fill, self.height, self.width)
 
 # %% ../../nbs/data/resize.ipynb #37b7b395
@@ -73,12 +73,12 @@ class Renamed:
 # %% ../../nbs/data/resize.ipynb #d0c651c4
 class Resize(Renamed, A.Resize):
     "To a size by `to_size`."
-    def apply(self, img: np.ndarray, **params): return to_size(img, self.height, self.width)
+    def apply(self, img: np.ndarray, **params: object): return to_size(img, self.height, self.width)
 
 # %% ../../nbs/data/resize.ipynb #922411ed
 class RandomResizedCrop(Renamed, A.RandomResizedCrop):
     "A random part, to a size by `to_size`."
-    def apply(self, img: np.ndarray, crop_coords: tuple[int, ...], **params):
+    def apply(self, img: np.ndarray, crop_coords: tuple[int, ...], **params: object):
         left, top, right, bottom = crop_coords
         return to_size(img[top:bottom, left:right], *self.size)
 
@@ -88,7 +88,7 @@ class Cover(Step):
     def __init__(self, height: int, width: int, p: float = 1):
         super().__init__(p=p)
         self.height, self.width = height, width
-    def apply(self, img: np.ndarray, **params):
+    def apply(self, img: np.ndarray, **params: object):
         h, w = img.shape[:2]
         k = max(self.height/h, self.width/w)
         return to_size(img, max(self.height, round(h*k)), max(self.width, round(w*k)))

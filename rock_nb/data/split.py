@@ -175,7 +175,10 @@ def lopsided(alone: pd.DataFrame,    # one photograph of each set, with `part` o
     return bool(shares[1].sub(shares[0], fill_value=0).abs().gt(tolerance).any(axis=None))
 
 # %% ../../nbs/data/split.ipynb #5997b2e2
-def split_copies(frame: pd.DataFrame, alike: np.ndarray, **how) -> pd.DataFrame:  # with `part`; with `group` where some are alike
+def split_copies(frame: pd.DataFrame,   # a training table without groups
+                 alike: np.ndarray,     # (n,) the set of each photograph
+                 **how: object,         # of `split`
+                ) -> pd.DataFrame:      # with `part`; with `group` where some are alike
     "The `split` of photographs without groups, those that look alike in one part of it."
     _, first, member = np.unique(alike, return_index=True, return_inverse=True)
     if len(first) == len(frame): return split(frame, **how)
@@ -193,7 +196,7 @@ def split_together(data: Data,
                    n_folds: int | None = None,
                    out: str | Path | None = None,  # the folder of runs, where the audit is remembered
                    reader: ImageReader = ImageReader(),
-                   **how,               # `valid`, `fold`, `test_fold`, `seed` of `split`
+                   **how: object,       # `valid`, `fold`, `test_fold`, `seed` of `split`
                   ) -> pd.DataFrame:    # the training table with `part`; with `group` where some are alike
     """The `split` of a data set's training photographs, those that look alike in one part of it;
     folds that are given are obeyed."""
@@ -201,8 +204,8 @@ def split_together(data: Data,
     # obeyed, so nobody waits for parts of photographs; 01_eda looks for those too
     given = 'fold' in frame and not n_folds
     alike = (
-        group_duplicates(data, out, reader, crops=False if given else None) .alike.loc[frame.path]
-        .to_numpy())
+        group_duplicates(data, out, reader, crops=False if given else None)
+        .alike.loc[frame.path].to_numpy())
     if given:
         parts = split(frame, **how)
         say_apart(parts, alike)

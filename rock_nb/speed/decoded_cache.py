@@ -10,6 +10,7 @@ import copy, fcntl, mmap, os, shutil, sys, time, zlib
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from types import ModuleType
 
 from .fast_transforms import apply_pipeline
 # first: it keeps albumentations off the network
@@ -36,7 +37,9 @@ def is_deterministic(step: A.BasicTransform) -> bool:
         isinstance(step, DETERMINISTIC) and not isinstance(step, A.Normalize)
         and not is_random(step))
 
-def split_deterministic_prefix(pipeline: A.Compose | None) -> tuple[list, A.Compose | None]:  # steps, the pipeline of the others
+def split_deterministic_prefix(
+    pipeline: A.Compose | None,
+) -> tuple[list, A.Compose | None]:  # steps, the pipeline of the others
     """A pipeline's steps up to a fixed size that never change, and what follows; no steps where no
     fixed size is reached."""
     steps = pipeline.transforms if pipeline is not None else []
@@ -54,7 +57,9 @@ LINE = np.dtype(
         ('key', 'V16'), ('at', '<u8'), ('bytes', '<u8'), ('h', '<u4'), ('w', '<u4'), ('crc', '<u4'),
         ('check', '<u4')])
 
-def key_of(file: str, s: os.stat_result | None = None) -> bytes:   # s: if it is known already
+def file_key(file: str,
+           s: os.stat_result | None = None,   # if it is known already
+          ) -> bytes:
     "Sixteen bytes that stand for a photograph as it is now: its path, size, and times of change."
     s = s or os.stat(file)
     return blake2b(
@@ -86,7 +91,9 @@ def put(fd: int, data: bytes, at: int):
 # %% ../../nbs/speed/decoded_cache.ipynb #a373f092
 class Store:
     "Arrays of bytes by key in a folder: `get` and `add`, from any number of processes at once."
-    def __init__(self, folder: str | Path, spare: int = 0):   # spare: bytes of the disk to leave free
+    def __init__(self, folder: str | Path,
+                 spare: int = 0,   # bytes of the disk to leave free
+                ):
         self.folder, self.spare = Path(folder), spare
         self.clear()
     def clear(self):
@@ -98,7 +105,7 @@ class Store:
         self.files = ()
     def __getstate__(self): return dict(folder=self.folder, spare=self.spare)
     def __setstate__(self, state: dict): self.__init__(**state)
-    def __del__(self, os=os):      # which may be gone before this is
+    def __del__(self, os: ModuleType = os):      # which may be gone before this is
         if self.pid == os.getpid():
             for fd in self.files: os.close(fd)
     def open(self):
@@ -273,7 +280,7 @@ YOUNG = 50_000_000   # ns: a file that changed so short a time ago may change ag
 
 @patch
 def __call__(self: Pack, file: str) -> np.ndarray:   # uint8 (h, w, 3)
-    try: key = key_of(file)
+    try: key = file_key(file)
     except OSError: return self.make(file)           # says what is wrong
     # a folder that can't be read or made
     try: kept = self.store.get(key)
@@ -291,7 +298,7 @@ def keep(self: Pack, file: str, key: bytes, data: bytes, shape: tuple[int, ...])
     as it is."""
     try:
         s = os.stat(file)
-        if key_of(file, s) != key or time.time_ns() - max(s.st_mtime_ns, s.st_ctime_ns) < YOUNG:
+        if file_key(file, s) != key or time.time_ns() - max(s.st_mtime_ns, s.st_ctime_ns) < YOUNG:
             return
         self.grows = self.store.add(key, data, shape)
     except OSError: self.grows = False
@@ -304,8 +311,12 @@ def keep(self: Pack, file: str, key: bytes, data: bytes, shape: tuple[int, ...])
 # %% ../../nbs/speed/decoded_cache.ipynb #28d1f75a
 LEAST = 20   # seconds of a loader process's time that a pack must save
 
-def estimate_benefit(pack: Pack, files: list[str], epochs: int = 1, n: int = 8) -> tuple[int, float, float]:  # bytes still to be written, seconds saved, share that is kept
-    "What a pack of some files costs and brings, by a few of them."
+def estimate_benefit(pack: Pack, files: list[str],
+                     epochs: int = 1,   # how often each will be read
+                     n: int = 8,        # how many files are tried
+                    ) -> tuple[int, float, float]:
+    """What a pack of some files costs and brings, by a few of them: bytes still to be written,
+    seconds saved, share that is kept."""
     some, size, gain = [files[i] for i in rng(len(files)).permutation(len(files))[:n]], [], []
     for f in some:
         start = time.perf_counter()
@@ -315,7 +326,7 @@ def estimate_benefit(pack: Pack, files: list[str], epochs: int = 1, n: int = 8) 
         np.array(pack.decode(data, image.shape[:2]))
         size.append(len(data) * (len(data) <= pack.most))
         gain.append((made - (time.perf_counter() - start)) * (len(data) <= pack.most))
-    there = sum(key_of(f) in pack.store.rows for f in files) if len(pack.store) else 0
+    there = sum(file_key(f) in pack.store.rows for f in files) if len(pack.store) else 0
     return (
         round(np.mean(size) * (len(files) - there)),
         float(np.mean(gain) * (len(files) * (epochs - 1) + there)),
