@@ -121,7 +121,7 @@ def check_reader(r: ImageReader) -> ImageReader:
         raise BadInput(
             f'bands {r.bands!r} are wrong; give one or three numbers, counted from 1, e.g. 3,2,1')
     if r.max_pixels is not None and not whole(r.max_pixels):
-        raise BadInput(f'max_pixels {r.max_pixels!r} is wrong; give a whole number')
+        raise BadInput(f'max_pixels {r.max_pixels!r} must be an integer')
     return r
 
 @patch
