@@ -20,4 +20,5 @@ from .options import (
 from .paths import test_folder as test_folder
 from .process import die_with_parent as die_with_parent, keep_memory as keep_memory
 from .random import py_rng as py_rng
-from .run import folder_name as folder_name, is_ensemble as is_ensemble, is_run as is_run, trained as trained
+from .run import (
+    folder_name as folder_name, is_ensemble as is_ensemble, is_run as is_run, trained as trained)
