@@ -344,11 +344,11 @@ def test_an_ensemble_does_not_take_a_folder_that_a_training_has_claimed(sample, 
         train.fit(
             'baseline', data=sample, out=tmp_path, run=f'r{n}', seed=n, show=lambda *_: None,
             epochs=1, workers=0, **{**TINY, 'arch': 'test_resnet'})
-    hear, record = module.hear, dict(recipe=dict(lr=1), data='same', processes=1)
-    def heard(*args, **kwargs):
+    build, record = module.build_case, dict(recipe=dict(lr=1), data='same', processes=1)
+    def claimed_meanwhile(*args, **kwargs):
         train.claim(Run(tmp_path / 'both'), record)
-        return hear(*args, **kwargs)
-    monkeypatch.setattr(module, 'hear', heard)
+        return build(*args, **kwargs)
+    monkeypatch.setattr(module, 'build_case', claimed_meanwhile)
     with pytest.raises(BadInput, match='holds something else than an ensemble'):
         ensemble('r1,r2', name='both', out=tmp_path)
     assert (
