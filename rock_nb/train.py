@@ -32,7 +32,7 @@ from .data.attributes import at_target, codebook, label_option, shift_labels
 from .evaluation.attribute_scores import attribute_f1
 from .evaluation.metrics import missing_note, summary
 from .evaluation.predictions import (
-    Predictions, load_predictions, predict, save_predictions)
+    Predictions, load_predictions, predict_loader, save_predictions)
 from .evaluation.tta import find_views
 from .evaluation.selection import crossfit_score, selection_note
 from .evaluation.submission import check_sample, with_all_tests, write_submission
@@ -334,7 +334,7 @@ def judge(setup: TrainSetup, data: Data,
     model = inference(setup.model, trial_images(size, setup.device), setup.amp)
     with core.progress(label='predicting', total=len(rows), disable=not is_main_process()) as bar:
         logits, labels, i = gather_table(
-            *predict(
+            *predict_loader(
                 model, loader, setup.normalise, views=views, device=setup.device, amp=setup.amp,
                 bar=bar))
     ids = rows['id' if 'id' in rows else 'path'].values[i]

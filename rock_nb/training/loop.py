@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ..core import BadInput, Run, lock, progress, write_csv
 from ..data.sampler import Batches
 from ..evaluation.metrics import per_class
-from ..evaluation.predictions import predict
+from ..evaluation.predictions import predict_loader
 from ..evaluation.selection import add_epoch
 from ..model.freeze import train_mode
 from ..speed.folded_inference import inference
@@ -200,7 +200,7 @@ def valid_logits(setup: TrainSetup, phase: PhaseState,
     batches = phase.valid_loader
     if cache and cache.complete: batches = without_images(batches)
     with as_identity(fast, phase.prefix.units) if cache else nullcontext():
-        found = predict(
+        found = predict_loader(
             fast, batches, setup.normalise, device=setup.device, amp=setup.amp, bar=bar,
             enter=cache)
     logits, labels, rows = gather_table(*found)
