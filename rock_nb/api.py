@@ -133,7 +133,7 @@ def model(self: Run,
          ) -> nn.Sequential:           # uint8 images (n, 3, height, width), RGB -> logits (n, classes)
     """Its network behind its normalisation, in evaluation mode; a `BadInput` for what was made of
     several runs."""
-    network = prediction.load_run(self.folder, device=device)
+    network = prediction.load_network(self.folder, device=device)
     return nn.Sequential(network.normalise, network.model).eval()
 
 # %% ../nbs/api.ipynb #d32b23b5

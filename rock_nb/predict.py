@@ -36,7 +36,7 @@ from .evaluation.voting import as_logits, votes
 from .speed.folded_inference import autocast
 from .train import given_options
 from .training.load_run import (
-    Network, check_turns, folded, load_run, prepared, run_record)
+    Network, check_turns, folded, load_network, prepared, run_record)
 
 # %% ../nbs/04_predict.ipynb #52039664
 ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')
@@ -112,7 +112,7 @@ def side_by_side(parts: list[Members],
         ensemble)
 
 def members_of_run(run: Run,
-                   device: str | torch.device | None = None,   # as in `load_run`
+                   device: str | torch.device | None = None,   # as in `load_network`
                   ) -> Members:
     "The networks of a run, of a folder of folds or of an ensemble; members without weight are left out."
     known = run_record(run)
@@ -121,7 +121,7 @@ def members_of_run(run: Run,
             f'{run.name} was voted from submission files, for which no network can answer; name '
             'runs, or an ensemble of runs')
     if 'members' not in known:
-        return side_by_side([Members([load_run(run, device=device)], np.ones((1, 1)))])
+        return side_by_side([Members([load_network(run, device=device)], np.ones((1, 1)))])
     ensemble, members = load_ensemble(run), [find_member(run, m) for m in known['members']]
     if isinstance(ensemble.found, list):
         members = [r for r, w in zip(members, ensemble.found) if w]

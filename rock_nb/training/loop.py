@@ -83,7 +83,9 @@ def check_best(setup: TrainSetup, saved: dict):   # a checkpoint
             f'and kept epoch {chosen}; give another name with `run`, or delete that folder')
 
 # %% ../../nbs/training/loop.ipynb #5050e224
-def restore_state(setup: TrainSetup, saved: dict) -> TrainState:   # saved: a checkpoint
+def restore_state(setup: TrainSetup,
+                  saved: dict,   # a checkpoint
+                 ) -> TrainState:
     "The moment that a checkpoint holds; the network and the hard examples become those of it."
     check_network(setup, saved)
     check_best(setup, saved)
@@ -101,6 +103,7 @@ def restore_state(setup: TrainSetup, saved: dict) -> TrainState:   # saved: a ch
         state.meter.weight = list(meter['mass'])
     return state
 
+# %% ../../nbs/training/loop.ipynb #5d3a91d2
 def resume(setup: TrainSetup) -> TrainState:
     "The moment of the newest checkpoint of a run; the beginning if there is none."
     saved = run_on_main(load_checkpoint, setup.run)
