@@ -268,6 +268,7 @@ def not_shared(members: list[Run], part: str) -> str:
         'both with the same `valid` and `seed`, or with the same `folds`'
         if differing else '')
 
+# %% ../nbs/05_ensemble.ipynb #7d63cd78
 def load_members_predictions(
     members: list[Run],
 ) -> tuple[dict[str, list[Predictions]], dict[str, str]]:  # part -> of each; part -> why not

@@ -43,10 +43,8 @@ class InferenceDataset(ImageDataset):
                  reader: ImageReader = ImageReader()):
         super().__init__(images, transform=evaluation(square, size), read=reader)
         self.size, self.bare = size, bare
-    def image(self,
-              index: int,
-              *address: int,   # of the random draws, as in `ImageDataset`
-             ) -> np.ndarray:
+    def image(self, index: int, *address: int) -> np.ndarray:
+        "The image as a network sees it; `address` is of the random draws, as in `ImageDataset`."
         image = self.read(self.files[index])
         image = without_background(image) if self.bare else image
         return augment(self.transform, image, self.seed, *address)
