@@ -24,7 +24,7 @@ from .core.options import takes
 from .data.table import read_data    # noqa: F401 (a name of the front door)
 from .evaluation.bootstrap import Interval, interval
 from .evaluation.compare import Verdict
-from .evaluation.compare import compare as judge_predictions
+from .evaluation.compare import compare_predictions as judge_predictions
 from .evaluation.predictions import Predictions
 from .evaluation.run_data import read_part, split_groups
 from .training.recipes import RECIPES, get_recipe
@@ -133,7 +133,7 @@ def model(self: Run,
          ) -> nn.Sequential:           # uint8 images (n, 3, height, width), RGB -> logits (n, classes)
     """Its network behind its normalisation, in evaluation mode; a `BadInput` for what was made of
     several runs."""
-    network = prediction.load_run(self.folder, device=device)
+    network = prediction.load_network(self.folder, device=device)
     return nn.Sequential(network.normalise, network.model).eval()
 
 # %% ../nbs/api.ipynb #d32b23b5
@@ -224,7 +224,7 @@ def ensemble(
     named = [_folder(r) for r in members] if isinstance(members, (list, tuple)) else members
     return Run(ensembling.ensemble(named, **options))
 
-def _folder(run): return run.folder if isinstance(run, Run) else run
+def _folder(run: object): return run.folder if isinstance(run, Run) else run
 
 # %% ../nbs/api.ipynb #1febcc7d
 def compare(first: Run | str | Path, second: Run | str | Path,   # runs, names or folders

@@ -5,8 +5,20 @@ from .random import *
 from .files import *
 from .run import *
 from .environment import *
-from .process import *
 from .options import *
 from .notebook import *
 from .command_line import *
 from .progress import *
+
+# names that only other rooms import
+from .command_line import from_words as from_words, unheard as unheard
+from .environment import PACKAGES as PACKAGES, processor as processor
+from .notebook import injected as injected, papermill_words as papermill_words
+from .options import (
+    TYPES as TYPES, as_type as as_type, as_types as as_types, listed as listed,
+    old_names as old_names, options_of as options_of, takes as takes, whole as whole)
+from .paths import test_folder as test_folder
+from .process import die_with_parent as die_with_parent, keep_memory as keep_memory
+from .random import py_rng as py_rng
+from .run import (
+    folder_name as folder_name, is_ensemble as is_ensemble, is_run as is_run, trained as trained)

@@ -7,6 +7,7 @@ __all__ = ['BadInput', 'choose']
 
 # %% ../../nbs/core/errors.ipynb #72804494
 import difflib
+from collections.abc import Collection
 
 # %% ../../nbs/core/errors.ipynb #6ce00cab
 class BadInput(ValueError):
@@ -17,7 +18,7 @@ class BadInput(ValueError):
 
 # %% ../../nbs/core/errors.ipynb #dc5482a2
 def choose(name: str,       # what was asked for
-           options,         # mapping or collection of the right names
+           options: Collection,   # mapping or collection of the right names
            what: str,       # the noun for the message, e.g. 'recipe'
           ):
     """`options[name]` (or `name` itself for a collection); an unknown name is a `BadInput` that

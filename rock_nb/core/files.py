@@ -8,6 +8,7 @@ __all__ = ['atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'lock
 # %% ../../nbs/core/files.ipynb #417de7a8
 import contextlib, json, os, time
 from pathlib import Path
+from typing import TextIO
 
 from .errors import BadInput
 
@@ -32,26 +33,47 @@ def atomic(path: str | Path,    # the file to appear
         with contextlib.suppress(OSError): tmp.unlink(missing_ok=True)
 
 # %% ../../nbs/core/files.ipynb #72e986da
-def write_text(path, text: str):
+def write_text(path: str | Path, text: str):
     "Write `text` to `path` atomically."
     # odd names as they are
     with atomic(path) as tmp:
         tmp.write_text(text, encoding='utf-8', errors='surrogateescape')
 
-def write_json(path, obj):
+def write_json(path: str | Path, obj: object):
     "Write `obj` to `path` atomically, readable by people; numpy numbers, tuples and paths are welcome."
     plain = lambda o: o.tolist() if hasattr(o, 'tolist') else str(o)
     write_text(path, json.dumps(obj, indent=1, default=plain, ensure_ascii=False) + '\n')
 
-def read_json(path):
+def read_json(path: str | Path) -> object:
     "What `write_json` wrote."
     return json.loads(Path(path).read_text(encoding='utf-8', errors='surrogateescape'))
 
 # %% ../../nbs/core/files.ipynb #c9448eb6
-def write_csv(path, frame, index: bool = False):
+def write_csv(path: str | Path,
+              frame: object,          # of pandas
+              index: bool = False,    # written too
+             ):
     "Write a pandas frame to `path` atomically."
     with atomic(path) as tmp:
         frame.to_csv(tmp, index=index, errors='surrogateescape')
+
+# %% ../../nbs/core/files.ipynb #445041ff
+def _lock_file(path: str | Path, what: str) -> TextIO:
+    "The opened file in a folder that stands for holding it."
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        return open(Path(path)/'.lock', 'w')
+    except OSError as e:
+        raise BadInput(
+            f'the {what} {path} cannot be written ({e.strerror or e}); make room or give another '
+            'folder with `out`, then start the same again: what is there stays') from None
+
+def _is_locked(file: TextIO) -> bool:
+    "Take the lock of a file, unless another has it."
+    import fcntl
+    try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError: return False
+    return True
 
 # %% ../../nbs/core/files.ipynb #87a8fb3d
 @contextlib.contextmanager
@@ -63,21 +85,8 @@ def lock(path: str | Path,   # a folder
     its process."""
     import fcntl
     until = time.monotonic() + wait
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        file = open(Path(path)/'.lock', 'w')
-    except OSError as e:
-        raise BadInput(
-            f'the {what} {path} cannot be written ({e.strerror or e}); make room or give another '
-            'folder '
-            'with `out`, then start the same again: what is there stays') from None
-    with file as f:
-        while True:
-            try:
-                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                pass
+    with _lock_file(path, what) as f:
+        while not _is_locked(f):
             if time.monotonic() >= until:
                 raise BadInput(
                     f'the {what} {path} is being written by another process; wait for it or give '

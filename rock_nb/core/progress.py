@@ -7,6 +7,7 @@ __all__ = ['progress']
 
 # %% ../../nbs/core/progress.ipynb #2cf916e5
 import sys
+from collections.abc import Iterable
 
 from tqdm.std import tqdm
 
@@ -17,7 +18,7 @@ class _Line:
     """A text output of a notebook that can be rewritten: what tqdm needs of a file, on a Jupyter
     display handle."""
     def __init__(self): self.handle, self.text = None, ''
-    def write(self, s): self.text = s.replace('\r', '').strip('\n') or self.text
+    def write(self, s: str): self.text = s.replace('\r', '').strip('\n') or self.text
     def flush(self):
         from IPython.display import TextDisplayObject, display
         class Text(TextDisplayObject):
@@ -28,11 +29,12 @@ class _Line:
             self.handle.update(Text(self.text))
 
 # %% ../../nbs/core/progress.ipynb #1adb62ac
-def progress(items=None,           # what to iterate over, or None for a bar that is moved by `.update(n)`
+def progress(items: Iterable | None = None,   # None: a bar that is moved by `.update(n)`
              label: str = '',      # what is being done
              total: int = None,    # how many there will be
              unit: str = 'img',    # what is counted
-             **kwargs) -> tqdm:
+             **kwargs: object,     # of tqdm
+            ) -> tqdm:
     "A tqdm bar with rate and time left that fits where it is shown: terminal, notebook or log file."
     place = dict(file=_Line(), ncols=100) if in_notebook() else dict(dynamic_ncols=True)
     quiet = not in_notebook() and not sys.stderr.isatty()

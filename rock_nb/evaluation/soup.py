@@ -60,7 +60,7 @@ def _mean_with(mean: dict,    # of `n` states
 def soup(
     runs: list[Run],  # of one recipe, complete
     evaluate: Callable,  # state dict -> validation macro F1
-    show: Callable | None = None,  # called after each trial with the run's name, the score with it, and whether it stays
+    show: Callable | None = None,  # called after each trial: run's name, score, whether it stays
 ) -> dict[str, torch.Tensor]:
     """A greedy soup (Wortsman et al. 2022): the mean of weights, best run first, each kept if the
     score doesn't fall."""

@@ -1,4 +1,5 @@
 """The pages of the project are built from README, docs and notebooks, and every link in them leads somewhere."""
+import re
 import sys
 
 import pytest
@@ -16,3 +17,18 @@ def test_the_site_is_built_and_its_links_hold():
         'def kfold' in page and 'test_fail' in page and '#| export' not in page
         and 'default_exp' not in page)
     assert list((ROOT / '_docs').glob('nbs/**/*.png')), 'no figure is on the pages'
+
+
+def blocks(text: str) -> list[str]:
+    "The code blocks and the targets of the links of a page."
+    return re.findall(r'```\w*\n(.*?)```', text, re.S) + re.findall(r'\]\(([^)]+)\)', text)
+
+
+def test_the_readme_is_one_page_and_says_the_same_in_korean():
+    text, korean = ((ROOT / name).read_text(encoding='utf-8') for name in ('README.md', 'README.ko.md'))
+    assert len(text.split()) <= 500
+    assert text.index('make demo') < text.index('make test') < text.index('##'), 'the two commands come first'
+    same = {'README.md': 'README.ko.md'}
+    assert [same.get(b, b) for b in blocks(korean)] == blocks(text)
+    for place in blocks(text):
+        if place.startswith(('docs/', 'nbs/', 'README', 'C')) and '\n' not in place: assert (ROOT / place).exists(), place

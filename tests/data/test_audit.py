@@ -18,8 +18,8 @@ from rock_nb.data.table import read_data
 
 N = 3000
 AUDIT = (
-    'import sys; from rock_nb.data.audit import survey; from rock_nb.data.table import read_data; '
-    'survey(read_data(sys.argv[1]), sys.argv[2], every=.2)')
+    'import sys; from rock_nb.data.audit import survey_files; from rock_nb.data.table import read_data; '
+    'survey_files(read_data(sys.argv[1]), sys.argv[2], every=.2)')
 
 
 @pytest.fixture(scope='module')

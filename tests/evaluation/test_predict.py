@@ -18,7 +18,8 @@ from rock_nb.data.files import list_images
 from rock_nb.ensemble import ensemble
 from rock_nb.evaluation.run_data import run_files
 from rock_nb.evaluation.predictions import load_predictions
-from rock_nb.predict import compiled, export_onnx, load_run, main, predict_images
+from rock_nb.predict import export_onnx, load_network, main, predict_images
+from rock_nb.training.load_run import compiled
 from rock_nb.train import fit
 
 QUICK = {**TINY, 'epochs': 1, 'workers': 0}
@@ -79,7 +80,7 @@ def test_heads_need_the_split(out, tmp_path):
     moved = shutil.copytree(out / 'heads', tmp_path / 'elsewhere')
     (moved / 'split.csv').unlink()
     with pytest.raises(BadInput, match='no split.csv, which says what attributes'):
-        load_run(moved)
+        load_network(moved)
 
 
 def test_an_ensemble_votes_as_it_did(out, tmp_path):
@@ -227,7 +228,7 @@ def test_onnx(out, mixed, monkeypatch, capsys):
     assert 'model.onnx: onnxruntime and torch differ by' in capsys.readouterr().out
     session = onnxruntime.InferenceSession('model.onnx')
     classes = json.loads(session.get_modelmeta().custom_metadata_map['classes'])
-    n = load_run('heads', out)
+    n = load_network('heads', out)
     assert classes == list(n.classes) and sorted(
         p.name for p in mixed.iterdir() if 'onnx' in p.name) == ['model.onnx']
     images = core.rng(3).integers(0, 256, (5, 32, 48, 3), dtype=np.uint8)
@@ -240,7 +241,7 @@ def test_what_cannot_be_a_graph_is_a_sentence(out, tmp_path):
     class Odd(torch.nn.Module):
         # decides by what it sees
         def forward(self, x): return x.mean((2, 3)) if x.sum() > 0 else x.amax((2, 3))
-    n = load_run('flips', out, 'cpu')
+    n = load_network('flips', out, 'cpu')
     n.model = Odd()
     with pytest.raises(BadInput, match='torch cannot write this network as ONNX') as e:
         export_onnx([n], tmp_path / 'no.onnx')
@@ -248,7 +249,7 @@ def test_what_cannot_be_a_graph_is_a_sentence(out, tmp_path):
 
 
 def test_compiled_says_the_same(out):
-    n = load_run('flips', out)
+    n = load_network('flips', out)
     n.model = (
         torch.nn.Sequential(
             torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1),

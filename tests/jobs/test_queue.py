@@ -198,7 +198,7 @@ def rows(run: Run) -> int:
 
 def test_the_ladder_and_its_ensemble_equal_the_pipelines(server, sample, tmp_path):
     from rock_nb.ensemble import ensemble
-    from rock_nb.pipeline import steps
+    from rock_nb.pipeline import pipeline_steps
     from rock_nb.train import fit
     names = ['baseline', 'v1', 'v2', 'v3', 'v4', 'v5']
     given = {**TINY, 'epochs': 4, 'workers': 0, 'data': str(sample)}
@@ -239,7 +239,7 @@ def test_the_ladder_and_its_ensemble_equal_the_pipelines(server, sample, tmp_pat
     assert all(
         f'epoch {e}/' not in again.replace('  ', ' ') for e in range(1, had + 1)
     ) and 'epoch 4/' in again.replace('  ', ' '), again
-    for step in steps(
+    for step in pipeline_steps(
         names, tmp_path / 'piped', {k: v for k, v in given.items()}
     ):  # as the pipeline's notebooks do
         if step.notebook == '03_train': fit(**step.given, show=lambda *_: None)

@@ -15,7 +15,7 @@ from rock_nb.data.augmentations import training
 from rock_nb.data.image import ImageReader
 from rock_nb.data.dataset import SampleKey, ImageDataset
 from rock_nb.data.loader import init_worker
-from rock_nb.speed.decoded_cache import Pack, Store, split_deterministic_prefix, key_of, packed
+from rock_nb.speed.decoded_cache import Pack, Store, split_deterministic_prefix, file_key, packed
 from rock_nb.data.synthetic import make
 from rock_nb.train import fit
 
@@ -55,7 +55,7 @@ def ended(*processes):
 def check(folder, files, steps, right, whole=False):
     "All that is kept is right, and so is all that is not."
     pack = Pack(folder, steps, spare=0)
-    kept = {f: pack.store.get(key_of(f)) for f in files}
+    kept = {f: pack.store.get(file_key(f)) for f in files}
     for f, k in kept.items():
         assert k is None or (pack.decode(*k) == right[f]).all()
     if whole: assert None not in kept.values()

@@ -22,7 +22,7 @@ from rock_nb.training.best_epoch import best_epoch, competing, saved_recipe
 from rock_nb.training.recipe import Phase, Recipe
 from rock_nb.data.hard_examples import HardExampleBuffer
 from rock_nb.data.sampler import Batches
-from rock_nb.predict import load_run, predict_images
+from rock_nb.predict import load_network, predict_images
 
 SMALL = dict(
     arch='test_resnet', pretrained=False, scale='full', workers=0, tta='none', batch_size=12)
@@ -73,7 +73,7 @@ def test_only_epochs_at_the_final_size_compete(phases, ema, sample, tmp_path, re
     assert metrics['best_epoch'] == best.epoch
     assert metrics['valid']['f1'] == pytest.approx(best.valid_f1, abs=1e-12)
     assert judged_again(run, sample) == pytest.approx(metrics['valid']['f1'], abs=1e-12)
-    assert load_run(run).size == (32, 32)
+    assert load_network(run).size == (32, 32)
 
 
 def test_a_phase_starts_from_the_best_at_the_size_before_it(sample, tmp_path, register):
@@ -344,11 +344,11 @@ def test_an_ensemble_does_not_take_a_folder_that_a_training_has_claimed(sample, 
         train.fit(
             'baseline', data=sample, out=tmp_path, run=f'r{n}', seed=n, show=lambda *_: None,
             epochs=1, workers=0, **{**TINY, 'arch': 'test_resnet'})
-    hear, record = module.hear, dict(recipe=dict(lr=1), data='same', processes=1)
-    def heard(*args, **kwargs):
+    build, record = module.build_case, dict(recipe=dict(lr=1), data='same', processes=1)
+    def claimed_meanwhile(*args, **kwargs):
         train.claim(Run(tmp_path / 'both'), record)
-        return hear(*args, **kwargs)
-    monkeypatch.setattr(module, 'hear', heard)
+        return build(*args, **kwargs)
+    monkeypatch.setattr(module, 'build_case', claimed_meanwhile)
     with pytest.raises(BadInput, match='holds something else than an ensemble'):
         ensemble('r1,r2', name='both', out=tmp_path)
     assert (
