@@ -1,4 +1,4 @@
-"""Modules under the names that they had in earlier versions: they can still be imported, with a warning that names the new one."""
+"""Modules under the names of earlier versions: importing one warns, and names the new one."""
 import sys
 import warnings
 from importlib import import_module
@@ -28,7 +28,8 @@ MOVED = {
     'judge.answers': ['evaluation.prediction_files'],
     'judge.attribute': ['evaluation.attribute_scores'],
     'judge.combine': ['evaluation.combiners', 'evaluation.soup'],
-    'judge.compare': ['evaluation.compare', 'evaluation.bootstrap', 'evaluation.leaderboard', 'evaluation.repeats', 'evaluation.run_data', 'evaluation.metrics'],
+    'judge.compare': ['evaluation.compare', 'evaluation.bootstrap', 'evaluation.leaderboard',
+                      'evaluation.repeats', 'evaluation.run_data', 'evaluation.metrics'],
     'judge.decide': ['evaluation.decision', 'evaluation.calibration', 'evaluation.cross_fitting'],
     'judge.evidence': ['evaluation.run_data'],
     'judge.explain': ['evaluation.explain'],

@@ -296,8 +296,9 @@ def write_beginning(plan: Plan, device: torch.device,
 def note_few_steps(plan: Plan):
     "Say so where there are too few steps to learn much."
     r, n = plan.recipe, int((plan.parts.part == 'train').sum())
-    steps = r.epochs * -(-n // (r.batch_size*r.accumulate*plan.processes))
-    if steps >= 30: return
+    epochs = sum(p.epochs for p in r.phases if p.solver == 'sgd')
+    steps = epochs * -(-n // (r.batch_size*r.accumulate*plan.processes))
+    if steps >= 30 or not steps: return
     print(
         f'{steps} steps in all are few: a smaller batch_size than {r.batch_size} learns more '
         f'from {n} images')

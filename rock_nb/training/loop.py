@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ..core import BadInput, Run, lock, progress, write_csv
 from ..data.sampler import Batches
 from ..evaluation.metrics import per_class
-from ..evaluation.predictions import predict
+from ..evaluation.predictions import predict_loader
 from ..evaluation.selection import add_epoch
 from ..model.freeze import train_mode
 from ..speed.folded_inference import inference
@@ -84,7 +84,9 @@ def check_best(setup: TrainSetup, saved: dict):   # a checkpoint
             f'and kept epoch {chosen}; give another name with `run`, or delete that folder')
 
 # %% ../../nbs/training/loop.ipynb #5050e224
-def restore_state(setup: TrainSetup, saved: dict) -> TrainState:   # saved: a checkpoint
+def restore_state(setup: TrainSetup,
+                  saved: dict,   # a checkpoint
+                 ) -> TrainState:
     "The moment that a checkpoint holds; the network and the hard examples become those of it."
     check_network(setup, saved)
     check_best(setup, saved)
@@ -102,6 +104,7 @@ def restore_state(setup: TrainSetup, saved: dict) -> TrainState:   # saved: a ch
         state.meter.weight = list(meter['mass'])
     return state
 
+# %% ../../nbs/training/loop.ipynb #5d3a91d2
 def resume(setup: TrainSetup) -> TrainState:
     "The moment of the newest checkpoint of a run; the beginning if there is none."
     saved = run_on_main(load_checkpoint, setup.run)
@@ -198,7 +201,7 @@ def valid_logits(setup: TrainSetup, phase: PhaseState,
     batches = phase.valid_loader
     if cache and cache.complete: batches = without_images(batches)
     with as_identity(fast, phase.prefix.units) if cache else nullcontext():
-        found = predict(
+        found = predict_loader(
             fast, batches, setup.normalise, device=setup.device, amp=setup.amp, bar=bar,
             enter=cache)
     logits, labels, rows = gather_table(*found)

@@ -1,0 +1,74 @@
+"""A head that is fitted at once: reproducible, a run like any other, and a start for what follows."""
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import rock_nb
+from rock_nb.core import BadInput
+from rock_nb.data.synthetic import make
+from rock_nb.training.recipe import Phase
+from rock_nb.training.recipes import RECIPES, get_recipe
+
+TINY = dict(arch='test_resnet', pretrained=False, img_size=64, scale='smoke', workers=0)
+quiet = dict(show=lambda *a: None)
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory):
+    return make(tmp_path_factory.mktemp('probe') / 'photos', n=84, n_test=14, size=(60, 90))
+
+
+@pytest.fixture
+def recipe_of():
+    "Adds a recipe for the time of a test."
+    added = []
+
+    def add(name, recipe):
+        RECIPES[name] = lambda: replace(recipe, name=name)
+        added.append(name)
+        return name
+    yield add
+    for name in added: del RECIPES[name]
+
+
+def test_a_run_like_any_other_and_the_same_each_time(photos, tmp_path):
+    runs = [rock_nb.fit('frozen', data=photos, out=tmp_path / str(k), **TINY, **quiet) for k in (1, 2)]
+    first, second = (load_file(r.path / 'best.safetensors') for r in runs)
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    assert len(runs[0].history()) == 1 and runs[0].status == 'complete'
+    assert len(runs[0].predict(photos / 'test')) == 14
+    start = rock_nb.fit('baseline', data=photos, out=tmp_path, run='other', epochs=1, **TINY, **quiet)
+    body = [k for k in first if 'running' in k]
+    other = load_file(start.path / 'best.safetensors')
+    assert any(not torch.equal(first[k], other[k]) for k in body), 'a probe moves no statistics'
+
+
+def test_it_learns_what_a_body_can_tell(photos, tmp_path):
+    run = rock_nb.fit('frozen', data=photos, out=tmp_path, **TINY, **quiet)
+    [row] = run.history().to_dict('records')
+    assert row['train_f1'] > .6, 'even features of a random body tell most of 58 images apart'
+    assert row['train_f1'] > row['valid_f1'] - .05
+
+
+def test_a_phase_that_follows_begins_at_the_fitted_head(photos, tmp_path, recipe_of):
+    probe = get_recipe('frozen')
+    still = replace(probe, phases=(probe.phases[0], Phase(1, 1e-12, 'head')), optimizer='sgd', weight_decay=0.)
+    name = recipe_of('probe_first', still)
+    alone = rock_nb.fit('frozen', data=photos, out=tmp_path, **TINY, **quiet)
+    both = rock_nb.fit(name, data=photos, out=tmp_path, **TINY, **quiet)
+    scores = both.history().valid_f1.to_list()
+    assert len(scores) == 2 and scores[0] == alone.history().valid_f1[0]
+    assert abs(scores[1] - scores[0]) < 1e-6, 'a learning rate of nothing leaves the head as it was'
+
+
+def test_more_epochs_are_one(photos, tmp_path):
+    run = rock_nb.fit('frozen', data=photos, out=tmp_path, epochs=3, **TINY, **quiet)
+    assert len(run.history()) == 1 and json.loads((run.path / 'metrics.json').read_text())['epochs'] == 1
+
+
+def test_a_head_that_is_not_linear_is_refused(photos, tmp_path):
+    with pytest.raises(BadInput, match='does not end in one linear layer'):
+        rock_nb.fit('frozen', data=photos, out=tmp_path, head='shallow', **TINY, **quiet)
