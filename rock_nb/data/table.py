@@ -234,7 +234,7 @@ def _with_test(data: Data, test: pd.DataFrame | None, source: Source) -> Data:
 def _check_classes(data: Data, source: Source):
     "A `BadInput` unless each image has a class, and there are two at least."
     if '' in data.classes:
-        blank = train.path[train.label == '']
+        blank = data.train.path[data.train.label == '']
         raise BadInput(
             f'{source.path}: {blank.iloc[0]} has an empty class ({len(blank)} such photographs); '
             'give it one, or remove the line')

@@ -1292,7 +1292,7 @@ def test_ends_of_lines(d, end):
 
 def test_a_table_with_parts_is_trained_on_and_judged(sample, tmp_path):
     "Rows of the test part are judged, not learned; the run knows them by itself."
-    from rock_nb.evaluation.run_data import rows_of
+    from rock_nb.evaluation.run_data import run_rows
     from rock_nb.train import fit
     paths = sorted(p.relative_to(sample).as_posix() for p in (sample / 'train').rglob('*.jpg'))
     lines = [
@@ -1304,5 +1304,5 @@ def test_a_table_with_parts_is_trained_on_and_judged(sample, tmp_path):
     split, metrics = pd.read_csv(run.split), json.loads(run.metrics.read_text())
     assert {*split.Split[split.part == 'train']} == {'train'} and {
         *split.Split[split.part == 'valid']} == {'val'}
-    assert 'test' in metrics and len(rows_of(Run(run.path), 'test')[1]) == sum(
+    assert 'test' in metrics and len(run_rows(Run(run.path), 'test')[1]) == sum(
         ',test' in line for line in lines)
