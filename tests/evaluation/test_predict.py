@@ -18,14 +18,9 @@ from rock_nb.data.files import list_images
 from rock_nb.ensemble import ensemble
 from rock_nb.evaluation.run_data import run_files
 from rock_nb.evaluation.predictions import load_predictions
-<<<<<<< HEAD
-from rock_nb.predict import export_onnx, main, predict_images
-=======
 from rock_nb.predict import export_onnx, load_network, main, predict_images
 from rock_nb.training.load_run import compiled
->>>>>>> main
 from rock_nb.train import fit
-from rock_nb.training.load_run import compiled, load_network
 
 QUICK = {**TINY, 'epochs': 1, 'workers': 0}
 ATTRIBUTES = '''
