@@ -29,7 +29,7 @@ from rock_nb.evaluation.explain import (
 from .evaluation.figures import panels, wrap_names
 from .evaluation.metrics import calibration_error, per_class, short_names
 from .evaluation.predictions import Predictions
-from .evaluation.run_data import RunFiles, read_part, run_rows
+from .evaluation.run_data import ImageFiles, read_part, run_rows
 from .evaluation.voting import mismatch
 from .training.build import photos_for
 from .training.load_run import Network
@@ -132,7 +132,7 @@ def caption_label(row: tuple) -> str:    # of `label_issues`
 
 # %% ../nbs/04_confusion.ipynb #116d528f
 def gallery(rows: pd.DataFrame,       # with `id`: of `answer_rows`, or of `label_issues`
-            files: RunFiles,          # id -> file; others are left out
+            files: ImageFiles,          # id -> file; others are left out
             n: int = 12,              # images at most
             title: str = '',
             caption: Callable = caption_answer,   # row -> text below its number
@@ -147,7 +147,7 @@ def gallery(rows: pd.DataFrame,       # with `id`: of `answer_rows`, or of `labe
 ANY_CLASS = 'any'
 
 def browse_answers(said: pd.DataFrame,   # of `answer_rows`: the mistakes, or all
-                   files: RunFiles,      # id -> file
+                   files: ImageFiles,      # id -> file
                    n: int = 12,          # images at most
                   ) -> widgets.VBox:
     "Two menus, true and predicted class, and the images that they choose."
@@ -244,7 +244,7 @@ def second_look(p: Predictions,                  # with labels
 # %% ../nbs/04_confusion.ipynb #61b1eba9
 def image_facts(run: Run,
                 part: str,         # valid, test or oof
-                files: RunFiles,   # id -> file
+                files: ImageFiles,   # id -> file
                 out: str | Path | None = None,   # the folder of runs
                ) -> pd.DataFrame:  # indexed by id: size, brightness, contrast
     "Facts of a run's images: the side of a square of as many pixels, and grey levels of 255."
@@ -334,7 +334,7 @@ def features_of(net: Network,
                 run: Run,
                 part: str,         # valid, test or oof
                 p: Predictions,    # of the part
-                files: RunFiles,   # id -> file
+                files: ImageFiles,   # id -> file
                 out: str | Path | None = None,   # the folder of runs
                 most: int = 1000,  # images
                ) -> tuple[np.ndarray, np.ndarray]:  # features, places in `p`

@@ -85,7 +85,7 @@ def reader_of(run: Run,   # trained, or of several
     fields = {k: v for k, v in known.get('recipe', {}).items() if k in _READING}
     return ImageReader(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 
-class RunFiles(dict):
+class ImageFiles(dict):
     "Files by id, and how they are read."
     def __init__(self,
                  files: Iterable = (),   # as `dict` takes it
@@ -97,11 +97,11 @@ class RunFiles(dict):
 def find_files(run: Run,
                part: str,       # 'valid', 'test' or 'oof'
                ids: Sequence,   # of its images
-              ) -> tuple[RunFiles, str]:  # the files that are there; a sentence if some aren't
+              ) -> tuple[ImageFiles, str]:  # the files that are there; a sentence if some aren't
     "The files of some images; data that was moved is named in a sentence, not refused."
     try: known = run_files(run, part)
-    except BadInput as e: return RunFiles(), f'The images are left out: {e}.'
-    found = RunFiles(
+    except BadInput as e: return ImageFiles(), f'The images are left out: {e}.'
+    found = ImageFiles(
         {i: known[i] for i in ids if i in known and known[i].is_file()}, reader_of(run))
     if len(found) == len(ids): return found, ''
     lost = next(i for i in ids if i not in found)
