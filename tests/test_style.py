@@ -18,13 +18,15 @@ from fastcore.docments import docments
 from conftest import ROOT
 
 LIMITS = dict(
-    ruff=175,                  # findings of the rules in ruff.toml
-    tall_cells=48,             # exported cells over 30 lines at 100 columns
-    misplaced_comments=13,     # comments of an argument that are read as the return value
-    public_names=1200,         # in `__all__` of all modules; 250 are wanted
-    names_twice=90,            # functions and classes of one name in several modules
+    ruff=0,                    # findings of the rules in ruff.toml
+    tall_cells=0,              # exported cells over 30 lines at 100 columns
+    misplaced_comments=0,      # comments of an argument that are read as the return value
+    public_names=250,          # in `__all__` of all modules
+    names_twice=0,             # functions and classes of one name in several modules
 )
 LINES, COLUMNS = 30, 100
+# programs; the front door's functions, which hand on to those of their notebooks; names in two registries
+TWICE = {'main', 'Run', 'ensemble', 'fit', 'v1', 'v2'}
 TALL = ('class Recipe:', 'class Options:')    # one field a line
 MODULES = sorted(p for p in (ROOT / 'rock_nb').rglob('*.py') if p.name != '_modidx.py')
 
@@ -90,7 +92,7 @@ def test_no_name_stands_for_two_things():
                 where[n.name].add(str(p.relative_to(ROOT)))
     check(
         'names_twice',
-        [f'{n}: {", ".join(sorted(w))}' for n, w in sorted(where.items()) if len(w) > 1])
+        [f'{n}: {", ".join(sorted(w))}' for n, w in sorted(where.items()) if len(w) > 1 and n not in TWICE])
 
 
 def functions(module: str, name: str):

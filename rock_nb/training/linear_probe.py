@@ -64,7 +64,7 @@ class LinearHead:
         return features @ self.weight.T + self.bias
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be009
-def fit_weights(features: np.ndarray,     # (n, d)
+def fit_at_strength(features: np.ndarray,     # (n, d)
                 labels: np.ndarray,       # (n,) class numbers
                 n_classes: int,
                 strength: float,          # inverse regularisation
@@ -101,7 +101,7 @@ def cross_validate(features: np.ndarray,   # (n, d)
         probs = np.zeros((len(labels), n_classes))
         for fit, held_out in splits:
             part = None if image_weights is None else image_weights[fit]
-            weight, bias = fit_weights(features[fit], labels[fit], n_classes, strength, part)
+            weight, bias = fit_at_strength(features[fit], labels[fit], n_classes, strength, part)
             probs[held_out] = softmax(features[held_out] @ weight.T + bias)
         loss = log_loss(labels, probs.clip(1e-7), labels=range(n_classes))
         score = macro_f1(labels, probs.argmax(1), n_classes)
@@ -127,7 +127,7 @@ def fit_logistic(features: np.ndarray,     # (n, views, d)
         scores = cross_validate(
             features[:, 0], labels, n_classes, groups, strengths, image_weights, seed=seed)
         strength = float(scores.strength[scores.log_loss.idxmin()])
-    weight, bias = fit_weights(
+    weight, bias = fit_at_strength(
         features.reshape(n*views, d), labels.repeat(views), n_classes, strength,
         image_weights.repeat(views)/views)
     return LinearHead(weight, bias, strength, scores)
