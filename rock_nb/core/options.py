@@ -49,7 +49,7 @@ def declare(kind: object,   # a type, or several joined by |
     "Say of which type parameters are, in every program that has them."
     TYPES.update(dict.fromkeys(names.split(), kind))
 
-declare(str, 'name part csv npz onnx takes gives combine decide ip user peers priority ensemble')
+declare(str, 'name part csv npz onnx takes gives combine decide ip user peers before priority ensemble')
 declare(int, 'n index draws n_sheet n_odd rounds port retries')
 declare(float, 'precision')
 declare(bool, 'compile')

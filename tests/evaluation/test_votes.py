@@ -116,7 +116,7 @@ def spoiled(what, photos, out):
     ('weights', dict(pretrained='w.pth'), r'recipe baseline: the weight file .*w\.pth is no whole '
                                           r'file of torch\.save'),
     ('device', dict(device='abacus'), "the device 'abacus' cannot be used"),
-    ('loaders', dict(workers=-1), 'workers -1 makes no sense'),
+    ('loaders', dict(workers=-1), 'workers -1 must be an integer ≥ 0'),
     ('test fold', dict(test_fold=1), '`test_fold` needs folds'),
     ('fold', dict(folds=3, fold=7), "fold 7 doesn't exist"),
     ('on_error', dict(on_error='ignore'), "unknown on_error 'ignore'"),
@@ -302,7 +302,8 @@ def test_the_record_shows_the_vote(tmp_path):
     record = tmp_path / 'vote.ipynb'
     r = shell(
         'papermill', 'nbs/05_ensemble.ipynb', record,
-        *flags(dict(files=files, out=out, name='vote'), papermill=True))
+        *flags(dict(files=files, out=out, name='vote'), papermill=True),
+        ROCK_NB_ROOT=str(tmp_path / 'home'))
     assert r.returncode == 0, r.stderr[-3000:]
     shown = '\n'.join(
         ''.join(o.get('data', {}).get('text/markdown', ''))
@@ -315,7 +316,7 @@ def test_the_record_shows_the_vote(tmp_path):
         'rarest in all files together' in shown and '0 runs' not in shown
         and 'sample_submission' not in shown)
     assert '<th>vote</th>' in shown                                            # beside the files, and last
-    assert not (core.root() / 'data' / 'sample').exists()
+    assert not (tmp_path / 'home' / 'data').exists(), 'a vote of files needs no photographs'
     frame = pd.read_csv(out / 'vote' / 'submission.csv')
     assert frame.rock_type.tolist() == CLASSES[by_hand(said)].tolist()
     assert json.loads((out / 'vote' / 'metrics.json').read_text()) == dict(members=0, files=3)

@@ -61,14 +61,23 @@ def test_killed_pipeline_goes_on(sample, tmp_path):
 
 
 def test_failing_step_names_cell_error_and_way_on(sample, tmp_path):
-    (tmp_path / 'runs' / 'baseline').mkdir(parents=True)
-    # another run's folder
-    (tmp_path / 'runs' / 'baseline' / 'recipe.json').write_text('{"recipe": {}}')
+    (tmp_path / 'runs' / 'baseline' / 'split.csv').mkdir(parents=True)     # in the way of a file
     r = shell(
         'python', '-m', 'rock_nb.pipeline',
         *flags(dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke')))
     assert r.returncode != 0
     says = r.stderr.strip().splitlines()[-1]
     assert (
-        '03_train baseline stopped in cell' in says and 'holds another run' in says
+        '03_train baseline stopped in cell' in says and 'split.csv cannot be written' in says
         and 'go on with: python -m rock_nb.pipeline' in says)
+
+
+def test_a_folder_of_another_run_is_refused_before_the_first_step(sample, tmp_path):
+    (tmp_path / 'runs' / 'baseline').mkdir(parents=True)
+    (tmp_path / 'runs' / 'baseline' / 'recipe.json').write_text('{"recipe": {}}')
+    r = shell(
+        'python', '-m', 'rock_nb.pipeline',
+        *flags(dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke')))
+    says = r.stderr.strip().splitlines()[-1]
+    assert r.returncode != 0 and 'baseline holds another run' in says
+    assert not list((tmp_path / 'runs').glob('**/*.ipynb')), 'a step was begun'

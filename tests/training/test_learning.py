@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from conftest import ROOT, TINY, flags, shell
+import rock_nb.core.random as keyed_randomness
 from rock_nb import core, train
 from rock_nb.core import BadInput, Run, read_json
 from rock_nb.data.table import read_data
@@ -221,17 +222,17 @@ def test_no_two_purposes_share_a_key(mix, sample, tmp_path, monkeypatch):
         asked[','.join(map(str, address))].add(
             (
                 caller.f_code.co_filename.rpartition('/')[2],
-                caller.f_lineno if 'steps' not in caller.f_code.co_filename else 0))
+                caller.f_lineno if 'fast_transforms' not in caller.f_code.co_filename else 0))
         return seed_of(*address)
-    monkeypatch.setattr(core, 'seed_of', noted)
+    monkeypatch.setattr(keyed_randomness, 'seed_of', noted)
     given = dict(SMALL, augment='v2', img_size=32, epochs=2, mix_prob=.7) | mix
     train.fit('baseline', data=sample, out=tmp_path, run='keys', show=lambda *_: None, **given)
     shared = {key: who for key, who in asked.items() if len(who) > 1}
     assert len(asked) > 100 and not shared, shared
     files = {who[0] for whos in asked.values() for who in whos}
-    expected = dict(none=set(), one_class={'loader.py'}).get(mix['mix'], {'mix.py'})
-    assert files & {'loader.py', 'mix.py', 'steps.py', 'sampler.py'} == expected | {
-        'steps.py', 'sampler.py'}
+    expected = dict(none=set(), one_class={'dataset.py'}).get(mix['mix'], {'mixup.py'})
+    always = {'fast_transforms.py', 'sampler.py'}
+    assert files & {'dataset.py', 'mixup.py', *always} == expected | always
 
 
 def test_mixing_and_augmentation_are_independent():
