@@ -7,7 +7,7 @@ __all__ = ['SOLVERS', 'Phase', 'Recipe', 'to_dict', 'from_dict']
 
 # %% ../../nbs/training/recipe.ipynb #aef0d33b
 from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import get_args, get_type_hints
 
 from ..core import BadInput, as_types, choose, in_test
@@ -358,8 +358,10 @@ def to_dict(r: Recipe) -> dict:
 # %% ../../nbs/training/recipe.ipynb #75fbefac
 def of_today(d: dict,   # what `recipe.json` says of a recipe
             ) -> dict:
-    "What `to_dict` made, by an older version too, in the words of today."
-    return renamed(d) | (dict(phases=[renamed(p) for p in d['phases']]) if 'phases' in d else {})
+    "What `to_dict` made, by an older version too, in the words of today and with all fields of a phase."
+    defaults = {f.name: f.default for f in fields(Phase) if f.default is not MISSING}
+    phases = {n: [defaults | renamed(p) for p in d[n]] for n in ('phases',) if n in d}
+    return renamed(d) | phases
 
 # %% ../../nbs/training/recipe.ipynb #ffd77dad
 def from_dict(d: dict) -> Recipe:
