@@ -64,6 +64,19 @@ MOVED = {
     'learn.tracker': ['training.tracking'],
 }
 
+# rooms that are still there, and where what they handed on or gave away is now
+DIVIDED = {'data.loader': ['data.image', 'data.dataset', 'data.normalize', 'speed.shared_batches']}
+
+
+def moved_name(module: str, name: str) -> object:
+    "What a room of `DIVIDED` had under this name in earlier versions; else an `AttributeError`."
+    for place in DIVIDED[module.removeprefix('rock_nb.')] if not name.startswith('__') else ():
+        found = getattr(import_module(f'rock_nb.{place}'), name, None)
+        if found is None: continue
+        warnings.warn(f'{name} of {module} is in rock_nb.{place} now', FutureWarning, stacklevel=3)
+        return found
+    raise AttributeError(f'module {module!r} has no attribute {name!r}')
+
 
 class _OldName(ModuleType):
     "Hands out what its successors have."

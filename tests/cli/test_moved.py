@@ -31,3 +31,11 @@ def test_as_users_write_it():
 
 def test_what_never_was_is_not_found():
     with pytest.raises(ModuleNotFoundError): import_module('rock_nb.judge.nothing')
+
+
+def test_a_room_that_was_divided_hands_out_what_it_had():
+    import rock_nb.data.loader as room
+    from rock_nb.data.image import read_image
+    with pytest.warns(FutureWarning, match='read_image of rock_nb.data.loader is in rock_nb.data.image now'):
+        assert room.read_image is read_image
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"): room.nothing
