@@ -68,24 +68,32 @@ MOVED = {
 DIVIDED = {'data.loader': ['data.image', 'data.dataset', 'data.normalize', 'speed.shared_batches']}
 
 
+def _find(places: list[str], name: str) -> tuple[str, object] | None:
+    "The first of some rooms that has a name, and what it is there."
+    for place in places if not name.startswith('__') else ():
+        module = import_module(f'rock_nb.{place}')
+        if hasattr(module, name): return place, getattr(module, name)
+    return None
+
+
 def moved_name(module: str, name: str) -> object:
     "What a room of `DIVIDED` had under this name in earlier versions; else an `AttributeError`."
-    for place in DIVIDED[module.removeprefix('rock_nb.')] if not name.startswith('__') else ():
-        found = getattr(import_module(f'rock_nb.{place}'), name, None)
-        if found is None: continue
-        warnings.warn(f'{name} of {module} is in rock_nb.{place} now', FutureWarning, stacklevel=3)
-        return found
-    raise AttributeError(f'module {module!r} has no attribute {name!r}')
+    found = _find(DIVIDED[module.removeprefix('rock_nb.')], name)
+    if found is None: raise AttributeError(f'module {module!r} has no attribute {name!r}')
+    warnings.warn(f'{name} of {module} is in rock_nb.{found[0]} now', FutureWarning, stacklevel=3)
+    return found[1]
 
 
 class _OldName(ModuleType):
     "Hands out what its successors have."
     def __getattr__(self, name: str):
         if name.startswith('__'): raise AttributeError(name)
-        for place in self.__dict__['_places']:
-            module = import_module(place)
-            if hasattr(module, name): return getattr(module, name)
-        raise AttributeError(f'{self.__name__} has moved to {", ".join(self._places)}, where there is no {name!r}')
+        places = MOVED[self.__name__.removeprefix('rock_nb.')]
+        found = _find(places, name)
+        if found is None:
+            now = ', '.join(f'rock_nb.{p}' for p in places)
+            raise AttributeError(f'{self.__name__} has moved to {now}, where there is no {name!r}')
+        return found[1]
 
 
 class MovedModules:
@@ -95,14 +103,11 @@ class MovedModules:
         if old == name or old not in MOVED: return None
         return ModuleSpec(name, self, is_package='.' not in old and not MOVED[old])
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = _OldName(spec.name)
-        module._places = [f'rock_nb.{m}' for m in MOVED[spec.name.removeprefix('rock_nb.')]]
-        return module
+    def create_module(self, spec: ModuleSpec) -> ModuleType: return _OldName(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        if module._places:
-            now = ' and '.join(module._places)
+        if places := MOVED[module.__name__.removeprefix('rock_nb.')]:
+            now = ' and '.join(f'rock_nb.{p}' for p in places)
             warnings.warn(f'{module.__name__} is {now} now', FutureWarning, stacklevel=2)
 
 

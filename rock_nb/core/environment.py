@@ -45,6 +45,8 @@ def environment() -> dict:
         cpus=os.cpu_count(), git=git_commit(), time=time.strftime('%Y-%m-%dT%H:%M:%S%z'))
 
 # %% ../../nbs/core/environment.ipynb #5d1f03a2
-def fast_mode() -> bool:
-    "False if ROCK_NB_PLAIN is set (to anything but 0): plain twins instead of what is fast."
+def fast_mode(asked: bool | None = None,   # what a caller says (None: nothing)
+             ) -> bool:
+    "What is asked; else False if ROCK_NB_PLAIN is set (to anything but 0), for the plain twins."
+    if asked is not None: return asked
     return os.environ.get('ROCK_NB_PLAIN', '0') in ('', '0')

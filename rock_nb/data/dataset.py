@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch
 from torch.utils.data import Dataset
 
-from ..core import rng
+from ..core import fast_mode, rng
 from .image import ImageReader
 from .mixup import PARTNER, PASTE, partners, paste
 from .table import Data
@@ -43,11 +43,10 @@ class ImageDataset(Dataset):
                  read: Callable = ImageReader(),         # path -> uint8 image (h, w, 3)
                 ):
         self.files = list(files)
-        self.transform = transform
-        self.seed = seed
-        self.paste_prob = paste_prob
-        self.paste_alpha = paste_alpha
+        self.transform, self.seed = transform, seed
+        self.paste_prob, self.paste_alpha = paste_prob, paste_alpha
         self.read = read
+        self.fast = fast_mode()      # asked once, not for each image
         # a copy: pandas may give what can't be written
         self.labels = np.array([-1]*len(self.files) if labels is None else labels, dtype=np.int64)
         self.partner = partners(self.labels)
@@ -59,7 +58,8 @@ class ImageDataset(Dataset):
               *key: int,    # what the random draws depend on, beside the seed
              ) -> np.ndarray:   # uint8 (H, W, 3)
         "One image, read and transformed."
-        return augment(self.transform, self.read(self.files[index]), self.seed, *key)
+        image = self.read(self.files[index])
+        return augment(self.transform, image, self.seed, *key, fast=self.fast)
 
 # %% ../../nbs/data/dataset.ipynb #a1c00006
 def with_partner(self: ImageDataset,

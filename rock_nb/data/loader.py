@@ -98,7 +98,7 @@ def make_loader(dataset: ImageDataset,
     shape = dataset[0][0].shape
     ahead = affordable_prefetch(workers, size*math.prod(shape), prefetch, held)
     settings |= dict(persistent_workers=True, prefetch_factor=ahead or 1)
-    if not ahead or not (fast_mode() if fast is None else fast):
+    if not ahead or not fast_mode(fast):
         return DataLoader(dataset, collate_fn=collate, **settings)
     pool = SharedBatchPool(workers*ahead + held, size, shape)
     return SharedLoader(dataset, collate_fn=pool, **settings)

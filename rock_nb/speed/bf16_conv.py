@@ -144,7 +144,7 @@ def use_bf16_backward(model: nn.Module,
                       fast: bool | None = None,  # False: leave it (None: as `core.fast_mode` says)
                      ) -> nn.Module:             # the same network
     "Let every `nn.Conv2d` be a `Conv2d`, and every `Conv2dSame` a `SameConv2d`."
-    if not (fast_mode() if fast is None else fast): return model
+    if not fast_mode(fast): return model
     for m in model.modules():
         m.__class__ = {nn.Conv2d: Conv2d, Conv2dSame: SameConv2d}.get(type(m), type(m))
     return model

@@ -178,9 +178,11 @@ class LazyGenerator:
 # %% ../../nbs/speed/fast_transforms.ipynb #cdba299d
 def augment(pipeline: A.Compose | None,  # None: the image as it is
             image: np.ndarray,           # uint8 (h, w, 3)
-            *key: int,               # seed, epoch, index, draw
+            *key: int,                   # seed, epoch, index, draw
+            fast: bool | None = None,    # False: the library's own call (None: as `fast_mode` says)
            ) -> np.ndarray:
     "What `pipeline` makes of an image with the random draws of that key."
     if pipeline is None: return image
     pipeline.set_random_state(LazyGenerator(*key), py_rng(*key))
-    return apply_pipeline(pipeline, image) if fast_mode() else pipeline(image=image)['image']
+    if fast_mode(fast): return apply_pipeline(pipeline, image)
+    return pipeline(image=image)['image']

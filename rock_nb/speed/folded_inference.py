@@ -219,7 +219,7 @@ def inference(model: nn.Module,    # on its device; stays as it is
              ) -> nn.Module:       # the same logits to rounding; cannot learn
     """A network in its fastest form for prediction; where folding would change its logits, it is
     not folded (Jacob et al., arXiv:1712.05877)."""
-    if not (fast_mode() if fast is None else fast):
+    if not fast_mode(fast):
         return plain_inference(model)
     quick = eval_copy(model)
     names = named_conv_bn_pairs(quick, x)

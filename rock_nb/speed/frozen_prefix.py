@@ -157,7 +157,7 @@ def find_prefix(model: nn.Module,     # frozen in part, in the mode in which it 
                 fast: bool | None = None,  # False: none is looked for (None: as `core.fast_mode` says)
                ) -> Prefix | None:
     "The longest deterministic beginning that has something to gain; None if there is none."
-    fast = fast_mode() if fast is None else fast
+    fast = fast_mode(fast)
     if not fast or all(p.requires_grad for p in model.parameters()):
         return None
     units = frozen_prefix_modules(model, x)

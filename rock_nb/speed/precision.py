@@ -114,7 +114,7 @@ def choose_amp(amp: str,                 # 'none', 'bf16', 'fp16' or 'auto'
     "The precision to train with; 'auto' measures once for this machine, network and size."
     choose(amp, (*AMP, 'auto'), 'precision')
     if amp != 'auto': return amp, {}
-    if not (fast_mode() if fast is None else fast): return 'none', {}
+    if not fast_mode(fast): return 'none', {}
     key = conditions(model, img_size, batch_size, train)
     file = outputs(out)/'.cache'/'precision.json'
     known = read_json(file) if file.exists() else {}

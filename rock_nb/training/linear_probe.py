@@ -65,11 +65,11 @@ class LinearHead:
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be009
 def fit_at_strength(features: np.ndarray,     # (n, d)
-                labels: np.ndarray,       # (n,) class numbers
-                n_classes: int,
-                strength: float,          # inverse regularisation
-                image_weights: np.ndarray | None = None,   # (n,) in the loss (None: 1 each)
-               ) -> tuple[np.ndarray, np.ndarray]:         # weight (classes, d), bias (classes,)
+                    labels: np.ndarray,       # (n,) class numbers
+                    n_classes: int,
+                    strength: float,          # inverse regularisation
+                    image_weights: np.ndarray | None = None,  # (n,) in the loss (None: 1 each)
+                   ) -> tuple[np.ndarray, np.ndarray]:         # weight (classes, d), bias (classes,)
     "Multinomial logistic regression on standardised features; a class without images is never the answer."
     mean, std = features.mean(0), features.std(0)
     std = np.where(std > 1e-6*max(std.max(), 1e-12), std, 1.)     # what never varies says nothing
@@ -135,7 +135,7 @@ def fit_logistic(features: np.ndarray,     # (n, views, d)
 # %% ../../nbs/training/linear_probe.ipynb #9f0be017
 def extract_features(setup: TrainSetup, phase: PhaseState,
                      loader: DataLoader,        # of images without augmentation
-                     views: tuple[str, ...],    # names, see `evaluation.predictions`
+                     views: tuple[str, ...],    # names, see `evaluation.tta`
                      bar: tqdm,
                     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (n, views, d); labels, rows (n,)
     "Features of images from the body of a network as it is now."
@@ -179,7 +179,9 @@ def fit_head(setup: TrainSetup, state: TrainState, bar: tqdm):
     labels, rows, logits = to_device(labels), to_device(rows), to_device(logits).float()
     preds, losses = logits.argmax(1), setup.loss(logits, labels)
     output = StepOutput(losses, preds != labels, preds, labels, rows)
-    state.meter.add([output], float(setup.loss.sample_weights(labels).sum()))
+    # all processes hold the same output, so one of them counts it
+    outputs = [output] if is_main_process() else []
+    state.meter.add(outputs, float(setup.loss.sample_weights(labels).sum()))
     state.step = phase.train_loader.batch_sampler.steps
     if is_main_process():
         print(f'logistic regression on {len(labels)} images, C = {head.strength:.2g}')

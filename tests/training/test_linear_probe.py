@@ -72,3 +72,12 @@ def test_more_epochs_are_one(photos, tmp_path):
 def test_a_head_that_is_not_linear_is_refused(photos, tmp_path):
     with pytest.raises(BadInput, match='does not end in one linear layer'):
         rock_nb.fit('frozen', data=photos, out=tmp_path, head='shallow', **TINY, **quiet)
+
+
+@pytest.mark.processes
+def test_two_processes_have_the_curve_of_one(photos, tmp_path):
+    one, two = (
+        rock_nb.fit('frozen', data=photos, out=tmp_path, run=name, **TINY, **quiet, **more).history()
+        for name, more in (('one', {}), ('two', dict(nproc=2))))
+    columns = ['train_loss', 'train_f1', 'valid_loss', 'valid_f1']
+    assert one[columns].values == pytest.approx(two[columns].values, abs=1e-5)
