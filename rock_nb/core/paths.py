@@ -6,7 +6,8 @@
 __all__ = ['root', 'resolve', 'in_test', 'outputs']
 
 # %% ../../nbs/core/paths.ipynb #e626aa9d
-import atexit, functools, os, shutil, tempfile
+import functools, os, shutil, tempfile
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from .errors import BadInput
@@ -40,7 +41,8 @@ def in_test() -> bool:
 def test_folder() -> str:
     "A folder for what a notebook writes under test; it goes when the notebook ends."
     folder = tempfile.mkdtemp(prefix='rock_nb-test-')
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # `atexit` is not run by the workers of `nbdev_test`
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
     return folder
 
 # %% ../../nbs/core/paths.ipynb #cc917495
