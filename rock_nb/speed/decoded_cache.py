@@ -14,7 +14,8 @@ from types import ModuleType
 
 from .fast_transforms import apply_pipeline
 # first: it keeps albumentations off the network
-from ..data.resize import DETERMINISTIC, is_random, to_size
+from ..data.resize import DETERMINISTIC, is_random
+from ..data.shape import to_size
 
 import albumentations as A
 import cv2

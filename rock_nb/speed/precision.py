@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ..core import choose, fast_mode, outputs, processor, read_json, write_json
-from ..data.resize import hw
+from ..data.shape import hw
 from ..model.freeze import freeze, train_mode
 from .folded_inference import AMP, autocast
 

@@ -9,12 +9,13 @@ __all__ = ['RECIPES', 'recipe', 'get_recipe']
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
+from ..core import choose, lazy, resolve
+from .recipe import (
+    OVERRIDES, Phase, Recipe, at_scale, check_options, override, with_fields)
 
-from ..core import choose
-from .recipe import Phase, Recipe, at_scale, override
-from ..model.create import create
+# %% ../../nbs/training/recipes.ipynb #f4ade462
+networks, synthetic = lazy('rock_nb.model.create'), lazy('rock_nb.data.synthetic')
+torch, flop_counter = lazy('torch'), lazy('torch.utils.flop_counter')
 
 # %% ../../nbs/training/recipes.ipynb #99f81098
 RECIPES = {}
@@ -257,8 +258,8 @@ def cost(r: Recipe,
     photograph and epoch), by torch's counter of matrix products and convolutions."""
     flop = {}
     for size in {r.size(), *map(r.size, r.phases)}:
-        with torch.device('meta'), FlopCounterMode(display=False) as count:
-            model = create(r.arch, size, num_classes=n_classes).eval()
+        with torch.device('meta'), flop_counter.FlopCounterMode(display=False) as count:
+            model = networks.create(r.arch, size, num_classes=n_classes).eval()
             model(torch.empty(1, 3, *size))
         flop[size] = count.get_total_flops()
     epochs = sum(p.epochs*flop[r.size(p)] for p in r.phases)
@@ -273,3 +274,13 @@ def get_recipe(version: str = 'baseline',  # a name in `RECIPES`
               ) -> Recipe:
     "A recipe by name, at a scale, with overrides (which win over the scale)."
     return override(at_scale(choose(version, RECIPES, 'recipe')(), scale), **given)
+
+# %% ../../nbs/training/recipes.ipynb #24428941
+def check_given(given: dict):   # options of a training, by name
+    "A `BadInput` for what is wrong with options whatever the images are; this loads nothing that trains."
+    fields = {n: v for n, v in given.items() if n in OVERRIDES}
+    if str(fields.get('augment')).endswith('.json'): del fields['augment']      # is tried later
+    recipe = choose(given.get('version', 'baseline'), RECIPES, 'recipe')()
+    check_options(with_fields(at_scale(recipe, given.get('scale', 'full')), **fields))
+    data = given.get('data')
+    if data is not None and not resolve(data).exists(): synthetic.find_data(data)
