@@ -5,22 +5,105 @@
 # %% auto #0
 __all__ = ['load_members', 'try_images', 'predict_images', 'export_onnx']
 
-# %% ../nbs/04_predict.ipynb #4a32fa62
-import json, os, shutil, sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+# %% ../nbs/04_predict.ipynb #32c98f61
+import os, sys
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
+from .core import BadInput, Parser, Run, find_run, is_run, listed
+from .data.image_lists import NamedFile, find_images
+from .evaluation.tta import find_views
+from .training.command import check_command, given_options
+from .training.recipe import PRECISIONS
+
+# %% ../nbs/04_predict.ipynb #a8bf0d10
+ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')
+PARAMETERS = ('images', 'run', 'out', *ASK, 'device', 'csv', 'npz', 'onnx', 'takes', 'gives')
+
+HELP = dict(
+    run='name or folder of a run or of an ensemble, or several divided by commas, which vote '
+        '(None: the newest)',
+    out='folder of the runs (None: outputs/)',
+    tta='none, hflip, d7, d4, or views such as r0,r2,r1f (None: as in the recipe)',
+    view_weights='log_loss or macro_f1: learned from validation photographs; or a number a view '
+                 '(None: equal)',
+    batch_size='photographs at once (None: as in the recipe)',
+    amp='none, bf16, fp16, or auto: the fastest measured here (None: as the run was judged)',
+    workers='loader processes (None: one a core)',
+    device='cpu, cuda … (None: the GPU if there is one)', csv='file for the answers',
+    npz='file for the logits of all views', onnx='file for the network',
+    takes='what the ONNX file is fed with: uint8, uint8_nhwc or float',
+    gives='what it answers: probabilities or logits')
+
+# %% ../nbs/04_predict.ipynb #4860a6a6
+def command_line() -> Parser:
+    "`python -m rock_nb.predict`"
+    p = Parser(
+        'python -m rock_nb.predict',
+        description='Say what is on photographs; write a network as ONNX.')
+    p.add_argument(
+        'images', nargs='*',
+        help='photographs, folders of them, and lists of them: CSV files with a column of paths, '
+             'texts with one a line; -: such a list is read from the input'
+    )
+    for name, text in HELP.items():
+        p.add_argument(f'--{name}', metavar='', help=text)
+    p.add_argument(
+        '--compile', action='store_true', default=None,
+        help='let torch.compile make the network faster; it takes a minute')
+    p.add_argument('--json', action='store_true', help='print JSON lines instead of a table')
+    return p
+
+# %% ../nbs/04_predict.ipynb #0571c7e1
+def given_files(words: list[str]) -> list[NamedFile]:
+    """The places that a command line names, as seen from the working directory; for `-` those that
+    the input has, one a line (or between NULs)."""
+    names = []
+    for word in words:
+        if word != '-':
+            names.append(word)
+            continue
+        text = sys.stdin.buffer.read()
+        lines = text.split(b'\0') if b'\0' in text else text.splitlines()
+        names += [os.fsdecode(line) for line in lines if line]
+    return [NamedFile(n, Path(n).expanduser().absolute()) for n in names]
+
+# %% ../nbs/04_predict.ipynb #9d0e3db8
+def named_runs(run: object,   # as in `try_images`, but no `Network`
+               out: str | Path | None = None,   # the folder of runs
+              ) -> list[Run]:
+    "The runs and ensembles that are meant; one that is not there is a `BadInput`."
+    alone = (
+        run is None or isinstance(run, (Run, Path)) or isinstance(run, str) and ',' in run
+        and is_run(run, out))
+    names = [run] if alone else listed(run)
+    return [n if isinstance(n, Run) else find_run(n, out) for n in names]
+
+def check_question(given: dict):   # by name, as the command line has it
+    "A `BadInput` for what is wrong whatever a network says of the images."
+    if not given.get('images') and not given.get('onnx'):
+        raise BadInput('no image was given; name files or folders, or --onnx with a file to write')
+    lacking = [p for p in given.get('images') or () if p != '-' and not Path(p).expanduser().exists()]
+    if lacking: find_images(lacking[:1])
+    named_runs(given.get('run'), given.get('out'))
+    if 'tta' in given: find_views(given['tta'])
+    if 'amp' in given: PRECISIONS.check(given['amp'], 'precision')
+
+# %% ../nbs/04_predict.ipynb #117076d8
+if __name__ == '__main__' and '__file__' in globals(): check_command(command_line(), check_question)
+
+# %% ../nbs/04_predict.ipynb #4a32fa62
+import json, shutil, sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 import torch
 from scipy.linalg import block_diag
 from torch import nn
 
-from .core import BadInput, Parser, Run, choose, find_run, is_run, listed, typed
-from .data.image_lists import NamedFile
+from .core import BadInput, Run, choose, typed
 from .data.loader import make_loader
 from .evaluation.answer_table import answers_of, as_table, json_lines
 from .evaluation.combiners import blend, find_combiner, line_up
@@ -30,17 +113,12 @@ from .evaluation.inference_dataset import UNREADABLE, InferenceDataset, check_im
 from .evaluation.predictions import (
     Predictions, load_predictions, predict_loader, save_predictions)
 from .evaluation.run_data import find_files
-from .evaluation.tta import find_view, find_views
+from .evaluation.tta import find_view
 from .evaluation.view_weights import FITS, fit_views
 from .evaluation.voting import as_logits, votes
 from .speed.folded_inference import autocast
-from .train import given_options
 from .training.load_run import (
     Network, check_turns, folded, load_network, prepared, run_record)
-
-# %% ../nbs/04_predict.ipynb #52039664
-ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')
-PARAMETERS = ('images', 'run', 'out', *ASK, 'device', 'csv', 'npz', 'onnx', 'takes', 'gives')
 
 # %% ../nbs/04_predict.ipynb #5a974941
 def find_member(run: Run,
@@ -138,11 +216,7 @@ def load_members(
     given = [run] if isinstance(run, Network) else run
     if isinstance(given, (list, tuple)) and given and all(isinstance(n, Network) for n in given):
         return Members(list(given), np.eye(len(given)))
-    alone = (
-        run is None or isinstance(run, (Run, Path)) or isinstance(run, str) and ',' in run
-        and is_run(run, out))
-    names = [run] if alone else listed(run)
-    several = [members_of_run(n if isinstance(n, Run) else find_run(n, out), device) for n in names]
+    several = [members_of_run(r, device) for r in named_runs(run, out)]
     return several[0] if len(several) == 1 else side_by_side(several)
 
 # %% ../nbs/04_predict.ipynb #17ef0c85
@@ -467,55 +541,6 @@ def save_answers(
     if csv: core.write_csv(csv, answers_of(p, each=True))
     if npz: save_predictions(npz, p)
 
-# %% ../nbs/04_predict.ipynb #141a7af3
-HELP = dict(
-    run='name or folder of a run or of an ensemble, or several divided by commas, which vote '
-        '(None: the newest)',
-    out='folder of the runs (None: outputs/)',
-    tta='none, hflip, d7, d4, or views such as r0,r2,r1f (None: as in the recipe)',
-    view_weights='log_loss or macro_f1: learned from validation photographs; or a number a view '
-                 '(None: equal)',
-    batch_size='photographs at once (None: as in the recipe)',
-    amp='none, bf16, fp16, or auto: the fastest measured here (None: as the run was judged)',
-    workers='loader processes (None: one a core)',
-    device='cpu, cuda … (None: the GPU if there is one)', csv='file for the answers',
-    npz='file for the logits of all views', onnx='file for the network',
-    takes='what the ONNX file is fed with: uint8, uint8_nhwc or float',
-    gives='what it answers: probabilities or logits')
-
-# %% ../nbs/04_predict.ipynb #d992a69b
-def options() -> Parser:
-    "The command line."
-    p = Parser(
-        'python -m rock_nb.predict',
-        description='Say what is on photographs; write a network as ONNX.')
-    p.add_argument(
-        'images', nargs='*',
-        help='photographs, folders of them, and lists of them: CSV files with a column of paths, '
-             'texts with one a line; -: such a list is read from the input'
-    )
-    for name, text in HELP.items():
-        p.add_argument(f'--{name}', metavar='', help=text)
-    p.add_argument(
-        '--compile', action='store_true', default=None,
-        help='let torch.compile make the network faster; it takes a minute')
-    p.add_argument('--json', action='store_true', help='print JSON lines instead of a table')
-    return p
-
-# %% ../nbs/04_predict.ipynb #e2feeea1
-def given_files(words: list[str]) -> list[NamedFile]:
-    """The places that a command line names, as seen from the working directory; for `-` those that
-    the input has, one a line (or between NULs)."""
-    names = []
-    for word in words:
-        if word != '-':
-            names.append(word)
-            continue
-        text = sys.stdin.buffer.read()
-        lines = text.split(b'\0') if b'\0' in text else text.splitlines()
-        names += [os.fsdecode(line) for line in lines if line]
-    return [NamedFile(n, Path(n).expanduser().absolute()) for n in names]
-
 # %% ../nbs/04_predict.ipynb #cc35e6de
 def print_predictions(
     images: list[str],
@@ -541,14 +566,12 @@ def print_predictions(
 def main(argv: list[str] | None = None):
     "`python -m rock_nb.predict`; paths count from the working directory."
     with core.program():
-        given = given_options(options(), argv)
+        given = given_options(command_line(), argv)
+        check_question(given)
         images, run, lines = (given.pop(k, None) for k in ('images', 'run', 'json'))
         given |= {
             k: str(Path(given[k]).expanduser().absolute()) for k in ('csv', 'npz', 'onnx')
             if k in given}
-        if not images and not given.get('onnx'):
-            raise BadInput(
-                'no image was given; name files or folders, or --onnx with a file to write')
         bad = print_predictions(images, run, given, lines) if images else 0
         if file := given.get('onnx'):
             how = {k: given[k] for k in ('takes', 'gives', 'tta', 'out') if k in given}

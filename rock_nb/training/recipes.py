@@ -9,12 +9,11 @@ __all__ = ['RECIPES', 'recipe', 'get_recipe']
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..core import choose, lazy, resolve
-from .recipe import (
-    OVERRIDES, Phase, Recipe, at_scale, check_options, override, with_fields)
+from ..core import choose, lazy
+from .recipe import Phase, Recipe, at_scale, override
 
 # %% ../../nbs/training/recipes.ipynb #f4ade462
-networks, synthetic = lazy('rock_nb.model.create'), lazy('rock_nb.data.synthetic')
+networks = lazy('rock_nb.model.create')
 torch, flop_counter = lazy('torch'), lazy('torch.utils.flop_counter')
 
 # %% ../../nbs/training/recipes.ipynb #99f81098
@@ -274,13 +273,3 @@ def get_recipe(version: str = 'baseline',  # a name in `RECIPES`
               ) -> Recipe:
     "A recipe by name, at a scale, with overrides (which win over the scale)."
     return override(at_scale(choose(version, RECIPES, 'recipe')(), scale), **given)
-
-# %% ../../nbs/training/recipes.ipynb #24428941
-def check_given(given: dict):   # options of a training, by name
-    "A `BadInput` for what is wrong with options whatever the images are; this loads nothing that trains."
-    fields = {n: v for n, v in given.items() if n in OVERRIDES}
-    if str(fields.get('augment')).endswith('.json'): del fields['augment']      # is tried later
-    recipe = choose(given.get('version', 'baseline'), RECIPES, 'recipe')()
-    check_options(with_fields(at_scale(recipe, given.get('scale', 'full')), **fields))
-    data = given.get('data')
-    if data is not None and not resolve(data).exists(): synthetic.find_data(data)
