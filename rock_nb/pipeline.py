@@ -56,7 +56,7 @@ from .data.attributes import at_target, label_option
 from .core.registry import from_anywhere
 from .ensemble import own_folder
 from .evaluation.submission import f1_on_test
-from .training.build import network
+from .training.network import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, pick_scale
 from .jobs.notebook_step import (
