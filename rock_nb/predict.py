@@ -106,7 +106,7 @@ from torch import nn
 
 from .core import BadInput, Run, choose, lazy, typed
 from .data.loader import make_loader
-from .evaluation.answer_table import answers_of, as_table, json_lines
+from .evaluation.answer_table import answer_columns, answers_of, as_table, json_lines
 from .evaluation.inference_dataset import UNREADABLE, InferenceDataset, check_images
 from .evaluation.predictions import (
     Predictions, load_predictions, predict_loader, save_predictions)
@@ -249,6 +249,8 @@ def input_specs(networks: list[Network],
         for n in networks]
 
 # %% ../nbs/04_predict.ipynb #4c55ed0f
+FEW = 8   # images that are read before loader processes have begun
+
 def logits_of_same(networks: list[Network],   # that want to be shown the same
                    spec: tuple,               # of `input_specs`
                    images: list,              # files, arrays or Pillow images
@@ -258,6 +260,7 @@ def logits_of_same(networks: list[Network],   # that want to be shown the same
     "Logits (n, views, classes) of each network, and why some of the images can't be read."
     (square, size, bare, views, batch_size, reader), device = spec, networks[0].device
     photos = InferenceDataset(images, square, size, bare, reader)
+    if workers is None and len(images) <= FEW: workers = 0
     together = together or (len(views) if device.type == 'cuda' else 1)
     try:
         with core.progress(label='predicting', total=len(images), delay=1) as bar:
@@ -562,7 +565,7 @@ def print_predictions(
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     try:
         if lines: print(json_lines(said), end='')
-        elif len(said): print(as_table(answers_of(said), width))
+        elif len(said): print(as_table(answer_columns(said), width))
         sys.stdout.flush()
     except BrokenPipeError: core.unheard()      # who wanted its head has it
     return len(bad)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json, unicodedata
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,23 +20,25 @@ __all__ = []
 pd = lazy('pandas')
 
 # %% ../../nbs/evaluation/answer_table.ipynb #7215c0df
+def answer_columns(p: Predictions) -> dict[str, list]:
+    "The class of each image, and the likeliest class beside that, by name of the column."
+    probs, best, rows, names = p.probs, p.preds, np.arange(len(p)), np.array(p.classes)
+    second = np.where(np.arange(len(names)) == best[:, None], -1, probs).argmax(1)
+    found = {
+        'file': np.asarray(p.ids), 'class': names[best], 'probability': probs[rows, best],
+        'next': names[second], 'next_probability': probs[rows, second]}
+    if getattr(p, 'decision', None) and p.decision.threshold: found['decided'] = p.decided
+    return {name: values.tolist() for name, values in found.items()}
+
 def answers_of(p: Predictions,
                each: bool = False,   # a column for the probability of each class as well
               ) -> pd.DataFrame:  # file, class, probability, next, next_probability; decided, where not all are
     "The class of each image, and the likeliest class beside that."
-    probs, best, rows, names = p.probs, p.preds, np.arange(len(p)), np.array(p.classes)
-    second = np.where(np.arange(len(names)) == best[:, None], -1, probs).argmax(1)
+    columns = answer_columns(p)
     # pandas' own text has no names but those in UTF-8
-    files = pd.Series(np.asarray(p.ids).tolist(), dtype=object)
-    frame = pd.DataFrame(
-        dict(
-            file=files, probability=probs[rows, best], next=names[second],
-            next_probability=probs[rows, second]))
-    frame.insert(1, 'class', names[best])
-    if getattr(p, 'decision', None) and p.decision.threshold:
-        frame['decided'] = p.decided
+    frame = pd.DataFrame(columns | dict(file=pd.Series(columns['file'], dtype=object)))
     if not each: return frame
-    return frame.assign(**{f'p_{c}': probs[:, k] for k, c in enumerate(p.classes)})
+    return frame.assign(**{f'p_{c}': p.probs[:, k] for k, c in enumerate(p.classes)})
 
 # %% ../../nbs/evaluation/answer_table.ipynb #985e0f85
 def json_line(row: dict) -> str:
@@ -45,7 +48,8 @@ def json_line(row: dict) -> str:
 
 def json_lines(p: Predictions) -> str:
     "A line for each image, with the probabilities of all classes."
-    rows = answers_of(p).to_dict('records')
+    columns = answer_columns(p)
+    rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
     return ''.join(
         json_line(r | dict(probabilities=dict(zip(p.classes, q)))) + '\n'
         for r, q in zip(rows, p.probs.tolist()))
@@ -67,25 +71,39 @@ def shortened(text: str,
     return f'{head}…{tail}'
 
 # %% ../../nbs/evaluation/answer_table.ipynb #3a000007
-_PRINTED = dict(index=False, float_format='{:.3f}'.format)
+def _as_text(value: object) -> str:
+    "A value in a table: three digits of a number, no end of a line within a text."
+    if isinstance(value, float): return f'{value:.3f}'
+    return str(value).replace('\t', r'\t').replace('\r', r'\r').replace('\n', r'\n')
 
-def _room_for_files(frame: pd.DataFrame,   # of `answers_of`
-                    width: int,            # columns of the terminal
+def table_lines(columns: dict[str, list],       # of the same length, ≥ 1
+                measure: Callable = columns_of,   # text -> how many columns of a terminal it takes
+               ) -> list[str]:
+    "Columns as lines of text: what pandas' `to_string` makes, without waiting for pandas."
+    padded = []
+    for name, values in columns.items():
+        head = name if isinstance(values[0], str) else f' {name}'
+        texts = [head, *map(_as_text, values)]
+        width = max(map(measure, texts))
+        padded.append([' '*(width - measure(t)) + t for t in texts])
+    return [' '.join(row) for row in zip(*padded)]
+
+# %% ../../nbs/evaluation/answer_table.ipynb #3a8ccda4
+def _room_for_files(columns: dict[str, list],   # of `answer_columns`
+                    width: int,                 # columns of the terminal
                    ) -> int:
     "The columns of a terminal that a table leaves for its files."
-    rest = frame.drop(columns='file').to_string(**_PRINTED)
-    return width - 1 - max(map(columns_of, rest.splitlines()))
+    rest = table_lines({n: values for n, values in columns.items() if n != 'file'})
+    return width - 1 - max(map(columns_of, rest))
 
-def as_table(frame: pd.DataFrame,         # of `answers_of`
+def as_table(columns: dict[str, list],    # of `answer_columns`
              width: int | None = None,    # columns of the terminal (None: as many as it takes)
             ) -> str:
     """Answers as text; in a terminal long names are shortened, and a narrow one is spared the
     second best."""
-    with pd.option_context('display.unicode.east_asian_width', bool(width)):
-        if not width: return frame.to_string(**_PRINTED)
-        for spared in ('next_probability', 'next'):
-            if _room_for_files(frame, width) < 16:
-                frame = frame.drop(columns=spared, errors='ignore')
-        room = max(_room_for_files(frame, width), 12)
-        files = [shortened(f, room) for f in frame.file]
-        return frame.assign(file=pd.Series(files, frame.index, dtype=object)).to_string(**_PRINTED)
+    if not width: return '\n'.join(table_lines(columns, len))
+    for spared in ('next_probability', 'next'):
+        if _room_for_files(columns, width) < 16:
+            columns = {n: values for n, values in columns.items() if n != spared}
+    room = max(_room_for_files(columns, width), 12)
+    return '\n'.join(table_lines(columns | dict(file=[shortened(f, room) for f in columns['file']])))
