@@ -51,7 +51,9 @@ def is_weights_name(text: str) -> bool:
 # %% ../../nbs/model/names.ipynb #a82440c4
 def check_arch(arch: str,    # timm's name, perhaps with the tag of weights, or an id of the hub
               ) -> str:      # timm's name
-    "The name of an architecture as timm has it; else a `BadInput` with the nearest names."
+    """The name of an architecture as timm has it, of several with '+' between them; else a
+    `BadInput` with the nearest names."""
+    if '+' in arch: return '+'.join(check_arch(a.strip()) for a in arch.split('+'))
     name = timm_name(arch)
     if name is not None:
         return name
@@ -75,6 +77,10 @@ def match_names(arch: str,                # timm's name, or an id of the hub
     """An architecture and its weights as timm names them; a `BadInput` where they don't belong
     together."""
     arch = check_arch(arch)
+    if '+' in arch and isinstance(pretrained, str) and not resolve(pretrained).exists():
+        raise BadInput(
+            f'pretrained {pretrained!r} is one name for several networks ({arch}); give True, and '
+            'each takes its own, or a weight file of all together')
     if (
         not isinstance(pretrained, str)
         or hub_id(pretrained) is None
