@@ -70,6 +70,15 @@ def check_arch(arch: str,    # timm's name, perhaps with the tag of weights, or 
     near = near or timm.list_models('*resnet5*')[:4]
     raise BadInput(f"timm has no architecture {arch!r}; near it: {', '.join(near)}")
 
+# %% ../../nbs/model/names.ipynb #44e648a0
+def check_one_file(arch: str,                # as in `match_names`
+                   pretrained: bool | str):
+    "A `BadInput` if several networks shall have the weights of one."
+    if '+' in arch and isinstance(pretrained, str) and not resolve(pretrained).exists():
+        raise BadInput(
+            f'pretrained {pretrained!r} is one name for several networks ({arch}); give True, and '
+            'each takes its own, or a weight file of all together')
+
 # %% ../../nbs/model/names.ipynb #44e648c3
 def match_names(arch: str,                # timm's name, or an id of the hub
                 pretrained: bool | str,   # as in a recipe: perhaps timm's name of weights, or an id
@@ -77,10 +86,7 @@ def match_names(arch: str,                # timm's name, or an id of the hub
     """An architecture and its weights as timm names them; a `BadInput` where they don't belong
     together."""
     arch = check_arch(arch)
-    if '+' in arch and isinstance(pretrained, str) and not resolve(pretrained).exists():
-        raise BadInput(
-            f'pretrained {pretrained!r} is one name for several networks ({arch}); give True, and '
-            'each takes its own, or a weight file of all together')
+    check_one_file(arch, pretrained)
     if (
         not isinstance(pretrained, str)
         or hub_id(pretrained) is None

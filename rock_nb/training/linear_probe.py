@@ -193,6 +193,7 @@ def image_features(setup: TrainSetup,
         store.add(contents[new[order]], found.astype(np.float32))
     return store.get(contents)
 
+# %% ../../nbs/training/linear_probe.ipynb #9f0be0a0
 def set_head(model: nn.Module, head: LinearHead):
     "Give a network's last layer the weights of a fitted classifier."
     [last] = output_layers(model)
@@ -218,6 +219,7 @@ def probe_logits(setup: TrainSetup,
     features = image_features(setup, rows, size, views, bar)
     return (head or get_head(setup.model)).logits(features).astype(np.float32)
 
+# %% ../../nbs/training/linear_probe.ipynb #55164ca5
 @dataclass
 class Fitted:
     "A head, and what it says of the images that it was fitted to and of those that it wasn't."
@@ -246,6 +248,7 @@ def fit_on_features(setup: TrainSetup, phase: PhaseState, bar: tqdm) -> Fitted:
     return Fitted(
         head, (head.logits(x['train'][:, 0]), y['train']), (head.logits(x['valid']), y['valid']), kept)
 
+# %% ../../nbs/training/linear_probe.ipynb #9f0be0a1
 def loss_weights(setup: TrainSetup, labels: np.ndarray) -> np.ndarray:   # (n,) both
     "What images weigh in the loss."
     return setup.loss.sample_weights(torch.from_numpy(labels).to(setup.device)).cpu().numpy()
