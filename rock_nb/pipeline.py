@@ -49,7 +49,7 @@ import pandas as pd
 from .core import BadInput, Run, choose, typed
 from .data.loader import count_workers
 from .data.synthetic import find_data, is_sample
-from .core.options import takes
+from .core.options import document_options
 from .data.split import folds_of
 from .data.table import read_data
 from .data.attributes import at_target, label_option
@@ -287,7 +287,7 @@ def from_here(given: dict) -> dict:
     return given
 
 # %% ../nbs/06_pipeline.ipynb #a0ce4f74
-@takes({n: o for n, o in PARAMETERS.items() if n not in ('versions', 'out')})
+@document_options({n: o for n, o in PARAMETERS.items() if n not in ('versions', 'out')})
 @typed
 def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whole ladder)
              out: str | Path | None = None,            # folder for runs (None: outputs/)

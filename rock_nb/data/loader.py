@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler, default_collate
 
-from ..core import BadInput, fast_mode, keep_memory, lazy, whole
+from ..core import BadInput, keep_memory, lazy, use_fast, whole
 from .dataset import ImageDataset, SampleKey
 from ..speed.shared_batches import SharedBatchPool, SharedLoader
 
@@ -98,7 +98,7 @@ def make_loader(dataset: ImageDataset,
     shape = dataset[0][0].shape
     ahead = affordable_prefetch(workers, size*math.prod(shape), prefetch, held)
     settings |= dict(persistent_workers=True, prefetch_factor=ahead or 1)
-    if not ahead or not fast_mode(fast):
+    if not ahead or not use_fast(fast):
         return DataLoader(dataset, collate_fn=collate, **settings)
     pool = SharedBatchPool(workers*ahead + held, size, shape)
     return SharedLoader(dataset, collate_fn=pool, **settings)

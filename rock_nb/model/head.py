@@ -14,7 +14,7 @@ from ..core import BadInput, choose, lazy
 from .freeze import head_names
 
 # %% auto #0
-__all__ = ['HEADS', 'make_head']
+__all__ = ['HEADS', 'SignedRoot', 'make_head']
 
 # %% ../../nbs/model/head.ipynb #880b7f19
 pd = lazy('pandas')
@@ -61,7 +61,13 @@ class AttributeHead(nn.Module):
             for z, m in zip(heads, self.member.split(self.sizes)))
 
 # %% ../../nbs/model/head.ipynb #a170c396
-HEADS = ('linear', 'shallow')
+HEADS = ('linear', 'shallow', 'root')
+
+class SignedRoot(nn.Module):
+    "The square root of each value's size, with its sign; a little is added, or its slope at 0 had no end."
+    def forward(self,
+                x: torch.Tensor) -> torch.Tensor:   # any shape, both
+        return x.sign()*(x.abs() + 1e-4).sqrt()
 
 def make_head(in_features: int,
               n_classes: int,
@@ -79,9 +85,9 @@ def make_head(in_features: int,
         )
     width = hidden or in_features if head == 'shallow' else in_features
     last = nn.Linear(width, n_classes) if codes is None else AttributeHead(width, codes)
-    return (
-        last if head == 'linear'
-        else nn.Sequential(nn.Linear(in_features, width), nn.ReLU(), nn.Dropout(drop_rate), last))
+    if head == 'linear': return last
+    if head == 'root': return nn.Sequential(SignedRoot(), last)
+    return nn.Sequential(nn.Linear(in_features, width), nn.ReLU(), nn.Dropout(drop_rate), last)
 
 # %% ../../nbs/model/head.ipynb #31b78e84
 class Pointwise(nn.Module):
