@@ -37,7 +37,7 @@ MIXES = NamesOf('rock_nb.data.mixup:MIXES', 'none mixup cutmix one_class')
 GROWTHS = NamesOf('rock_nb.data.hard_examples:GROWTHS', 'none linear exponential cosine step')
 VIEW_SETS = NamesOf('rock_nb.evaluation.tta:TTA', 'none hflip d7 d4', 'set of views')
 NORMALIZE = NamesOf('rock_nb.model.create:STATS', 'symmetric imagenet model')
-HEADS = NamesOf('rock_nb.model.head:HEADS', 'linear shallow')
+HEADS = NamesOf('rock_nb.model.head:HEADS', 'linear shallow root')
 PRECISIONS = NamesOf('rock_nb.speed.folded_inference:AMP', 'none bf16 fp16 auto')
 
 # %% ../../nbs/training/recipe.ipynb #8b96428b
@@ -320,6 +320,7 @@ def as_augment(augment: object) -> str | dict:
     if not own: AUGMENTS.check(augment, 'augment')
     return augmentations.check_augment(augment)
 
+# %% ../../nbs/training/recipe.ipynb #c153f1b0
 def with_fields(r: Recipe,
                 **given: object,   # any of `OVERRIDES`
                ) -> Recipe:
