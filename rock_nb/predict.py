@@ -9,14 +9,15 @@ import os, sys
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
-from .core import BadInput, Parser, Run, find_run, is_run, listed
-from .data.image_lists import NamedFile, find_images
-from .evaluation.tta import find_views
+from .core import BadInput, Parser, Run, find_run, is_run, lazy, listed
 from .training.command import check_command, given_options
 from .training.recipe import PRECISIONS
 
 # %% auto #0
 __all__ = ['load_members', 'try_images', 'predict_images', 'export_onnx']
+
+# %% ../nbs/04_predict.ipynb #031d6072
+image_lists, tta_views = lazy('rock_nb.data.image_lists'), lazy('rock_nb.evaluation.tta')
 
 # %% ../nbs/04_predict.ipynb #a8bf0d10
 ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')
@@ -57,7 +58,7 @@ def command_line() -> Parser:
     return p
 
 # %% ../nbs/04_predict.ipynb #0571c7e1
-def given_files(words: list[str]) -> list[NamedFile]:
+def given_files(words: list[str]) -> list[image_lists.NamedFile]:
     """The places that a command line names, as seen from the working directory; for `-` those that
     the input has, one a line (or between NULs)."""
     names = []
@@ -68,7 +69,7 @@ def given_files(words: list[str]) -> list[NamedFile]:
         text = sys.stdin.buffer.read()
         lines = text.split(b'\0') if b'\0' in text else text.splitlines()
         names += [os.fsdecode(line) for line in lines if line]
-    return [NamedFile(n, Path(n).expanduser().absolute()) for n in names]
+    return [image_lists.NamedFile(n, Path(n).expanduser().absolute()) for n in names]
 
 # %% ../nbs/04_predict.ipynb #9d0e3db8
 def named_runs(run: object,   # as in `try_images`, but no `Network`
@@ -86,9 +87,9 @@ def check_question(given: dict):   # by name, as the command line has it
     if not given.get('images') and not given.get('onnx'):
         raise BadInput('no image was given; name files or folders, or --onnx with a file to write')
     lacking = [p for p in given.get('images') or () if p != '-' and not Path(p).expanduser().exists()]
-    if lacking: find_images(lacking[:1])
+    if lacking: image_lists.find_images(lacking[:1])
     named_runs(given.get('run'), given.get('out'))
-    if 'tta' in given: find_views(given['tta'])
+    if 'tta' in given: tta_views.find_views(given['tta'])
     if 'amp' in given: PRECISIONS.check(given['amp'], 'precision')
 
 # %% ../nbs/04_predict.ipynb #117076d8
@@ -104,10 +105,11 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 
-from .core import BadInput, Run, choose, lazy, typed
+from .core import choose, typed
 from .data.loader import make_loader
 from .evaluation.answer_table import answer_columns, answers_of, as_table, json_lines
 from .evaluation.inference_dataset import UNREADABLE, InferenceDataset, check_images
+from .evaluation.tta import find_views
 from .evaluation.predictions import (
     Predictions, load_predictions, predict_loader, save_predictions)
 from .speed.folded_inference import autocast
