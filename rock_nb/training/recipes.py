@@ -223,8 +223,8 @@ def frozen():
     ImageNet. Seconds; a recipe that is not better than this one has not earned its minutes."""
     return Recipe(
         arch='tf_efficientnet_lite0', img_size=224, batch_size=32,
-        phases=(Phase(1, train='head', solver='logistic'),), resize_mode='crop', normalize='model',
-        amp='auto', tta='hflip', valid=0.2)
+        phases=(Phase(1, train='head', solver='logistic'),), resize_mode='crop', decode='scaled',
+        normalize='model', amp='auto', tta='hflip', valid=0.2)
 
 # %% ../../nbs/training/recipes.ipynb #0438cabe
 @recipe
