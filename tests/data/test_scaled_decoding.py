@@ -1,41 +1,23 @@
 """Phone photographs decoded at a fraction of their size: nearly the pixels of the whole, the same ones wherever a run looks."""
-import io
 import itertools
 import json
 
-import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import ImageCms
 
 from conftest import TINY
-from rock_nb.core import BadInput, Run, rng
+from rock_nb.bench.photographs import phone_photograph
+from rock_nb.core import BadInput, Run
 from rock_nb.data.augmentations import least_side, training
 from rock_nb.data.image import ImageReader
 from rock_nb.data.resize import SQUARES, evaluation
-from rock_nb.data.synthetic import draw, make
+from rock_nb.data.synthetic import make
 from rock_nb.evaluation.inference_dataset import InferenceDataset
 from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.predict import try_images
 from rock_nb.train import fit
 from rock_nb.training.load_run import load_network
-
-TOP, LEFT = 6, 3     # orientations: on its side, upside down
-
-
-def phone_photograph(number: int, size=(4000, 3000), **how) -> bytes:   # a JPEG
-    "A generated photograph with texture, and noise in each pixel as a small sensor has it."
-    r = rng(41, number)
-    rock = draw('Granite', 41, number, size=(400, 400), strange=0)
-    grain = cv2.resize(r.standard_normal(tuple(n//2 for n in size[::-1]), np.float32), size)
-    noise = 6*grain + 4*r.standard_normal(size[::-1], np.float32)
-    image = cv2.resize(rock, size, interpolation=cv2.INTER_CUBIC) + noise[..., None]
-    exif, file = Image.Exif(), io.BytesIO()
-    exif[0x0112] = TOP if number % 2 else LEFT
-    Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(
-        file, 'JPEG', quality=90, exif=exif, **how)
-    return file.getvalue()
-
 
 def differences(whole: np.ndarray, scaled: np.ndarray) -> tuple[float, float]:
     "The mean absolute difference of two images, and that which one pixel in a hundred exceeds."
