@@ -89,7 +89,11 @@ class Recipe:
         choices=(*STATS, 'model'))
     target: str = option(
         'joint', "the 'joint' class, 'heads' (one an attribute), or an attribute's name")
-    head: str = option('linear', "'linear', or 'shallow': two layers", choices=HEADS)
+    head: str = option(
+        'linear', "'linear', 'shallow': two layers, or 'root': linear on roots of the features",
+        choices=HEADS)
+    refit: bool = option(
+        False, 'solver logistic: the head that is kept learns from the validation images too')
     drop_rate: float = option(0., 'dropout before the head', between=(0, .99))
     drop_path_rate: float = option(0., 'share of residual branches left out', between=(0, .99))
     sampler: str = option('shuffle', "'shuffle', 'weighted', 'ratio', 'balanced'", choices=SAMPLERS)
@@ -165,7 +169,7 @@ class Recipe:
 # %% ../../nbs/training/recipe.ipynb #711fd180
 # fields of `rock_nb.data.image.ImageReader`
 READING = ('max_value', 'icc', 'page', 'bands', 'max_pixels')
-LATER = (*READING, 'decode')     # fields that no recipe had before
+LATER = (*READING, 'decode', 'refit')     # fields that no recipe had before
 TYPES = get_type_hints(Recipe)
 FIELDS = tuple(options_of(Recipe))
 
@@ -235,6 +239,10 @@ def check_together(r: Recipe):
             'a memory of hard images fills up the balanced batch; give sampler balanced '
             f'instead of {r.sampler}'
         )
+    if r.refit and any(p.solver != 'logistic' for p in r.phases):
+        raise BadInput(
+            'refit is for recipes whose phases all have solver logistic; of others the best epoch '
+            'is chosen by the validation images; give refit False')
     if not r.phases:
         raise BadInput(f'recipe {r.name!r} has no phase; give it one at least')
     low = next((p for p in r.phases if p.lr < r.lr_min), None)
