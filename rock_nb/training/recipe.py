@@ -83,6 +83,9 @@ class Recipe:
         'pad', "how an image gets that shape: 'pad', 'stretch' or 'crop'", choices=RESIZE_MODES)
     augment: str | dict = option(
         'none', 'augmentation set: a name, a .json file, or what albumentations.to_dict gives')
+    decode: str = option(
+        'full', "JPEGs: 'full', or 'scaled': at a half, quarter or eighth where that is enough",
+        choices=('full', 'scaled'))
     background: str = option(
         'keep', "'keep', 'remove' (GrabCut), 'extra' (a copy without it of each training image)",
         choices=('keep', 'remove', 'extra'))
@@ -167,7 +170,9 @@ class Recipe:
     def epochs(self) -> int: return sum(p.epochs for p in self.phases)
     @property
     def reader(self) -> 'image.ImageReader':
-        return image.ImageReader(**{n: getattr(self, n) for n in READING})
+        said = {n: getattr(self, n) for n in READING}
+        side = None if self.decode == 'full' else enough_side(self)
+        return image.ImageReader(**said, min_side=side)
     @property
     def lr(self) -> float: return self.phases[0].lr
     def size(self, phase: Phase | None = None) -> tuple[int, int]:
@@ -176,8 +181,15 @@ class Recipe:
 # %% ../../nbs/training/recipe.ipynb #711fd180
 # fields of `rock_nb.data.image.ImageReader`
 READING = ('max_value', 'icc', 'page', 'bands', 'max_pixels')
+LATER = (*READING, 'decode', 'refit')     # fields that no recipe had before
 TYPES = get_type_hints(Recipe)
 FIELDS = tuple(options_of(Recipe))
+
+def enough_side(r: Recipe) -> int:   # pixels
+    "The shorter side of an image with which no phase of a recipe enlarges anything."
+    sizes = {r.size(p) for p in r.phases}
+    pipeline = lambda s: augmentations.training(r.augment, s, r.resize_mode)
+    return max(augmentations.least_side(pipeline(s), s) for s in sizes)
 
 # %% ../../nbs/training/recipe.ipynb #0b7e0201
 @declared
@@ -387,8 +399,7 @@ def to_dict(r: Recipe) -> dict:
     "The recipe as plain values, as JSON would give them back."
     plain = lambda v: list(v) if isinstance(v, tuple) else v
     flat = lambda d: {k: plain(v) for k, v in d.items()}
-    # fields that no recipe had before are left out where they are as usual
-    usual = {n: o.default for n, o in options_of(Recipe).items() if n in (*READING, 'refit')}
+    usual = {n: o.default for n, o in options_of(Recipe).items() if n in LATER}
     said = {k: v for k, v in asdict(r).items() if k not in usual or v != usual[k]}
     return flat(said) | dict(phases=[flat(asdict(p)) for p in r.phases])
 
