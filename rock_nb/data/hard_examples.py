@@ -6,6 +6,7 @@
 __all__ = ['HardExampleBuffer']
 
 # %% ../../nbs/data/hard_examples.ipynb #a2c00003
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from fastcore.basics import patch
 
 from ..core import BadInput, choose, rng
+from ..core.options import option
 
 # %% ../../nbs/data/hard_examples.ipynb #be2dc67b
 def worst(
@@ -276,3 +278,24 @@ def suspects(self: HardExampleBuffer) -> pd.DataFrame:   # index, times, loss
     frame = pd.DataFrame(dict(index=state.index, times=state.misses, loss=state.loss))
     return frame[frame.times >= self.limit].sort_values(
         ['loss', 'index'], ascending=[False, True], ignore_index=True)
+
+# %% ../../nbs/data/hard_examples.ipynb #a2c0d002
+@dataclass(frozen=True)
+class HardExamples:
+    "How hard examples are remembered and drawn again."
+    memory: int = option(0, 'misclassified images remembered (0: none)', between=(0, 10**7))
+    ratio: float = option(.2, 'their share of an effective batch', between=(0, 1))
+    growth: str = option(
+        'none', "how the share grows: 'none', 'linear', 'exponential', 'cosine', 'step'",
+        choices=GROWTHS)
+    epochs: int = option(0, 'epochs over which it grows', between=(0, 10**6))
+    lag: int = option(8, 'steps by which the memory is behind, exactly', between=(1, 10**4))
+    guard: int = option(
+        0, 'wrong so often in a row: taken for mislabelled and left out (0: never)',
+        between=(0, 10**6))
+
+    def buffer(self) -> HardExampleBuffer | None:   # None: nothing is remembered
+        "The buffer that is meant, empty."
+        if not self.memory: return None
+        return HardExampleBuffer(
+            self.memory, self.ratio, self.growth, self.epochs, self.lag, self.guard)

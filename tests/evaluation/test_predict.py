@@ -248,6 +248,7 @@ def test_what_cannot_be_a_graph_is_a_sentence(out, tmp_path):
     assert '\n' not in str(e.value) and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_compiled_says_the_same(out):
     n = load_network('flips', out)
     n.model = (
