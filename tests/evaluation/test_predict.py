@@ -131,7 +131,7 @@ def test_shell(out, mixed):
         '--out', out, '--csv', 'said/out.csv', '--npz', 'out.npz', cwd=mixed)
     assert r.returncode == 1 and 'Traceback' not in r.stderr
     assert [line for line in r.stderr.splitlines() if 'broken' in line][0].startswith(
-        'the photograph folder/broken.jpg cannot be read ('
+        'the image folder/broken.jpg cannot be read ('
     ) and r.stderr.count('broken.jpg cannot') == 1
     names = ['photo, one.jpg', *(f'folder/deeper/{i}.jpg' for i in range(3))]
     table = pd.read_csv(mixed / 'said' / 'out.csv')

@@ -318,9 +318,16 @@ def off(got: torch.Tensor, wanted: torch.Tensor) -> float:
 BOTH = (
     'resnet10t', 'convnext_atto', 'beit_base_patch16_224', 'mambaout_femto', 'poolformer_s12',
     'vit_tiny_patch16_224')
+# of many parts, each of which is tried alone
+LARGE = (
+    'efficientnet_b0', 'repvgg_a0', 'fastvit_t8', 'tf_efficientnet_lite0', 'maxvit_pico_rw_256')
 
 
-@pytest.mark.parametrize('name, drop_path', [(n, .2) for n in NETS] + [(n, 0) for n in BOTH])
+def either(name: str, drop_path: float):
+    return pytest.param(name, drop_path, marks=pytest.mark.slow if name in LARGE else ())
+
+
+@pytest.mark.parametrize('name, drop_path', [either(n, .2) for n in NETS] + [(n, 0) for n in BOTH])
 def test_fast_forms_say_the_same(name, drop_path):
     size, _, ordinary = NETS[name]
     x = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(2))
