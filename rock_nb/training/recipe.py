@@ -88,7 +88,11 @@ class Recipe:
         choices=(*STATS, 'model'))
     target: str = option(
         'joint', "the 'joint' class, 'heads' (one an attribute), or an attribute's name")
-    head: str = option('linear', "'linear', or 'shallow': two layers", choices=HEADS)
+    head: str = option(
+        'linear', "'linear', 'shallow': two layers, or 'root': linear on roots of the features",
+        choices=HEADS)
+    refit: bool = option(
+        False, 'solver logistic: the head that is kept learns from the validation images too')
     drop_rate: float = option(0., 'dropout before the head', between=(0, .99))
     drop_path_rate: float = option(0., 'share of residual branches left out', between=(0, .99))
     sampler: str = option('shuffle', "'shuffle', 'weighted', 'ratio', 'balanced'", choices=SAMPLERS)
@@ -217,6 +221,10 @@ def check_together(r: Recipe):
             'a memory of hard images fills up the balanced batch; give sampler balanced '
             f'instead of {r.sampler}'
         )
+    if r.refit and any(p.solver != 'logistic' for p in r.phases):
+        raise BadInput(
+            'refit is for recipes whose phases all have solver logistic; of others the best epoch '
+            'is chosen by the validation images; give refit False')
     if not r.phases:
         raise BadInput(f'recipe {r.name!r} has no phase; give it one at least')
     low = next((p for p in r.phases if p.lr < r.lr_min), None)
@@ -343,7 +351,7 @@ def to_dict(r: Recipe) -> dict:
     plain = lambda v: list(v) if isinstance(v, tuple) else v
     flat = lambda d: {k: plain(v) for k, v in d.items()}
     # fields that no recipe had before are left out where they are as usual
-    usual = {n: o.default for n, o in options_of(Recipe).items() if n in READING}
+    usual = {n: o.default for n, o in options_of(Recipe).items() if n in (*READING, 'refit')}
     said = {k: v for k, v in flat_fields(r).items() if k not in usual or v != usual[k]}
     return flat(said) | dict(phases=[flat(asdict(p)) for p in r.phases])
 
