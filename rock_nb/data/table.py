@@ -83,7 +83,7 @@ def _train_of(parts: dict[str, pd.DataFrame], src: Path) -> pd.DataFrame:
         first = valid.path[valid.label == unknown[0]].iloc[0]
         raise BadInput(
             f"{src}: the class {unknown[0]!r} is in the part valid ({first}) but not in train"
-            f"{near_class(odd[0], {*train.label})}; the classes are "
+            f"{near_class(unknown[0], {*train.label})}; the classes are "
             f"{', '.join(sorted({*train.label}))}"
         )
     return pd.concat([train.assign(fold=-1), valid.assign(fold=0)])
