@@ -126,7 +126,7 @@ DB_COLUMNS = ('path', 'bytes', 'changed', *FACTS, 'small')   # columns of the da
 
 def memory_file(data: Data, out: str | Path | None = None, reader: ImageReader = ImageReader()) -> Path:
     "Where the audit of a data folder is remembered."
-    settings = sorted(replace(reader, max_value=None).settings().items())
+    settings = sorted(replace(reader, max_value=None, min_side=None).settings().items())
     return outputs(out)/'.cache'/f'audit{AUDIT_VERSION}-{short_hash(data.root, *settings)}.db'
 
 @contextlib.contextmanager

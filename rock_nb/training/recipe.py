@@ -15,7 +15,7 @@ from ..core.options import RENAMED    # noqa: F401 (its table of old words)
 from ..core.options import (
     declared, flat_fields, grouped, option, option_group, options_of, renamed)
 from ..core.registry import Registry, from_anywhere
-from ..data.augmentations import check_augment, training
+from ..data.augmentations import check_augment, least_side, training
 from ..data.image import ImageReader, check_reader
 from ..data.mixup import MIXES
 from ..data.resize import SQUARES, hw
@@ -74,6 +74,9 @@ class Recipe:
         'pad', "how an image gets that shape: 'pad', 'stretch' or 'crop'", choices=SQUARES)
     augment: str | dict = option(
         'none', 'augmentation set: a name, a .json file, or what albumentations.to_dict gives')
+    decode: str = option(
+        'full', "JPEGs: 'full', or 'scaled': at a half, quarter or eighth where that is enough",
+        choices=('full', 'scaled'))
     background: str = option(
         'keep', "'keep', 'remove' (GrabCut), 'extra' (a copy without it of each training image)",
         choices=('keep', 'remove', 'extra'))
@@ -149,7 +152,8 @@ class Recipe:
     def epochs(self) -> int: return sum(p.epochs for p in self.phases)
     @property
     def reader(self) -> ImageReader:
-        return ImageReader(**{n: getattr(self, n) for n in READING})
+        said = {n: getattr(self, n) for n in READING}
+        return ImageReader(**said, min_side=None if self.decode == 'full' else enough_side(self))
     @property
     def lr(self) -> float: return self.phases[0].lr
     def size(self, phase: Phase | None = None) -> tuple[int, int]:
@@ -158,8 +162,14 @@ class Recipe:
 # %% ../../nbs/training/recipe.ipynb #711fd180
 # fields of `rock_nb.data.image.ImageReader`
 READING = ('max_value', 'icc', 'page', 'bands', 'max_pixels')
+LATER = (*READING, 'decode', 'refit')     # fields that no recipe had before
 TYPES = {name: o.type for name, o in options_of(Recipe).items()}
 FIELDS = tuple(TYPES)
+
+def enough_side(r: Recipe) -> int:   # pixels
+    "The shorter side of an image with which no phase of a recipe enlarges anything."
+    sizes = {r.size(p) for p in r.phases}
+    return max(least_side(training(r.augment, s, r.resize_mode), s) for s in sizes)
 
 # %% ../../nbs/training/recipe.ipynb #0b7e0201
 @declared
@@ -350,8 +360,7 @@ def to_dict(r: Recipe) -> dict:
     "The recipe as plain values, as JSON would give them back."
     plain = lambda v: list(v) if isinstance(v, tuple) else v
     flat = lambda d: {k: plain(v) for k, v in d.items()}
-    # fields that no recipe had before are left out where they are as usual
-    usual = {n: o.default for n, o in options_of(Recipe).items() if n in (*READING, 'refit')}
+    usual = {n: o.default for n, o in options_of(Recipe).items() if n in LATER}
     said = {k: v for k, v in flat_fields(r).items() if k not in usual or v != usual[k]}
     return flat(said) | dict(phases=[flat(asdict(p)) for p in r.phases])
 

@@ -224,7 +224,7 @@ def frozen():
     return Recipe(
         arch='tf_efficientnet_lite0', img_size=224, batch_size=32,
         phases=(Phase(1, train='head', solver='logistic'),), head='root', refit=True,
-        resize_mode='crop', normalize='model', amp='auto', valid=0.2)
+        resize_mode='crop', decode='scaled', normalize='model', amp='auto', valid=0.2)
 
 @recipe
 def frozen_wide():
