@@ -195,7 +195,7 @@ def check_files_way(way: EnsembleConfig):
 
 # %% ../nbs/05_ensemble.ipynb #c59418e3
 def contest_of(root: Path) -> Data | None:
-    """What a folder without photographs says of a contest: the test ids of its `test.csv` or
+    """What a folder without images says of a contest: the test ids of its `test.csv` or
     `sample_submission.csv`."""
     sample = next(iter(root.glob('sample_submission.csv')), None)
     table = root/'test.csv' if (root/'test.csv').exists() else sample
@@ -264,7 +264,7 @@ def vote_for_data(
         return count_votes(files, names, weights, counts)
     test = with_all_tests(data).test if counts is not None else data.test
     found = count_votes(
-        files, names, weights, counts, test.id, f'the test photographs of {data.root}')
+        files, names, weights, counts, test.id, f'the test images of {data.root}')
     return (
         replace(found, columns=tuple(check_sample(data.sample, test.id))) if data.sample else found)
 
@@ -305,13 +305,13 @@ def not_shared(members: list[Run], part: str) -> str:
         return (
             f'{mixed[0]} was trained in folds and others were not; name folders of folds only, or '
             'single runs only')
-    lacking = [r.name for r in members if not (r.path/f'{part}.npz').exists()]
-    if lacking: return f'{lacking[0]} has no {part}.npz'
+    missing = [r.name for r in members if not (r.path/f'{part}.npz').exists()]
+    if missing: return f'{missing[0]} has no {part}.npz'
     if part == 'test': return ''
     ids = [set(load_predictions(r.path/f'{part}.npz').ids) for r in members]
     differing = [r.name for r, i in zip(members, ids) if i != ids[0]]
     return (
-        f'{differing[0]} and {members[0].name} kept different photographs apart for validation; train '
+        f'{differing[0]} and {members[0].name} kept different images apart for validation; train '
         'both with the same `valid` and `seed`, or with the same `folds`'
         if differing else '')
 
@@ -319,11 +319,11 @@ def not_shared(members: list[Run], part: str) -> str:
 def load_members_predictions(
     members: list[Run],
 ) -> tuple[dict[str, list[Predictions]], dict[str, str]]:  # part -> of each; part -> why not
-    "What members predicted for the photographs that they were judged on, and for the test set."
+    "What members predicted for the images that they were judged on, and for the test set."
     own = own_part(members)
     notes = {part: reason for part in (own, 'test') if (reason := not_shared(members, part))}
     if len(notes) == 2:
-        raise BadInput(f"there is no photograph to vote on: {'; '.join(notes.values())}")
+        raise BadInput(f"there is no image to vote on: {'; '.join(notes.values())}")
     return {
         part: [load_predictions(r.path / f'{part}.npz') for r in members] for part in (own, 'test')
         if part not in notes}, notes
@@ -334,13 +334,13 @@ def data_to_submit(members: list[Run]) -> Data:
     data = data_of(members[0])
     if data.test is None:
         raise BadInput(
-            f'no test photographs in {data.root}, where {members[0].name} '
+            f'no test images in {data.root}, where {members[0].name} '
             f'was trained; put the data back to make a submission')
     return data
 
 # %% ../nbs/05_ensemble.ipynb #5ca54d3e
 def folds_for(members: list[Run], p: Predictions, part: str) -> np.ndarray:   # (n,) fold numbers
-    "The folds of the photographs of `p`, predictions of the first member."
+    "The folds of the images of `p`, predictions of the first member."
     if part == 'oof': return pd.read_csv(members[0].path/'oof.csv').fold.to_numpy()
     return cross_folds(p.ids, np.array(p.classes)[p.labels], split_groups(members[0], p.ids))
 
@@ -388,7 +388,7 @@ class Case:
     answers: dict[str, Answer]        # part -> of the ensemble; where it has learned, nested
     parts: dict[str, Predictions]     # part -> combined, before the decision
     notes: dict[str, str]             # part -> why there is nothing
-    folds: np.ndarray | None = None   # of the photographs that were learned from
+    folds: np.ndarray | None = None   # of the images that were learned from
     @property
     def own(self) -> str | None: return next((p for p in self.parts if p != 'test'), None)
     @property
@@ -412,7 +412,8 @@ def build_case(members: list[Run], way: EnsembleConfig) -> Case:
             'equal or equal_logits, and decide none'
         )
     truth = {part: from_probs(p, probs[part][0]) for part, p in predictions.items()}
-    classes, labels = next(iter(truth.values())).classes, truth[own].labels if own in predictions else None
+    classes = next(iter(truth.values())).classes
+    labels = truth[own].labels if own in predictions else None
     folds = folds_for(members, truth[own], own) if way.learns or way.decides else None
     fitted = fit_ensemble(way, probs.get(own), labels, folds, classes)
     answers = {
@@ -420,7 +421,8 @@ def build_case(members: list[Run], way: EnsembleConfig) -> Case:
         for part, p in probs.items()}
     return Case(
         members, way, fitted, probs, answers,
-        {part: from_probs(predictions[part], a.combined) for part, a in answers.items()}, notes, folds)
+        {part: from_probs(predictions[part], a.combined) for part, a in answers.items()}, notes,
+        folds)
 
 # %% ../nbs/05_ensemble.ipynb #9f1e51aa
 ONE = ', one view'
@@ -428,15 +430,18 @@ ONE = ', one view'
 def first_views(predictions: list[Predictions], names: list[str]) -> dict[str, Answer]:   # by name
     "Answers of members with several views through the first alone."
     found = line_up(
-        [replace(p, logits=p.logits[:, :1], views=p.views[:1], weights=None) for p in predictions], names)
-    return {name + ONE: answer_of(q) for name, p, q in zip(names, predictions, found) if len(p.views) > 1}
+        [replace(p, logits=p.logits[:, :1], views=p.views[:1], weights=None) for p in predictions],
+        names)
+    return {
+        name + ONE: answer_of(q) for name, p, q in zip(names, predictions, found)
+        if len(p.views) > 1}
 
 # %% ../nbs/05_ensemble.ipynb #40b7ff09
 def predicted_classes(
     answers: dict[str, Answer],
     p: Predictions,
 ) -> pd.DataFrame:  # ids down, members across
-    "The class names that members gave to the photographs of `p`."
+    "The class names that members gave to the images of `p`."
     return pd.DataFrame(
         {name: np.array(p.classes)[a.preds] for name, a in answers.items()}, index=p.ids)
 
@@ -507,7 +512,7 @@ def scored(run: Run, data: Data) -> dict:   # `solution_f1`, where the answers a
     return {} if np.isnan(f1) else dict(solution_f1=f1)
 
 def copy_sources(run: Run, member: Run):
-    """Let an ensemble's folder say, as its member's does, which photographs there were and where;
+    """Let an ensemble's folder say, as its member's does, which images there were and where;
     not what the member predicted."""
     for f in (member.split, member.path/'oof.csv', member.path/'tests.csv'):
         if f.exists():
@@ -528,13 +533,13 @@ def remove_outputs(run: Run):
         f.unlink(missing_ok=True)
 
 # %% ../nbs/05_ensemble.ipynb #26bb69ad
-def groups_of(case: Case, p: Predictions) -> list | None:   # of each photograph; None where there are none
-    "The groups of photographs, by the split of the first member."
+def groups_of(case: Case, p: Predictions) -> list | None:   # of each image; None where there are none
+    "The groups of images, by the split of the first member."
     found = split_groups(case.members[0], p.ids)
     return None if found is None else [found[i] for i in p.ids]
 
 def decided_table(case: Case) -> pd.DataFrame:   # part, id, label?, predicted, probability, decided
-    "The answer to each photograph, and whether it is sure enough."
+    "The answer to each image, and whether it is sure enough."
     names, rows = np.array(case.classes), []
     for part, a in case.answers.items():
         p = case.parts[part]
@@ -549,7 +554,7 @@ def decided_table(case: Case) -> pd.DataFrame:   # part, id, label?, predicted, 
 # %% ../nbs/05_ensemble.ipynb #29728db2
 def scores_of(case: Case) -> dict:
     """Scores of what was combined, and of what was decided, where the classes are known; the
-    photographs of validation as `valid`, in folds or not."""
+    images of validation as `valid`, in folds or not."""
     known = {part: p for part, p in case.parts.items() if p.labels is not None}
     called = {part: 'test' if part == 'test' else 'valid' for part in known}
     found = {called[part]: summary(p.labels, p.probs, p.classes) for part, p in known.items()}
@@ -653,7 +658,7 @@ def ensemble(
     out: str | Path | None = None,  # the folder of runs, and for the ensemble
     combine: str = 'equal',  # one of `rock_nb.evaluation.combiners.COMBINERS`
     decide: str = 'none',  # one of `rock_nb.evaluation.ensembling.decisions`
-    precision: float | str | None = None,  # of the photographs that are decided (None: decide all)
+    precision: float | str | None = None,  # of the images that are decided (None: decide all)
     files: str | list | None = None,  # CSV files that vote, of classes or of probabilities
     data: str | Path | None = None,  # the data set that they must fit, where no run is named
 ) -> Run:  # the complete ensemble
@@ -677,16 +682,18 @@ def class_shares(
     classes: list[str],
 ) -> pd.DataFrame:  # classes down, members across
     "How often each member named each class, as a share."
-    return predicted.apply(lambda one: one.value_counts(normalize=True)).reindex(list(classes)).fillna(0)
+    return (
+        predicted.apply(lambda one: one.value_counts(normalize=True)) .reindex(list(classes))
+        .fillna(0))
 
 # %% ../nbs/05_ensemble.ipynb #bfb28ad9
 def about_submission(run: Run, data: Data | None, file_case: FileCase | None = None) -> str:
     "What an ensemble's submission is: how many answers, in which order, checked against what."
     if not run.submission.exists():
-        return 'There is none: the test photographs have known classes, or there are none.'
+        return 'There is none: the test images have known classes, or there are none.'
     n = len(pd.read_csv(run.submission, dtype=str))
     tested = data is not None and data.test is not None
-    order = 'of the test photographs' if tested else 'of the first file'
+    order = 'of the test images' if tested else 'of the first file'
     if tested and (data.root/'test.csv').exists(): order = 'of `test.csv`'
     checked = ', checked against `sample_submission.csv`' if tested and data.sample else ''
     return f'`{run.submission.name}`: {n:,} answers in the order {order}{checked}.'
@@ -728,7 +735,7 @@ def summary_of(run: Run) -> str:
     files = f" and {m['files']} files" if 'files' in m else ''
     lines = [f"{m['members']} runs{files} voted"]
     lines += [f'- {r}' for r in m.get('remarks', [])]
-    lines += [f"macro F1 {m[k]['f1']:.4f} on {k} photographs" for k in ('valid', 'test') if k in m]
+    lines += [f"macro F1 {m[k]['f1']:.4f} on {k} images" for k in ('valid', 'test') if k in m]
     lines += notes_on(run)
     if 'solution_f1' in m:
         lines.append(f"macro F1 {m['solution_f1']:.4f} by solution.csv")

@@ -33,7 +33,7 @@ from .core import BadInput, Run, typed
 from .core.options import Options, document_options, old_names, renamed
 
 # %% ../nbs/03_train.ipynb #0b7e0301
-from .data.audit import data_white, image_notes, odd_files
+from .data.audit import data_white, image_notes, unusual_files
 from .data.loader import SequentialBatchSampler, make_loader
 from .data.synthetic import find_data, is_sample
 from .data.split import split_data
@@ -161,7 +161,7 @@ def with_white(recipe: Recipe,
     """The recipe with the white of the data set's deep files, if it has any; what isn't plain
     8-bit RGB is said."""
     white = data_white(data, out, recipe.reader)
-    for note in image_notes(odd_files(data, out, recipe.reader), white, recipe.reader):
+    for note in image_notes(unusual_files(data, out, recipe.reader), white, recipe.reader):
         print(note, flush=True)
     return recipe if white is None else replace(recipe, max_value=white)
 

@@ -8,8 +8,8 @@ __all__ = ['declare', 'option', 'renamed', 'Options', 'typed']
 # %% ../../nbs/core/options.ipynb #5bc23eef
 import ast, functools, inspect, operator, re
 from collections.abc import Callable, Iterable
-from dataclasses import Field, dataclass, field, fields
-from typing import get_args, get_type_hints
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from typing import get_args
 
 import numpy as np
 
@@ -67,13 +67,50 @@ def option(default: object,    # what holds where nothing is given
     return field(default=default, metadata=dict(help=help, choices=choices, between=between))
 
 # %% ../../nbs/core/options.ipynb #c985d02c
-def options_of(*sources: type,   # dataclasses whose fields are made by `option`
-               without: tuple[str, ...] = (),   # fields that are left out
+def options_of(*sources: type,   # dataclasses whose fields are made by `option`, or `option_group`
+               without: tuple[str, ...] = (),   # options that are left out
               ) -> dict[str, Field]:
-    "The options of dataclasses, by name."
-    return {
-        f.name: f for s in sources for f in fields(s)
-        if 'help' in f.metadata and f.name not in without}
+    "The options of dataclasses, by the names that they are set by."
+    found = {}
+    for f in (f for s in sources for f in fields(s)):
+        if 'group' in f.metadata:
+            found |= {f'{f.name}_{n}': o for n, o in options_of(f.metadata['group']).items()}
+        elif 'help' in f.metadata: found[f.name] = f
+    return {name: o for name, o in found.items() if name not in without}
+
+# %% ../../nbs/core/options.ipynb #0b7e0d02
+def option_group(kind: type,   # a dataclass of options
+                ) -> Field:
+    "A field that holds options: option `memory` of field `hard` is set as `hard_memory`."
+    return field(default=kind(), metadata=dict(group=kind))
+
+def grouped(source: type) -> type:
+    "A dataclass whose grouped options can be given, read and replaced as if they were its fields."
+    groups = {f.name: f.metadata['group'] for f in fields(source) if 'group' in f.metadata}
+    flat = {f'{g}_{o}': (g, o) for g, kind in groups.items() for o in options_of(kind)}
+    init = source.__init__
+    @functools.wraps(init)
+    def init_flat(self: object, *args: object, **given: object):
+        own = {name: given.pop(name) for name in flat if name in given}
+        init(self, *args, **given)
+        for name, value in own.items():
+            g, o = flat[name]
+            object.__setattr__(self, g, replace(getattr(self, g), **{o: value}))
+    source.__init__ = init_flat
+    for name, (g, o) in flat.items():
+        setattr(source, name, property(operator.attrgetter(f'{g}.{o}')))
+    return source
+
+# %% ../../nbs/core/options.ipynb #0b7e0d04
+def flat_fields(of: object,   # a dataclass
+               ) -> dict:
+    "The fields of a dataclass as plain values, grouped options by the names that they are set by."
+    values, found = asdict(of), {}
+    for f in fields(of):
+        value = values[f.name]
+        if 'group' in f.metadata: found |= {f'{f.name}_{n}': v for n, v in value.items()}
+        else: found[f.name] = value
+    return found
 
 # %% ../../nbs/core/options.ipynb #0b7e0003
 def _without_none(kind: object) -> object:   # a type -> one of `READERS`, or object
@@ -84,8 +121,7 @@ def _without_none(kind: object) -> object:   # a type -> one of `READERS`, or ob
 
 def declared(source: type) -> type:
     "A dataclass, its options declared for every program that has parameters of these names."
-    hints = get_type_hints(source)
-    TYPES.update({name: _without_none(hints[name]) for name in options_of(source)})
+    TYPES.update({name: _without_none(o.type) for name, o in options_of(source).items()})
     return source
 
 # %% ../../nbs/core/options.ipynb #bc5e0f79

@@ -34,19 +34,19 @@ def is_coco(source: Source) -> bool:
     found = _json_of(source)
     return isinstance(found, dict) and {'images', 'annotations', 'categories'} <= {*found}
 
-def _one_each(source: Source, given: dict[str, set[str]]) -> pd.DataFrame:   # path -> names of classes
-    "A table of the photographs with one class; several are a `BadInput`, those without are counted."
-    for path, names in given.items():
+def _one_each(source: Source, names_of: dict[str, set[str]]) -> pd.DataFrame:   # path -> names of classes
+    "A table of the images with one class; several are a `BadInput`, those without are counted."
+    for path, names in names_of.items():
         if len(names) > 1:
             raise BadInput(
                 f"{source.path} gives {path} {len(names)} classes: {', '.join(sorted(names))}; "
-                'several labels a photograph (multi-label), '
+                'several labels an image (multi-label), '
                 'or annotators who disagree, are not learned here: give each one class')
-    none = [p for p, names in given.items() if not names]
+    none = [p for p, names in names_of.items() if not names]
     if none:
         source.notes.append(
-            f'{source.path}: left out {len(none)} photographs without a class, first {none[0]}')
-    rows = [(p, *names) for p, names in given.items() if names]
+            f'{source.path}: left out {len(none)} images without a class, first {none[0]}')
+    rows = [(p, *names) for p, names in names_of.items() if names]
     return pd.DataFrame(rows, columns=['path', 'label'], dtype=str)
 
 # %% ../../nbs/data/annotations.ipynb #775a705c
@@ -56,12 +56,12 @@ def coco(source: Source) -> pd.DataFrame:
     found = _json_of(source)
     try:
         names = {c['id']: str(c['name']).strip() for c in found['categories']}
-        given = {i['id']: set() for i in found['images']}
+        names_of = {i['id']: set() for i in found['images']}
         for a in found['annotations']:
-            given[a['image_id']].add(names[a['category_id']])
+            names_of[a['image_id']].add(names[a['category_id']])
         by_path = {}
         for i in found['images']:
-            by_path.setdefault(i['file_name'], set()).update(given[i['id']])
+            by_path.setdefault(i['file_name'], set()).update(names_of[i['id']])
     except (KeyError, TypeError) as e:
         raise BadInput(f'{source.path} is no COCO file: {e} is missing or wrong') from None
     return with_classes(source, read_rows(source, _one_each(source, by_path)))
@@ -84,13 +84,13 @@ def _choices(task: dict, file: str | Path) -> set[str]:
             if r.get('type') not in ('choices', None):
                 raise BadInput(
                     f"{file} holds {r.get('type')}, not choices; export a classification "
-                    "of whole photographs")
+                    "of whole images")
             found |= {str(c).strip() for c in r['value'].get('choices', [])}
     return found
 
 # %% ../../nbs/data/annotations.ipynb #59ac141e
 def _image_of(data: dict, file: str | Path) -> str:
-    "The photograph of a task: what is called image, or the only text."
+    "The image of a task: what is called image, or the only text."
     texts = {k: v for k, v in data.items() if isinstance(v, str)}
     named = find_columns(pd.DataFrame(columns=list(texts)),
                          ['image', 'img', 'photo', 'picture', 'path', 'file', 'url'])
@@ -101,11 +101,11 @@ def _image_of(data: dict, file: str | Path) -> str:
 @layout(is_tasks)
 def label_studio_tasks(source: Source) -> pd.DataFrame:
     "Label Studio's JSON export (labelstud.io/guide/export) as a table."
-    given = {}
+    names_of = {}
     for task in _json_of(source):
-        given.setdefault(_image_of(task['data'], source.path),
+        names_of.setdefault(_image_of(task['data'], source.path),
                          set()).update(_choices(task, source.path))
-    return with_classes(source, read_rows(source, _one_each(source, given)))
+    return with_classes(source, read_rows(source, _one_each(source, names_of)))
 
 # %% ../../nbs/data/annotations.ipynb #5303bf57
 _ABOUT = ('annotation_id', 'annotator', 'created_at', 'updated_at', 'lead_time', 'agreement')
@@ -123,7 +123,7 @@ def is_annotations(source: Source) -> bool:
 
 @layout(is_annotations)
 def label_studio_rows(source: Source) -> pd.DataFrame:
-    "Label Studio's CSV or JSON_MIN as a table; those who annotate the same photograph must agree."
+    "Label Studio's CSV or JSON_MIN as a table; those who annotate the same image must agree."
     frame = read_text(source.path)
     frame = frame.drop(columns=[c for c in frame if c in (*_ABOUT, 'id')])
     path = (find_columns(frame, ['image', 'img', 'photo', 'picture', 'path', 'file', 'url'])
@@ -137,7 +137,7 @@ def label_studio_rows(source: Source) -> pd.DataFrame:
     frame = frame.drop_duplicates(ignore_index=True)
     if path and (twice := frame[path].duplicated()).any():
         raise BadInput(f'{source.path} gives {frame[path][twice].iloc[0]} several classes: the '
-                       'annotators disagree; leave one annotation of each photograph')
+                       'annotators disagree; leave one annotation of each image')
     return with_classes(source, read_rows(source, frame))
 
 # %% ../../nbs/data/annotations.ipynb #b4f1a79a
@@ -153,8 +153,8 @@ def names_beside(file: Path) -> list[str]:
     heads = [line.split(None, 1)[0] for line in lines]
     names = (
         [line.split(None, 1)[-1] for line in lines] if all(h.isdigit() for h in heads) else lines)
-    odd = len({*names}) < len(names) or any(n.isdigit() or ending(n) in ENDINGS for n in names)
-    return [] if odd else [nfc(n) for n in names]
+    unlikely = len({*names}) < len(names) or any(n.isdigit() or ending(n) in ENDINGS for n in names)
+    return [] if unlikely else [nfc(n) for n in names]
 
 def _first_number(source: Source, number: pd.Series, n: int) -> int:
     "Whether classes count from 0 or from 1; a `BadInput` where both may be."
@@ -168,17 +168,17 @@ def _first_number(source: Source, number: pd.Series, n: int) -> int:
 # %% ../../nbs/data/annotations.ipynb #55bb2123
 def named_numbers(source: Source, frame: pd.DataFrame) -> pd.DataFrame:   # path, label
     "A table whose classes are names where they were numbers and a list of names lies beside it."
-    names, given = names_beside(source.path), frame.label != ''
-    if not names or not given.any() or not frame.label[given].str.isdigit().all():
+    names, labelled = names_beside(source.path), frame.label != ''
+    if not names or not labelled.any() or not frame.label[labelled].str.isdigit().all():
         return frame
-    number = frame.label[given].astype(int)
+    number = frame.label[labelled].astype(int)
     if number.max() > len(names):
         source.notes.append(f'{source.path} has classes up to {number.max()}, more than the '
                             f'{len(names)} names in the list beside it, which is not used')
         return frame
     source.start = _first_number(source, number, len(names))
     return frame.assign(
-        label=frame.label.where(~given, number.map(lambda i: names[i - source.start])))
+        label=frame.label.where(~labelled, number.map(lambda i: names[i - source.start])))
 
 @layout(lambda source: source.path.is_file() and ending(source.path.name) in ('.txt', '.lst', '.list'))
 def image_list(source: Source) -> pd.DataFrame:

@@ -53,7 +53,7 @@ def to_attribute(frame: pd.DataFrame,   # rows with labels
     if len(unknown):
         raise BadInput(
             f'{frame.path[unknown.index[0]]} has the class {unknown.iloc[0]!r}, of which no '
-            'photograph is there to train on'
+            'image is there to train on'
         )
     return frame.assign(
         joint=frame.label, label=frame.label.map(codes[choose(attribute, list(codes), 'attribute')])
@@ -137,11 +137,11 @@ def shift_labels(parts: pd.DataFrame,       # a table with `part`
     lost = sorted(set(parts.label[at]) - set(new))
     if lost:
         raise BadInput(
-            f'the function that shifts labels leaves no photograph of {lost[0]} to train on')
+            f'the function that shifts labels leaves no image of {lost[0]} to train on')
     return parts.assign(was=parts.label, label=new.reindex(parts.index).fillna(parts.label))
 
 # %% ../../nbs/data/attributes.ipynb #c8568937
-def shifts(parts: pd.DataFrame) -> pd.DataFrame:   # from, to, photographs
+def shifts(parts: pd.DataFrame) -> pd.DataFrame:   # from, to, images
     "How many labels `shift_labels` changed."
     moved = parts[parts.label != parts.was]
     return (

@@ -26,12 +26,12 @@ from .image import (
 from .table import Data
 
 # %% ../../nbs/data/audit.ipynb #c21ed19a
-# odd: what few files have, as JSON; '' for the others
+# odd: what is unusual of a file, as JSON; '' for most
 FACTS = dict(
     format=str, mode=str, width='Int64', height='Int64', red=float, green=float, blue=float,
     brightness=float, contrast=float, error=str, orientation=int, content=int, phash=int, odd=str)
 
-def look(path: str | os.PathLike, reader: ImageReader = ImageReader()) -> dict:
+def inspect_file(path: str | os.PathLike, reader: ImageReader = ImageReader()) -> dict:
     """Facts of one file (`FACTS`, and an 8 × 8 thumbnail `small`), or the error; `content` 0: it
     could not even be opened."""
     content = 0
@@ -69,10 +69,10 @@ def _open(raw: bytes, reader: ImageReader) -> tuple[Loaded, tuple[int, int], int
 def decode(raw: bytes,   # a whole file
            reader: ImageReader = ImageReader()) -> dict:
     """Format, mode, upright width and height, EXIF orientation (1…8), mean colour, brightness and
-    contrast (0…255), perceptual hash and thumbnail, and what is odd."""
+    contrast (0…255), perceptual hash and thumbnail, and what is unusual."""
     seen, (w, h), turn = _open(raw, reader)
-    odd = oddities_of(seen, reader)
-    if 'white' in odd: reader = replace(reader, max_value=odd['white'])
+    unusual = unusual_facts(seen, reader)
+    if 'white' in unusual: reader = replace(reader, max_value=unusual['white'])
     square = reader.upright_rgb(seen).resize((64, 64), Image.BOX)
     a = np.asarray(square, dtype=np.float32)
     grey = a@THIRD
@@ -83,20 +83,20 @@ def decode(raw: bytes,   # a whole file
         format=seen.format, mode=seen.mode, width=w, height=h, red=red, green=green, blue=blue,
         brightness=float(grey.mean()), contrast=float(grey.std()),
         orientation=turn if turn in TURNS else 1, phash=phash, small=small,
-        odd=json.dumps(odd) if odd else '')
+        odd=json.dumps(unusual) if unusual else '')
 
 # %% ../../nbs/data/audit.ipynb #a1d70002
-def oddities_of(seen: Loaded, reader: ImageReader) -> dict:
+def unusual_facts(seen: Loaded, reader: ImageReader) -> dict:
     """What a file has that most have not: depth, low, peak, most, stated, white; bands, used;
     pages, page; profile; transparent."""
-    odd = {}
-    if seen.is_deep: odd |= seen.depth() | dict(white=_white(seen, reader))
-    if seen.bands: odd |= dict(bands=seen.bands, used=list(seen.used))
-    if seen.pages > 1: odd |= dict(pages=seen.pages, page=reader.page)
+    unusual = {}
+    if seen.is_deep: unusual |= seen.depth() | dict(white=_white(seen, reader))
+    if seen.bands: unusual |= dict(bands=seen.bands, used=list(seen.used))
+    if seen.pages > 1: unusual |= dict(pages=seen.pages, page=reader.page)
     if seen.profile and not is_srgb(seen.profile, _profile_mode(seen)):
-        odd['profile'] = profile_name(seen.profile) or 'without a name'
-    if _has_holes(seen): odd['transparent'] = True
-    return odd
+        unusual['profile'] = profile_name(seen.profile) or 'without a name'
+    if _has_holes(seen): unusual['transparent'] = True
+    return unusual
 
 def _white(seen: Loaded, reader: ImageReader) -> float:
     "What counts as white for the facts, also where it is refused later: by then all files are known."
@@ -120,13 +120,14 @@ def _has_holes(seen: Loaded) -> bool:
         and seen.im.convert('RGBA').getchannel('A').getextrema()[0] < 255)
 
 # %% ../../nbs/data/audit.ipynb #628da7ad
-LOOK = 4   # goes up when `look` finds other things, so that all files are looked at again
-KEPT = ('path', 'bytes', 'changed', *FACTS, 'small')   # columns of the database
+# goes up when `inspect_file` finds other things, so that all files are inspected again
+AUDIT_VERSION = 4
+DB_COLUMNS = ('path', 'bytes', 'changed', *FACTS, 'small')   # columns of the database
 
 def memory_file(data: Data, out: str | Path | None = None, reader: ImageReader = ImageReader()) -> Path:
     "Where the audit of a data folder is remembered."
-    told = sorted(replace(reader, max_value=None, min_side=None).settings().items())
-    return outputs(out)/'.cache'/f'audit{LOOK}-{short_hash(data.root, *told)}.db'
+    settings = sorted(replace(reader, max_value=None, min_side=None).settings().items())
+    return outputs(out)/'.cache'/f'audit{AUDIT_VERSION}-{short_hash(data.root, *settings)}.db'
 
 @contextlib.contextmanager
 def memory(file: Path):
@@ -135,9 +136,9 @@ def memory(file: Path):
         file.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(file, timeout=60)) as db:
             db.execute(
-                f"CREATE TABLE IF NOT EXISTS facts ({', '.join(KEPT)}, PRIMARY KEY (path)) WITHOUT "
-                "ROWID"
-            )
+                f"CREATE TABLE IF NOT EXISTS facts ({', '.join(DB_COLUMNS)}, PRIMARY KEY (path)) "
+                "WITHOUT "
+                "ROWID")
             db.execute(
                 'CREATE TABLE IF NOT EXISTS details (content INTEGER PRIMARY KEY, points, codes)')
             db.execute('CREATE TABLE IF NOT EXISTS crops (contents INTEGER PRIMARY KEY, pairs)')
@@ -157,7 +158,7 @@ def stats(files: list[str]) -> np.ndarray:   # int64 (N, 2)
             2 * len(files)).reshape(-1, 2)
     except OSError as e:
         raise BadInput(
-            f'the photograph {e.filename} cannot be found ({e.strerror}); put it back, or start '
+            f'the image {e.filename} cannot be found ({e.strerror}); put it back, or start '
             'again without it'
         ) from None
 
@@ -167,7 +168,7 @@ def stamps(files: list[str]) -> list[str]:
 
 # %% ../../nbs/data/audit.ipynb #59c59eb4
 class Facts:
-    "What is known of some photographs: an array a column of `KEPT`, a row a path."
+    "What is known of some images: an array a column of `DB_COLUMNS`, a row a path."
     def __init__(self, data: Data):
         self.root = Path(data.root)
         frames = [f.path for f in (data.train, data.test) if f is not None]
@@ -184,8 +185,8 @@ class Facts:
     def own(self, at: np.ndarray):
         return zip(self.paths[at], self['bytes'][at].tolist(), self['changed'][at].tolist())
     def fill(self, at: np.ndarray, rows: list[tuple]):
-        "Put rows with the columns `KEPT` into their places."
-        for c, values in list(zip(KEPT, zip(*rows)))[3:]:   # path, size and time of change are there
+        "Put rows with the columns `DB_COLUMNS` into their places."
+        for c, values in list(zip(DB_COLUMNS, zip(*rows)))[3:]:   # path, size and time of change are there
             if c == 'small':      # the thumbnail, and the hashes of the seven other forms
                 raw = np.frombuffer(b''.join(v or bytes(120) for v in values), np.uint8).reshape(
                     -1, 120)
@@ -198,7 +199,7 @@ class Facts:
 # %% ../../nbs/data/audit.ipynb #e2fb9128
 def recall(db: sqlite3.Connection, facts: Facts):
     "Fill in what earlier audits saw of files that have not changed since."
-    rows = db.execute(f"SELECT {', '.join(KEPT)} FROM facts")
+    rows = db.execute(f"SELECT {', '.join(DB_COLUMNS)} FROM facts")
     while some := rows.fetchmany(10_000):
         at = facts.paths.get_indexer([r[0] for r in some])
         fresh = (
@@ -207,13 +208,13 @@ def recall(db: sqlite3.Connection, facts: Facts):
         if fresh.any():
             facts.fill(at[fresh], [r for r, ok in zip(some, fresh) if ok])
 
-def look_at(files: list[str], todo: np.ndarray, chunk: int = 64, reader: ImageReader = ImageReader()):
-    """Yield, for chunk after chunk of the rows `todo`, the rows and what `look` sees, in as many
+def inspect_files(files: list[str], todo: np.ndarray, chunk: int = 64, reader: ImageReader = ImageReader()):
+    """Yield, for chunk after chunk of the rows `todo`, the rows and what `inspect_file` sees, in as many
     threads as there are cores."""
-    see = partial(look, reader=reader) if reader.settings() else look
+    see = partial(inspect_file, reader=reader) if reader.settings() else inspect_file
     chunks = np.split(todo, range(chunk, len(todo), chunk))
     pool = ThreadPoolExecutor(min(16, cpu_count()))   # Pillow decodes outside of Python's lock
-    with progress(total=len(todo), label='looking at photographs') as bar:
+    with progress(total=len(todo), label='looking at images') as bar:
         try:
             for rows, seen in zip(
                 chunks, pool.map(lambda rows: [see(files[i]) for i in rows], chunks)
@@ -225,10 +226,10 @@ def look_at(files: list[str], todo: np.ndarray, chunk: int = 64, reader: ImageRe
 # %% ../../nbs/data/audit.ipynb #a1d70004
 def deep_files(
     paths: list[str],   # of the images
-    odd: pd.Series,     # of `odd_files`
+    unusual: pd.Series,     # of `unusual_files`
 ) -> pd.DataFrame:      # indexed by path: depth, low, peak, most, stated, white
     "What is known of deep files, of the column `odd` of all files."
-    rows = {p: json.loads(o) for p, o in zip(paths, odd) if o and '"depth"' in o}
+    rows = {p: json.loads(o) for p, o in zip(paths, unusual) if o and '"depth"' in o}
     columns = ['depth', 'low', 'peak', 'most', 'stated', 'white']
     return pd.DataFrame.from_dict(rows, orient='index').reindex(columns=columns)
 
@@ -277,11 +278,11 @@ def _rescaled(facts: Facts, reader: ImageReader) -> tuple[float | None, np.ndarr
     except BadInput: return None, np.empty(0, int)      # who asks for the scale is told
     return white, facts.paths.get_indexer(deep.index[deep.white != white])
 
-def odd_files(
+def unusual_files(
     data: Data,           # that has been audited
     out: str | Path | None = None,             # the folder of runs
     reader: ImageReader = ImageReader(),
-) -> pd.Series:           # indexed by path: what `oddities_of` says, as JSON
+) -> pd.Series:           # indexed by path: what `unusual_facts` says, as JSON
     "The files of a data set that have something that most have not."
     paths = pd.unique(pd.concat([f.path for f in (data.train, data.test) if f is not None]))
     with memory(memory_file(data, out, reader)) as db:
@@ -297,8 +298,8 @@ def data_white(
 ) -> float | None:                   # None: there are no deep files
     """The number that is white in all deep files of a data set that has been audited; what fits
     none is a `BadInput`."""
-    odd = odd_files(data, out, reader)
-    return common_white(deep_files(odd.index, odd).sort_index(), Path(data.root), reader)
+    unusual = unusual_files(data, out, reader)
+    return common_white(deep_files(unusual.index, unusual).sort_index(), Path(data.root), reader)
 
 # %% ../../nbs/data/audit.ipynb #a1d70008
 def _counted(values: pd.Series) -> str:
@@ -321,28 +322,28 @@ def _band_note(rows: pd.DataFrame) -> str:
 
 # %% ../../nbs/data/audit.ipynb #61780ebb
 def image_notes(
-    odd: pd.Series,       # of `odd_files`
+    unusual: pd.Series,       # of `unusual_files`
     white: float | None,  # of `common_white`; None: it is refused
     reader: ImageReader = ImageReader(),
 ) -> list[str]:
     "Sentences about what is not plain 8-bit RGB, and what is made of it."
-    rows = pd.DataFrame([json.loads(o) for o in odd], index=odd.index)
+    rows = pd.DataFrame([json.loads(o) for o in unusual], index=unusual.index)
     have = lambda name: rows[rows[name].notna()] if name in rows else rows.head(0)
-    said = [_depth_note(have('depth'), white)] if len(have('depth')) else []
+    notes = [_depth_note(have('depth'), white)] if len(have('depth')) else []
     if len(r := have('pages')):
-        said.append(
+        notes.append(
             f'{len(r):,} images have several pages ({int(r.pages.min())} to {int(r.pages.max())}): '
             f'page {reader.page} is read (`page`).'
         )
-    if len(have('bands')): said.append(_band_note(have('bands')))
+    if len(have('bands')): notes.append(_band_note(have('bands')))
     if len(r := have('profile')):
-        said.append(
+        notes.append(
             f"{len(r):,} images have a colour profile ({_counted(r.profile)}), which is "
             f"{'converted to sRGB' if reader.icc else 'ignored'} (`icc`)."
         )
     if len(r := have('transparent')):
-        said.append(f'{len(r):,} images have transparent parts, which are white.')
-    return said
+        notes.append(f'{len(r):,} images have transparent parts, which are white.')
+    return notes
 
 # %% ../../nbs/data/audit.ipynb #f90a269c
 # of a file that can't be read
@@ -355,11 +356,11 @@ def complete(db: sqlite3.Connection, facts: Facts, todo: np.ndarray, every: floa
     def write():
         with db:
             db.executemany(
-                f"REPLACE INTO facts VALUES ({', '.join('?' * len(KEPT))})",
-                [r for r in new if r[KEPT.index('content')]])
+                f"REPLACE INTO facts VALUES ({', '.join('?' * len(DB_COLUMNS))})",
+                [r for r in new if r[DB_COLUMNS.index('content')]])
         new.clear()
     try:
-        for at, seen in look_at(facts.files, todo, reader=reader) if len(todo) else ():
+        for at, seen in inspect_files(facts.files, todo, reader=reader) if len(todo) else ():
             rows = [
                 (*own, *(s.get(c, d) for c, d in DEFAULT.items()))
                 for own, s in zip(facts.own(at), seen)]
@@ -377,7 +378,7 @@ def survey_files(
     every: float = 2.,               # seconds between writings
     reader: ImageReader = ImageReader(),
 ) -> Facts:
-    """Facts of every photograph of a data set: remembered ones, and of the files that are new or
+    """Facts of every image of a data set: remembered ones, and of the files that are new or
     changed since."""
     facts = Facts(data)
     with memory(memory_file(data, out, reader)) as db:
@@ -392,7 +393,7 @@ def audit(data: Data,
           out: str | Path | None = None,                # the folder of runs, where it is remembered
           reader: ImageReader = ImageReader(),
          ) -> pd.DataFrame:        # indexed by path: the columns of `FACTS`, and `bytes`
-    "Facts of every photograph of a data set, training and test."
+    "Facts of every image of a data set, training and test."
     facts = survey_files(data, out, reader=reader)
     unread = facts['width'] == 0
     frame = pd.DataFrame({c: facts[c] for c in [*FACTS, 'bytes']}, index=facts.paths)
@@ -408,13 +409,13 @@ def readable(
 ) -> tuple[
     Data, pd.DataFrame
 ]:  # the data set without them, with its files' sizes; path and error of each
-    "A data set of which every photograph can be decoded."
+    "A data set of which every image can be decoded."
     choose(on_error, ('raise', 'skip'), 'on_error')
     facts = audit(data, out, reader)
     bad = facts[facts.error != ''][['error']].reset_index()
     if len(bad) and on_error == 'raise':
         raise BadInput(
-            f'the photograph {data.root / bad.path[0]} cannot be read ({bad.error[0]}); {len(bad)} '
+            f'the image {data.root / bad.path[0]} cannot be read ({bad.error[0]}); {len(bad)} '
             'in all: replace them, or use on_error="skip"'
         )
     common_white(deep_files(facts.index, facts.odd), Path(data.root), reader)
@@ -423,7 +424,7 @@ def readable(
     return replace(data, train=keep(data.train), test=keep(data.test), sizes=facts.bytes), bad
 
 # %% ../../nbs/data/audit.ipynb #042f63de
-# pixels of the shorter side: smaller photographs have too few details to look for parts of them
+# pixels of the shorter side: smaller images have too few details to look for parts of them
 SMALLEST = 64
 
 def thumbnail_of(file: str, reader: ImageReader = ImageReader()) -> np.ndarray:   # uint8 (h, w)
@@ -452,7 +453,7 @@ def details_of(files: list[str],
                db: sqlite3.Connection,   # of `memory`
                reader: ImageReader = ImageReader(),
               ) -> list[Details]:
-    "Details of photographs: remembered ones, and of the files that are new."
+    "Details of images: remembered ones, and of the files that are new."
     known = remembered(db)
     todo = [i for i, c in enumerate(contents) if c not in known]
     with (
@@ -469,16 +470,16 @@ def details_of(files: list[str],
     return [known[c] for c in contents]
 
 # %% ../../nbs/data/audit.ipynb #a19644c2
-# photographs: some 10 ms of a core each is minutes; of 475,026 it would be over an hour
+# images: some 10 ms of a core each is minutes; of 475,026 it would be over an hour
 CROPS_UP_TO = 20_000
 
 def find_crops(facts: Facts,
-               rows: np.ndarray,    # int (M,): photographs among which to look, each content once
+               rows: np.ndarray,    # int (M,): images among which to look, each content once
                known: np.ndarray,   # int (M,): sets that are known to be alike
                db: sqlite3.Connection,
                reader: ImageReader = ImageReader(),
               ) -> np.ndarray:      # int (K, 2): pairs of `rows`
-    "Photographs of which one is a part of the other, maybe turned or mirrored."
+    "Images of which one is a part of the other, maybe turned or mirrored."
     rows, known = [x[np.argsort(facts['content'][rows])] for x in (rows, known)]
     contents = facts['content'][rows]
     key = int.from_bytes(
@@ -497,10 +498,10 @@ def find_crops(facts: Facts,
 def group_duplicates(data: Data,
                      out: str | Path | None = None,            # the folder of runs
                      reader: ImageReader = ImageReader(),
-                     crops: bool | None = None,   # find parts of photographs too (None: of at most `CROPS_UP_TO`)
+                     crops: bool | None = None,   # find parts of images too (None: of at most `CROPS_UP_TO`)
                      **near: object,      # `distance`, `alike` … of `near_duplicates`
                     ) -> pd.DataFrame:  # indexed by path: `same` and `alike`
-    """Which photographs of a data set, training and test, are the same file or nearly the same
+    """Which images of a data set, training and test, are the same file or nearly the same
     picture, turned, mirrored or cut: a number for each set; one alone has its own."""
     facts = survey_files(data, out, reader=reader)
     content = np.where(facts['content'] == 0, -np.arange(1, len(facts.files) + 1), facts['content'])

@@ -211,12 +211,12 @@ def try_step(step: A.BasicTransform, image: np.ndarray) -> np.ndarray:
         )
     return out
 
-SHAPES, DRAWS = ((300, 400), (1, 32)), 4   # pixels, of photographs to try with; draws of each
+SHAPES, DRAWS = ((300, 400), (1, 32)), 4   # pixels, of images to try with; draws of each
 
 # %% ../../nbs/data/augmentations.ipynb #0634a399
 def build_pipeline(saved: dict,  # what `A.to_dict` makes
                   ):             # the pipeline, tried
-    """A saved pipeline that works on a photograph and on the smallest one; else a `BadInput` that
+    """A saved pipeline that works on an image and on the smallest one; else a `BadInput` that
     names the step."""
     if not isinstance(saved, dict) or 'transform' not in saved:
         raise BadInput(

@@ -61,7 +61,7 @@ def row_tops(titles: list[str],  # one a cell, lines divided by line feeds
              cols: int,          # cells in a row
              side: int,          # pixels, of a cell
             ) -> list[int]:      # pixels; one more than there are rows: the last is the height of all
-    "Where each row of photographs begins, below its titles."
+    "Where each row of images begins, below its titles."
     lines = [
         max(len(t.splitlines()) for t in titles[i : i + cols]) for i in range(0, len(titles), cols)]
     tops, y = [], 0
@@ -93,7 +93,7 @@ def sheet(images: list,        # uint8 arrays (h, w, 3), or paths of files; None
           title: str = '',     # above all
           read: Callable = ImageReader(),  # path -> uint8 image (h, w, 3)
          ) -> Figure:
-    "Photographs in rows, with titles; a file that can't be read is a grey cell that says so."
+    "Images in rows, with titles; a file that can't be read is a grey cell that says so."
     side, cols = round(size*DPI), max(1, min(cols, len(images)))
     titles = [
         cut(str(t), side) for t in (titles if titles is not None else [''] * len(images))] or ['']

@@ -18,7 +18,7 @@ from .colour import to_rgb
 
 # %% ../../nbs/data/crops.ipynb #0008bf88
 SIDE = 192    # pixels of the longer side of the thumbnails that are compared
-MOST = 64     # details of a photograph
+MOST = 64     # details of an image
 
 def shrink(im: Image.Image,     # just opened
           ) -> np.ndarray:      # uint8 (h, w), the longer side of `SIDE` pixels
@@ -46,7 +46,7 @@ DIRECTIONS = _directions()
 
 # %% ../../nbs/data/crops.ipynb #f269adc0
 class Details(NamedTuple):
-    "Corners and blobs of a photograph, the strongest first."
+    "Corners and blobs of an image, the strongest first."
     points: np.ndarray  # int16 (N, 4): x and y and size in 1/64 pixels of the thumbnail, angle in 1/64 degrees
     codes: np.ndarray    # int64 (N,): what each looks like
 
@@ -56,7 +56,7 @@ def find_details(grey: np.ndarray,   # uint8 (h, w), of `shrink`
                  most: int = MOST,
                 ) -> Details:
     "The strongest SIFT features of a thumbnail, with binary codes."
-    full = cv2.normalize(grey, None, 0, 255, cv2.NORM_MINMAX)     # dark photographs have details too
+    full = cv2.normalize(grey, None, 0, 255, cv2.NORM_MINMAX)     # dark images have details too
     found, described = cv2.SIFT_create(most).detectAndCompute(full, None)
     if not found: return NOTHING
     first = sorted(
@@ -88,9 +88,9 @@ def near_codes(codes: np.ndarray,   # int64 (N,)
     return np.stack([pairs//max(n, 1), pairs % max(n, 1)], 1)
 
 # %% ../../nbs/data/crops.ipynb #75a967e4
-def matches(details: list[Details],   # of different photographs
+def matches(details: list[Details],   # of different images
            ) -> np.ndarray:   # int64 (M, 5): image a < image b, mirrored, detail of a, of b
-    """Details of different photographs that look the same, as they are or in a mirror, sorted by
+    """Details of different images that look the same, as they are or in a mirror, sorted by
     the first three columns."""
     counts = [len(d.codes) for d in details]
     owner = np.repeat(np.arange(len(details)), counts)
@@ -105,10 +105,10 @@ def matches(details: list[Details],   # of different photographs
     return np.unique(rows, axis=0)
 
 # %% ../../nbs/data/crops.ipynb #f2ea7f6e
-def movements(a: np.ndarray, b: np.ndarray,   # int16 (M, 4), points of two photographs that may be the same
+def movements(a: np.ndarray, b: np.ndarray,   # int16 (M, 4), points of two images that may be the same
               mirrored: bool,                       # bool, or (M,)
              ) -> tuple[np.ndarray, ...]:  # complex (M,) each: where a was, where b is, the factor between them
-    """What each pair of points says about the movement from one photograph to the other: b =
+    """What each pair of points says about the movement from one image to the other: b =
     factor · a + shift."""
     sign = 1 - 2*np.asarray(mirrored, float)
     a, b = a/64, b/64
@@ -129,7 +129,7 @@ def agreeing(z: np.ndarray, w: np.ndarray, factor: np.ndarray,   # of `movements
 def in_company(rows: np.ndarray,          # int64 (M, 5), of `matches`
                details: list[Details],
               ) -> np.ndarray:            # some of the rows
-    """Matches that are turned and scaled like another one of the same two photographs: a quick
+    """Matches that are turned and scaled like another one of the same two images: a quick
     look that leaves few."""
     points = np.concatenate([d.points for d in details] + [NOTHING.points])
     start = np.cumsum([0] + [len(d.codes) for d in details])
@@ -246,23 +246,23 @@ def best_overlap(a: np.ndarray, b: np.ndarray,  # uint8 (h, w), thumbnails
 
 # %% ../../nbs/data/crops.ipynb #2646cd57
 def same_pair(rows: np.ndarray) -> list[np.ndarray]:
-    "Matches, those of the same two photographs (and the same mirror) together."
+    "Matches, those of the same two images (and the same mirror) together."
     new = (rows[1:, :3] != rows[:-1, :3]).any(1)
     return np.split(rows, np.flatnonzero(new) + 1) if len(rows) else []
 
 def fewer(details: list[Details], most: int = 6_000_000) -> list[Details]:
-    "Of very many photographs only the strongest details of each, so that there are not more in all."
+    "Of very many images only the strongest details of each, so that there are not more in all."
     each = max(16, most//max(1, len(details)))
     return [Details(d.points[:each], d.codes[:each]) for d in details]
 
 # %% ../../nbs/data/crops.ipynb #5e4ac9e3
 def near_crops(details: list[Details],
-               thumbnail: Callable[[int], np.ndarray],   # of the photograph of a number, by `shrink`
+               thumbnail: Callable[[int], np.ndarray],   # of the image of a number, by `shrink`
                known: np.ndarray | None = None,          # int (N,): sets that are known to be alike
-               share: float = .5,  # of the smaller photograph that the other shows, at least
+               share: float = .5,  # of the smaller image that the other shows, at least
                alike: float = .8,                        # least correlation of the pattern
               ) -> np.ndarray:                           # int (M, 2), rows i < j, sorted
-    "Pairs of photographs that show the same picture, or of which one is a part of the other."
+    "Pairs of images that show the same picture, or of which one is a part of the other."
     details = fewer(details)
     rows = matches(details)
     if known is not None: rows = rows[known[rows[:, 0]] != known[rows[:, 1]]]

@@ -23,9 +23,9 @@ def eight_forms(waves: np.ndarray) -> np.ndarray:   # (8, 8) -> (8, 8, 8)
     four = [waves, waves*ODD, waves*ODD[:, None], waves*ODD*ODD[:, None]]
     return np.stack(four + [w.T for w in four])
 
-def signature(grey: np.ndarray,     # float32 (64, 64), 0…255: a photograph squeezed into a square
+def signature(grey: np.ndarray,     # float32 (64, 64), 0…255: an image squeezed into a square
              ) -> tuple[int, bytes]:  # hash; thumbnail and hashes of the seven other forms
-    """What a photograph looks like, in 128 bytes: a perceptual hash as a signed 64-bit number, a
+    """What an image looks like, in 128 bytes: a perceptual hash as a signed 64-bit number, a
     thumbnail of 8 × 8 bytes, and the hashes of the seven other forms."""
     waves = eight_forms(DCT@grey@DCT.T).reshape(8, 64)
     middle = np.partition(waves, (31, 32), axis=1)[:, 31:33].mean(1, keepdims=True)   # the median
@@ -88,7 +88,7 @@ def near_duplicates(hashes: np.ndarray,    # int64 (N,), of `signature`
                     plain: float = 3.,     # as in `patterned`
                     block: int = 100_000,  # pairs looked at together
                    ) -> np.ndarray:        # int (M, 2), rows i < j
-    "Pairs of photographs that show the same picture."
+    "Pairs of images that show the same picture."
     rows = patterned(small, plain, block)
     pairs = rows[near_hashes(hashes[rows], distance)]
     parts = np.split(pairs, range(block, len(pairs), block))
@@ -112,7 +112,7 @@ def thumbnail_forms(small: np.ndarray) -> np.ndarray:   # uint8 (N, 64) -> (N, 8
 def standing(small: np.ndarray,       # uint8 (N, 64)
              margin: float = .05,     # correlations that differ by less are not told apart
             ) -> np.ndarray:          # bool (N, 8)
-    "In which of the eight forms a photograph stands: one, or several where that isn't clear."
+    "In which of the eight forms an image stands: one, or several where that isn't clear."
     x = small.reshape(-1, 8, 8).astype(np.float32)
     x -= x.mean((1, 2), keepdims=True)
     slope = np.arange(8, dtype=np.float32) - 3.5
@@ -130,7 +130,7 @@ def turned_duplicates(forms: np.ndarray,     # int64 (N, 8): hashes of the eight
                       plain: float = 3.,     # as in `patterned`
                       block: int = 100_000,  # pairs looked at together
                      ) -> np.ndarray:        # int (M, 2), rows i < j, sorted
-    """Pairs of photographs of which one is the other, mirrored or turned by quarters; also some of
+    """Pairs of images of which one is the other, mirrored or turned by quarters; also some of
     those of `near_duplicates`."""
     rows = patterned(small, plain, block)
     stands = [standing(small[r]) for r in np.split(rows, range(block, len(rows), block))]

@@ -192,7 +192,7 @@ _MADE, _UPLOADED = re.compile(r'^[0-9a-f]{8}-'), re.compile(r'^[0-9a-z]{3,36}-')
 
 # %% ../../nbs/data/files.ipynb #c778bfcc
 class Finder:
-    "Finds the photographs that a table names; paths are relative to `root`."
+    "Finds the images that a table names; paths are relative to `root`."
     def __init__(self, root: str | Path,                   # what is found counts from here
                  folders: tuple[str, ...] = ('',),         # where a path may begin, in this order
                  listing: Listing | None = None,           # of `root`, if it was listed
@@ -203,7 +203,7 @@ class Finder:
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
-        "The paths of all photographs by their name, with and without its ending."
+        "The paths of all images by their name, with and without its ending."
         found = {}
         images = (self.listed or list_files(self.root, strict=False)).images
         for p in images:
@@ -213,7 +213,7 @@ class Finder:
         return found
 
     def fits(self, value: str) -> list[str]:
-        "The photographs whose path ends like a value, with or without an ending."
+        "The images whose path ends like a value, with or without an ending."
         value = nfc(value)
         last = value.rpartition('/')[2]
         whole = lambda p: (f'/{nfc(p).strip()}', f'/{nfc(os.path.splitext(p)[0])}')
@@ -223,7 +223,7 @@ class Finder:
 # %% ../../nbs/data/files.ipynb #d1e00001
 @patch
 def search(self: Finder, value: str) -> list[str]:
-    "The photographs that a value may mean."
+    "The images that a value may mean."
     plain = _plain(value)
     if not plain: return []
     away = '://' in value or '?d=' in value or re.match(r'[/\\]|[A-Za-z]:[\\/]', value)
@@ -235,7 +235,7 @@ def search(self: Finder, value: str) -> list[str]:
 
 @patch
 def nearest(self: Finder, found: list[str]) -> list[str]:
-    "Of several photographs those in the first of the preferred folders that has some."
+    "Of several images those in the first of the preferred folders that has some."
     for f in self.prefer:
         if (here := [p for p in found if p.startswith(f'{f}/')]): return here
     return found
@@ -243,7 +243,7 @@ def nearest(self: Finder, found: list[str]) -> list[str]:
 # %% ../../nbs/data/files.ipynb #27a929be
 @patch
 def __call__(self: Finder, value: str) -> str | None:
-    "The path of one photograph, None where there is none; several are a `BadInput`."
+    "The path of one image, None where there is none; several are a `BadInput`."
     for v in dict.fromkeys(
         (value, value.replace('\\', '/'), unicodedata.normalize('NFD', value))
     ):
@@ -257,7 +257,7 @@ def __call__(self: Finder, value: str) -> str | None:
 
 @patch
 def suggest(self: Finder, value: str) -> str:
-    "A photograph that is called nearly like a value, for a sentence."
+    "An image that is called nearly like a value, for a sentence."
     want = nfc(os.path.splitext(_plain(value).rpartition('/')[2])[0]).casefold()
     plain = lambda n: os.path.splitext(n)[0].casefold().lstrip('0')
     close = next((ps[0] for n, ps in self.names.items() if plain(n) == want.lstrip('0')), None)
@@ -279,8 +279,8 @@ def links_among(root: str | Path, paths: list[str]) -> list[str]:
 def same_files(root: str | Path,
                paths: list[str],                  # relative to it: all that are used
                linked: list[str] | None = None,   # those of them that are links, if that is known
-              ) -> list[tuple[str, str]]:         # a link, the photograph that it leads to
-    "The links among some photographs that lead to another one of them; of two links the first counts."
+              ) -> list[tuple[str, str]]:         # a link, the image that it leads to
+    "The links among some images that lead to another one of them; of two links the first counts."
     linked = {*(links_among(root, paths) if linked is None else linked)}.intersection(paths)
     if not linked: return []
     known = {os.path.normpath(os.path.join(os.path.realpath(root), p)): p for p in paths

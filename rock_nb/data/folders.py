@@ -85,12 +85,12 @@ def _some(names: list[str]) -> str: return ', '.join(sorted(names)[:3])
 
 # %% ../../nbs/data/folders.ipynb #b6001a12
 def below_folder(source: Source, below: str) -> list[str]:
-    "The photographs below a folder of the source, relative to it."
+    "The images below a folder of the source, relative to it."
     return [p[len(below) + 1:] for p in source.listing.images
             if p.startswith(f'{below}/')] if below else source.listing.images
 
 def _drawn(root: Path) -> list[str]:
-    "The folders that hold generated photographs."
+    "The folders that hold generated images."
     return [e.name for e in os.scandir(root) if is_folder(e)
             and os.path.exists(os.path.join(e.path, 'sample.json'))]
 
@@ -102,7 +102,7 @@ KNOWN = ('metadata', 'labels', 'label', 'annotations', 'annotation', 'annotation
          'dataset', 'data', 'list', 'images')
 
 def tables_of(folder: Path) -> list[Path]:
-    "The files in a folder that may be tables of photographs."
+    "The files in a folder that may be tables of images."
     names = sorted(e.name for e in os.scandir(folder) if ending(e.name) in TABLES
                    and not e.name.startswith('.') and e.is_file())
     plain = lambda p: plain_name(p.stem)
@@ -111,7 +111,7 @@ def tables_of(folder: Path) -> list[Path]:
 
 # %% ../../nbs/data/folders.ipynb #74008a0d
 def usable(source: Source, file: Path, *folders: str) -> bool:
-    "Whether a table names photographs that are there."
+    "Whether a table names images that are there."
     table = source.table(file, *folders)
     if coco.detect(table) or find_layout(table).__name__.startswith('label_studio'):
         return True
@@ -126,7 +126,7 @@ def usable(source: Source, file: Path, *folders: str) -> bool:
     except BadInput: return False
 
 def class_tops(source: Source) -> set[str]:
-    "The folders that hold photographs and may be classes: below the train folder, else below the root."
+    "The folders that hold images and may be classes: below the train folder, else below the root."
     train = part_folder(source.root, 'train')
     tops = {p.split('/')[0] for p in below_folder(source, train or '') if '/' in p}
     if not train:
@@ -135,8 +135,8 @@ def class_tops(source: Source) -> set[str]:
 
 # %% ../../nbs/data/folders.ipynb #db0bfbe0
 def _differs(frame: pd.DataFrame,   # path, label; of a table
-             root: str = '') -> tuple[int, str]:   # how many photographs; the first in words
-    "Where a table and the folders of its photographs name other classes, if they share some at all."
+             root: str = '') -> tuple[int, str]:   # how many images; the first in words
+    "Where a table and the folders of its images name other classes, if they share some at all."
     folder = pd.Series([nfc(p.split('/')[-2]) if '/' in p else '' for p in frame.path], frame.index)
     if len({*folder} & {*frame.label}) < 2: return 0, ''
     wrong = folder != frame.label
@@ -149,7 +149,7 @@ def check_folders(frame: pd.DataFrame, table: Path, source: Source):
     if callable(source.label): return
     n, first = _differs(frame)
     if n:
-        raise BadInput(f'{table} and the folders give {n} photographs different classes, first '
+        raise BadInput(f'{table} and the folders give {n} images different classes, first '
                        f'{first}; give `data` the table itself, if it is right, else take it away')
 
 # %% ../../nbs/data/folders.ipynb #67f99a87
@@ -159,19 +159,19 @@ def _agrees_with_tables(source: Source, frame: pd.DataFrame):
     for file in tables_of(source.root):
         known, table = plain_name(file.stem) in KNOWN, replace(source.table(file), notes=[])
         if part_of(file.stem) and file.name != 'test.csv':
-            source.notes.append(f'{file.name} is not used: it names no photograph that is there')
+            source.notes.append(f'{file.name} is not used: it names no image that is there')
         if part_of(file.stem) or not usable(source, file): continue
-        try: said = find_layout(table)(table)
+        try: from_table = find_layout(table)(table)
         except BadInput: continue
-        both = frame.merge(said, on='path', suffixes=('', '_said'))
-        if not known and ('part' not in said or not len(both)): continue
-        if known: check_folders(said, file, source)
-        if known and len(both) and not {*both.label} & {*both.label_said}:
+        both = frame.merge(from_table, on='path', suffixes=('', '_table'))
+        if not known and ('part' not in from_table or not len(both)): continue
+        if known: check_folders(from_table, file, source)
+        if known and len(both) and not {*both.label} & {*both.label_table}:
             raise BadInput(
                 f"{source.root} has the folders {_some({*frame.label})} and the table {file.name} "
-                f'with the classes {_some({*said.label})}; '
+                f'with the classes {_some({*from_table.label})}; '
                 f'give `data` the table ({file}) or take it away')
-        more = [c for c in ('part', 'fold', 'group') if c in said]
+        more = [c for c in ('part', 'fold', 'group') if c in from_table]
         if more:
             source.notes.append(
                 f"the folders are the classes; {file.name}, which has "
@@ -179,7 +179,7 @@ def _agrees_with_tables(source: Source, frame: pd.DataFrame):
 
 # %% ../../nbs/data/folders.ipynb #8cc85cd7
 def _check_full(source: Source, top: Path, below: str, used: set[str], other: set[str]):
-    "A `BadInput` for a class folder without photographs; one of other files is only told of."
+    "A `BadInput` for a class folder without images; one of other files is only noted."
     prefix = f'{below}/' if below else ''
     for d in sorted(p for p in top.iterdir() if p.is_dir() and not is_system(p.name)):
         if d.name in used or d.name in other: continue
@@ -187,9 +187,9 @@ def _check_full(source: Source, top: Path, below: str, used: set[str], other: se
                      for of in (source.listing.raw, source.listing.other))
         why = f' ({unread(raw)})' if raw else ''
         if raw or not rest:
-            raise BadInput(f'the class folder {d} holds no photograph{why}; add some or remove the '
+            raise BadInput(f'the class folder {d} holds no image{why}; add some or remove the '
                            'folder')
-        source.notes.append(f'left out: {d} holds no photograph but {len(rest)} other files, '
+        source.notes.append(f'left out: {d} holds no image but {len(rest)} other files, '
                             f'{first_of(rest)}')
 
 def _refuse_without_train(top: Path, names: set[str]):
@@ -212,7 +212,7 @@ def class_rows(source: Source, below: str = '') -> pd.DataFrame:
         if not below:
             _refuse_without_train(top, other & {*part_folders(top).values()})
         raise BadInput(
-            f'no photograph below {top}{why}; expected one folder of photographs per class there')
+            f'no image below {top}{why}; expected one folder of images per class there')
     _check_full(source, top, below, {p.split('/')[0] for p in paths}, other)
     if source.label is not None and not callable(source.label):
         raise BadInput(
@@ -220,7 +220,7 @@ def class_rows(source: Source, below: str = '') -> pd.DataFrame:
             'no table; name a function (module:function), or give `data` a table')
     loose = [p for p in paths if '/' not in p]
     if loose and not source.label:
-        raise BadInput(f'{top/loose[0]} lies in no class folder ({len(loose)} such photographs); '
+        raise BadInput(f'{top/loose[0]} lies in no class folder ({len(loose)} such images); '
                        f'expected {top}/<class>/{loose[0]}')
     if source.level is None and not source.label: ask_if_parts(paths, top)
     frame = from_paths(paths, source.label or folder_label(source.level))
@@ -228,13 +228,13 @@ def class_rows(source: Source, below: str = '') -> pd.DataFrame:
 
 # %% ../../nbs/data/folders.ipynb #58e046a7
 def file_ids(paths: list[str]) -> list[str]:
-    "Ids of photographs by their names; with their folders where that doesn't tell them apart."
+    "Ids of images by their names; with their folders where that doesn't tell them apart."
     names = [nfc(Path(p).stem) for p in paths]
     if len(set(names)) == len(names): return names
     return [nfc(p.rpartition('.')[0]) for p in paths]      # test/Granite/1.jpg and test/Basalt/1.jpg
 
 def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
-    "The test table of a data folder: `test.csv`, else the photographs below `test/`, else None."
+    "The test table of a data folder: `test.csv`, else the images below `test/`, else None."
     listed, source = source is not None, source or Source(root, root)
     source.plain_test = True
     if (root/'test.csv').exists():
@@ -252,7 +252,7 @@ def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
     else: return None
     if twice := sorted(frame.id[frame.id.duplicated()]):
         raise BadInput(
-            f'two test photographs have the id {twice[0]!r}; give ids in {root}/test.csv')
+            f'two test images have the id {twice[0]!r}; give ids in {root}/test.csv')
     return frame if len(frame) else None
 
 # %% ../../nbs/data/folders.ipynb #ebe7d99b
@@ -270,22 +270,22 @@ def by_folder(test: pd.DataFrame, source: Source, classes: tuple[str, ...], top:
     if not all(p.startswith(f'{top}/') for p in test.path): return test
     label = folder_label(source.level)
     names = [label(p) if '/' in p else '' for p in inside]
-    odd = next((n for n in dict.fromkeys(names) if n not in classes), None)
-    if odd is None: return test.assign(label=names)
+    unknown = next((n for n in dict.fromkeys(names) if n not in classes), None)
+    if unknown is None: return test.assign(label=names)
     known = {*names} & {*classes}
     near = next(
         (n for n in dict.fromkeys(names) if n not in classes and near_class(n, classes)), None)
     if not known and near is None:
         source.notes.append(
-            f"the test photographs have no classes: {source.root / top}/{odd} is called "
+            f"the test images have no classes: {source.root / top}/{unknown} is called "
             f"like none of {', '.join(classes)}, so there is no test score")
         return test
-    odd = near or odd
-    what = f'the folder {source.root/top}/{odd}'
-    if not odd:
+    unknown = near or unknown
+    what = f'the folder {source.root/top}/{unknown}'
+    if not unknown:
         what = f'{test.path[names.index("")]}, which lies in no class folder,'
     raise BadInput(
-        f"{what} is no class that is trained on{near_class(odd, classes)}; the classes are "
+        f"{what} is no class that is trained on{near_class(unknown, classes)}; the classes are "
         f"{', '.join(classes)}: rename the folder, or take it out of {top}")
 
 # %% ../../nbs/data/folders.ipynb #91fa0a67
@@ -295,7 +295,7 @@ def out_of_train(source: Source, found: dict[str, pd.DataFrame]) -> dict[str, pd
     out = found['train'].path.isin(held)
     if not out.any(): return found
     source.notes.append(
-        f'not trained on: {out.sum()} photographs of the class folders that are for '
+        f'not trained on: {out.sum()} images of the class folders that are for '
         f'validation or test, first {found["train"].path[out].iloc[0]}')
     return found | dict(train=found['train'][~out].reset_index(drop=True))
 

@@ -35,7 +35,7 @@ def found_table(source: Source) -> pd.DataFrame:
     files = _found_tables(source)
     known = [f for f in files if plain_name(f.stem) in KNOWN]
     if len(files) > 1 and len(known) != 1:
-        raise BadInput(f"{source.root} has several tables of photographs: "
+        raise BadInput(f"{source.root} has several tables of images: "
                        f"{', '.join(f.name for f in files)}; give `data` the one that counts")
     file = (known or files)[0]
     frame = find_layout(source.table(file))(source.table(file))
@@ -48,13 +48,13 @@ def found_table(source: Source) -> pd.DataFrame:
 
 # %% ../../nbs/data/found_tables.ipynb #a4b2ea74
 def _part_table(source: Source, folder: str) -> Path | None:
-    "The table in the folder of a part that names its photographs."
+    "The table in the folder of a part that names its images."
     top = source.root/folder
     found = [f for f in tables_of(top) if plain_name(f.stem) in KNOWN
              and usable(source, f, folder)] if top.is_dir() else []
     if len(found) > 1:
         raise BadInput(
-            f"{top} has several tables of photographs: {', '.join(f.name for f in found)}; keep one"
+            f"{top} has several tables of images: {', '.join(f.name for f in found)}; keep one"
         )
     return found[0] if found else None
 
@@ -124,7 +124,7 @@ def _exact(root: Path) -> dict[str, Path]:
 
 # %% ../../nbs/data/found_tables.ipynb #2dabf95d
 def _one_table(source: Source, files: list[Path], part: str) -> Path | None:
-    "The table of a part: `train.csv` itself, else the one that names photographs which are there."
+    "The table of a part: `train.csv` itself, else the one that names images which are there."
     exact = [f for f in files if f.name == f'{part}.csv' and f.parent == source.root]
     if exact: return exact[0]
     files = [f for f in files if usable(source, f, *filter(None, [part_folder(source.root, part)]))]
@@ -171,7 +171,7 @@ def _read_list(source: Source, file: Path, part: str, train: pd.DataFrame) -> pd
         check_folders(frame, file, source)
     if part == 'valid' and 'label' not in frame:
         raise BadInput(
-            f'{file} has no column of classes, and its photographs lie in no class folder')
+            f'{file} has no column of classes, and its images lie in no class folder')
     return frame
 
 # %% ../../nbs/data/found_tables.ipynb #c16389b1
@@ -185,7 +185,7 @@ def lists_beside_classes(source: Source) -> dict[str, pd.DataFrame]:
         if not {*found['train'].path} <= {*frame.path}:
             found[part] = frame
         else:
-            source.notes.append(f'{file.name} is not used: it names all photographs')
+            source.notes.append(f'{file.name} is not used: it names all images')
     if 'valid' in there and 'valid' not in found and below_folder(source, there['valid']):
         found['valid'] = class_rows(source, there['valid'])
     if 'test' not in found: found['test'] = read_test(source.root, source)

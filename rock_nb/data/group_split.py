@@ -21,12 +21,12 @@ from ..core import rng
 class Piece(NamedTuple):
     "Groups that share classes, and those classes."
     groups: np.ndarray   # int (G,), rows of the whole table
-    counts: np.ndarray   # float (G, K), photographs by group and class
+    counts: np.ndarray   # float (G, K), images by group and class
 
 def count_groups(
     frame: pd.DataFrame,  # label, group
-) -> tuple[np.ndarray, csr_matrix]:  # the number of each row's group; photographs, groups × classes
-    "Photographs by group and class; groups in the order in which they come."
+) -> tuple[np.ndarray, csr_matrix]:  # the number of each row's group; images, groups × classes
+    "Images by group and class; groups in the order in which they come."
     group, label = pd.factorize(frame.group)[0], pd.factorize(frame.label, sort=True)[0]
     shape = group.max(initial=-1) + 1, label.max(initial=-1) + 1
     return group, coo_matrix((np.ones(len(frame)), (group, label)), shape).tocsr()
@@ -41,8 +41,8 @@ def pieces(counts: csr_matrix) -> list[Piece]:
     return [Piece(g, counts[g][:, c].toarray()) for g, c in zip(groups, columns)]
 
 # %% ../../nbs/data/group_split.ipynb #b96cbd80
-def holdout_cost(held: np.ndarray,    # float (M, K): photographs held out, by class, of M deals
-                 total: np.ndarray,   # float (K,): photographs of each class
+def holdout_cost(held: np.ndarray,    # float (M, K): images held out, by class, of M deals
+                 total: np.ndarray,   # float (K,): images of each class
                  groups: np.ndarray,  # int (K,): groups of each class
                  share: float,        # in (0, 1)
                 ) -> np.ndarray:      # float (M,)
@@ -85,9 +85,9 @@ def random_start(counts: np.ndarray, share: float, r: np.random.Generator) -> np
 # %% ../../nbs/data/group_split.ipynb #512cbc3f
 def exchanges(counts: np.ndarray, held: np.ndarray, r: np.random.Generator,
               most: int = 4_000_000,   # numbers that are looked at in one step
-             ) -> tuple[np.ndarray, np.ndarray]:  # groups int (M, 2), photographs float (M, K)
+             ) -> tuple[np.ndarray, np.ndarray]:  # groups int (M, 2), images float (M, K)
     """Small changes of a hold-out: pairs of groups that change sides (twice the same: one does),
-    and how many photographs of each class are held out then."""
+    and how many images of each class are held out then."""
     sign, limit = np.where(held, -1., 1.)[:, None], max(2, most//counts.shape[1])
     some = np.arange(len(held)) if len(held) <= limit else r.choice(len(held), limit, replace=False)
     inside, outside = [
@@ -143,7 +143,7 @@ def deal_holdout(frame: pd.DataFrame,         # label, group
     return held[group]
 
 # %% ../../nbs/data/group_split.ipynb #9d28ed37
-def folds_cost(cells: np.ndarray,    # float (M, n, K): photographs by fold and class, of M deals
+def folds_cost(cells: np.ndarray,    # float (M, n, K): images by fold and class, of M deals
                total: np.ndarray,    # float (K,)
                groups: np.ndarray,   # int (K,)
               ) -> np.ndarray:       # float (M,)
@@ -154,7 +154,7 @@ def folds_cost(cells: np.ndarray,    # float (M, n, K): photographs by fold and 
     return ((cells/total - 1/n)**2 + 1e4*missing).sum((1, 2))
 
 def cells_of(counts: np.ndarray, fold: np.ndarray, n: int) -> np.ndarray:   # float (n, K)
-    "Photographs by fold and class."
+    "Images by fold and class."
     return np.stack([counts[fold == f].sum(0) for f in range(n)])
 
 def greedy_folds(counts: csr_matrix, n: int, seed: int) -> np.ndarray:   # int (G,)

@@ -517,10 +517,10 @@ def __call__(
     try: return self._decode(image)
     except READ_ERRORS as e:
         name = (
-            f'the photograph {image}' if isinstance(image, (str, os.PathLike)) else 'the photograph'
+            f'the image {image}' if isinstance(image, (str, os.PathLike)) else 'the image'
         )
         raise BadInput(f'{name} {explain(e)}') from None
 
 def read_image(path: str | os.PathLike) -> np.ndarray:  # uint8 (height, width, 3), RGB
-    "A photograph as an array, by the reader as it is when nobody tells it anything."
+    "An image as an array, by the reader as it is when nobody tells it anything."
     return ImageReader()(path)

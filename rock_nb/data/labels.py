@@ -32,20 +32,20 @@ def folder_label(level: int | None = 0,  # 0, None: the folder below the root, -
 OWN = ('id', 'path', 'label', 'group', 'fold', 'part', 'was',
        'joint')   # columns with a meaning of their own; any other may hold an attribute
 
-def joint(frame: pd.DataFrame,   # a row a photograph
+def joint(frame: pd.DataFrame,   # a row an image
           attributes: dict | None = None,       # names of columns (None: all but `OWN`)
          ) -> pd.Series:         # of text
     "The joint label of some attributes: their values with `-` between."
     names = [c for c in frame if c not in OWN] if attributes is None else list(attributes)
     if not names:
         raise BadInput(
-            'there is no label, and no attribute to make one of; give every photograph a label')
+            'there is no label, and no attribute to make one of; give every image a label')
     values = frame[names].fillna('').astype(str)
     for c in names:
-        lacking = values[c] == ''
-        if lacking.any():
-            raise BadInput(f'{frame.path[lacking].iloc[0]} has no {c}; a joint label needs every '
-                           'attribute of every photograph')
+        missing = values[c] == ''
+        if missing.any():
+            raise BadInput(f'{frame.path[missing].iloc[0]} has no {c}; a joint label needs every '
+                           'attribute of every image')
     labels = values.agg('-'.join, axis=1)
     if labels.nunique() < len(values.drop_duplicates()):
         raise BadInput(
@@ -78,17 +78,17 @@ def one_hot(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:   # int 0 or
                         index=frame.index)
 
 def _may_be_class(values: pd.Series) -> bool:
-    "Whether a column could be the class: several values, each of several photographs, no measures."
+    "Whether a column could be the class: several values, each of several images, no measures."
     n = values.nunique()
     return 1 < n <= len(values)/2 and not values.str.fullmatch(r'-?\d*\.\d*[1-9]\d*(e-?\d+)?').all()
 
 def _may_be_rare(values: pd.Series) -> bool:
-    "Whether a column holds single words, some of them of several photographs, as rare classes are."
+    "Whether a column holds single words, some of them of several images, as rare classes are."
     n = values.nunique()
     return len(values)/2 < n < len(values) and values.str.fullmatch(r'[^\W\d_]+').all()
 
 def same_classes(frame: pd.DataFrame, names: list[str]) -> bool:
-    "Whether some columns part the photographs in the same way, e.g. a name and its number."
+    "Whether some columns part the images in the same way, e.g. a name and its number."
     first = pd.factorize(frame[names[0]])[0]
     return all((pd.factorize(frame[c])[0] == first).all() for c in names[1:])
 
@@ -110,11 +110,11 @@ def _bad_row(bits: pd.DataFrame, frame: pd.DataFrame, file: str | Path) -> BadIn
     if not wrong.any(): return
     at = wrong.idxmax()
     of = [c for c in bits if bits.at[at, c]]
-    said = f"has none of the classes {', '.join(bits)}"
-    if of: said = f"has several classes: {', '.join(of)}"
-    return BadInput(f'{file} line {at + 2} ({frame.path[at]}) {said}; several labels a photograph '
+    reason = f"has none of the classes {', '.join(bits)}"
+    if of: reason = f"has several classes: {', '.join(of)}"
+    return BadInput(f'{file} line {at + 2} ({frame.path[at]}) {reason}; several labels an image '
                     '(multi-label) are not learned here: '
-                    'give each photograph one class, or name a column with `label`')
+                    'give each image one class, or name a column with `label`')
 
 # %% ../../nbs/data/labels.ipynb #95fa7a9c
 def find_class(frame: pd.DataFrame,   # with `path`
@@ -182,7 +182,7 @@ def _listed(cell: str) -> list[str] | None:
 
 def single_labels(frame: pd.DataFrame,   # path, label
                   file: str | Path) -> pd.DataFrame:
-    "A table with one class a photograph; several in a cell are a `BadInput`."
+    "A table with one class an image; several in a cell are a `BadInput`."
     names = {n: _listed(n) for n in frame.label.unique()}
     for sep in '|;,':
         for n in [n for n in names if sep in n and names[n] is None]:
@@ -192,7 +192,7 @@ def single_labels(frame: pd.DataFrame,   # path, label
         if found is None or len(found) == 1: continue
         path = frame.path[frame.label == n].iloc[0]
         raise BadInput(
-            f'{file} gives {path} {len(found)} classes: {n}; several labels a photograph '
+            f'{file} gives {path} {len(found)} classes: {n}; several labels an image '
             '(multi-label) are not learned here: give each one class')
     if any(names.values()):
         single = {n: nfc(f[0].strip()) if f else n for n, f in names.items()}
@@ -222,6 +222,6 @@ def check_spelling(labels: pd.Series,   # of text
             other = seen.setdefault(key, name)
             if other == name: continue
             how = 'case or spaces' if key in spaced else 'zeros or invisible marks'
-            raise BadInput(f'{where} has the classes {other!r} ({counts[other]} photographs) and '
+            raise BadInput(f'{where} has the classes {other!r} ({counts[other]} images) and '
                            f'{name!r} ({counts[name]}), which differ in {how} only; write one of '
                            'them everywhere, or give them names that differ')

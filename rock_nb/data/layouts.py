@@ -26,19 +26,19 @@ from .tabular import COLUMNS, find_columns, read_text
 # %% ../../nbs/data/layouts.ipynb #c8f5dd84
 @dataclass
 class Source:
-    "A folder or a file that photographs are described by."
+    "A folder or a file that images are described by."
     path: Path                            # absolute
-    root: Path                            # a folder; the paths of photographs are relative to it
+    root: Path                            # a folder; the paths of images are relative to it
     label: Callable | str | None = None   # path -> label (or a mapping), or names of columns with commas
     level: int | None = None              # which folder is the class (None: the first, with a look)
     notes: list[str] = field(default_factory=list)   # sentences for the user
     folders: tuple[str, ...] = ('', 'train', 'test')   # where paths of a table may begin, below `root`
-    prefer: tuple[str, ...] = ()          # of several photographs, those in the first of these
+    prefer: tuple[str, ...] = ()          # of several images, those in the first of these
     chosen: list[str] | None = None       # the columns of the class, once they are known
-    said: tuple[str, ...] = ()            # the columns of a table that name parts
+    part_names: tuple[str, ...] = ()      # the columns of a table that name parts
     listed: Listing | None = None         # of `root`, once it was listed
     start: int | None = None              # the first number of a class, once it is known
-    plain_test: bool = False              # whether the test photographs are those of `read_test`
+    plain_test: bool = False              # whether the test images are those of `read_test`
 
     @property
     def listing(self) -> Listing:
@@ -51,7 +51,7 @@ class Source:
 # %% ../../nbs/data/layouts.ipynb #d1e00002
 @patch
 def finder(self: Source) -> Finder:
-    "What finds the photographs that a table names."
+    "What finds the images that a table names."
     return Finder(self.root, self.folders, self.listed, self.prefer)
 
 @patch
@@ -87,13 +87,13 @@ def find_layout(source: Source,
 
 # %% ../../nbs/data/layouts.ipynb #3f55d8bd
 def _leads(values: pd.Series, find: Finder) -> bool:
-    "Whether the first values of a column lead to photographs."
+    "Whether the first values of a column lead to images."
     some = [v for v in values.head(50) if v][:5]
     try: return any(find(v) for v in some)
     except BadInput: return True       # it may be several
 
 def path_column(frame: pd.DataFrame, find: Finder) -> str | None:
-    "The column of a table that holds the paths of photographs, or their names or ids, or None."
+    "The column of a table that holds the paths of images, or their names or ids, or None."
     named = find_columns(frame, COLUMNS['path'])
     named = [c for c in ('path',) if c in frame] + [c for c in named if c != 'path']
     for c in (*named, *find_columns(frame, COLUMNS['id'])):
@@ -114,7 +114,7 @@ def _refuse_twice(frame: pd.DataFrame, file: str | Path):
 
 # %% ../../nbs/data/layouts.ipynb #9d011d9f
 def _found(frame: pd.DataFrame, find: Finder, file: str | Path) -> list[str]:
-    "The photographs of the rows of a table; one that is not there, or there twice, is a `BadInput`."
+    "The images of the rows of a table; one that is not there, or there twice, is a `BadInput`."
     found, seen, lost = [], set(), []
     for i, value in enumerate(frame.path):
         try: path = find(value)
@@ -124,7 +124,7 @@ def _found(frame: pd.DataFrame, find: Finder, file: str | Path) -> list[str]:
             continue
         if path in seen:
             raise BadInput(f'{file} line {i + 2} names {path}, as a line before it does; each '
-                           'photograph must be there once')
+                           'image must be there once')
         found.append(path)
         seen.add(path)
     if lost: raise _not_there(lost, find, file)
@@ -132,7 +132,7 @@ def _found(frame: pd.DataFrame, find: Finder, file: str | Path) -> list[str]:
 
 # %% ../../nbs/data/layouts.ipynb #d14fc777
 def _not_there(lost: list[tuple[int, str]], find: Finder, file: str | Path) -> BadInput:
-    "A sentence about lines whose photographs are not there."
+    "A sentence about lines whose images are not there."
     line, value = lost[0]
     many = f' ({len(lost)} such lines)' if len(lost) > 1 else ''
     return BadInput(
@@ -152,7 +152,7 @@ def whole_numbers(values: pd.Series, where: str) -> pd.Series:
 def read_rows(source: Source,             # a table
               frame: pd.DataFrame,        # of text: its contents
              ) -> pd.DataFrame:           # path; id?, group?, fold?, part?; others as they are
-    "The rows of a table, each with a photograph that is there, in their order."
+    "The rows of a table, each with an image that is there, in their order."
     file, notes = source.path, frame.attrs.pop('notes', [])
     source.notes += [n for n in notes if n not in source.notes]
     find = source.finder()
@@ -162,10 +162,11 @@ def read_rows(source: Source,             # a table
                        f"{', '.join(COLUMNS['path'][:8])}")
     frame = _own_columns(frame, column)
     _refuse_twice(frame, file)
-    source.said = tuple(c for c in part_columns(frame, file) if c != 'part') if len(frame) else ()
+    source.part_names = (
+        tuple(c for c in part_columns(frame, file) if c != 'part') if len(frame) else ())
     frame = with_parts(frame, file)
     if 'fold' in frame and 'part' in frame:
-        if 'fold' not in source.said:
+        if 'fold' not in source.part_names:
             source.notes.append(f'{file} has parts and folds; the parts count')
         frame = frame.drop(columns='fold')
     if 'fold' in frame:
@@ -174,7 +175,7 @@ def read_rows(source: Source,             # a table
 
 # %% ../../nbs/data/layouts.ipynb #3a104ddd
 def _parts_of_folders(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
-    "The rows of a table with `part` by the folders of their photographs, if it has none of its own."
+    "The rows of a table with `part` by the folders of their images, if it has none of its own."
     folder = frame.path.map(os.path.dirname)
     known = {f: next(filter(None, map(part_of, f.split('/'))), '') for f in folder.unique()}
     parts = folder.map(known)
@@ -182,22 +183,22 @@ def _parts_of_folders(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
         apart = (parts != '') & (parts != frame.part)
         if apart.any() and parts.nunique() > 1:
             source.notes.append(
-                f'{source.path}: {apart.sum()} photographs lie in a folder of another '
+                f'{source.path}: {apart.sum()} images lie in a folder of another '
                 f'part than the table says, first {frame.path[apart].iloc[0]}; the table counts')
         return frame
     named = {*parts} - {''}
     held = part_of(source.path.stem) in ('valid', 'test')      # its name says it
     if held or not named or parts.nunique() == 1: return frame
     if 'fold' in frame:
-        source.notes.append(f"{source.path}: the photographs lie in folders of "
+        source.notes.append(f"{source.path}: the images lie in folders of "
                             f"{', '.join(sorted(named))}; the folds of the table count")
         return frame
     if 'train' not in named or (parts == '').any():
         other = frame.path[parts == '']
         more = f' and others, first {other.iloc[0]}' if len(other) else ''
-        raise BadInput(f"{source.path} names photographs in the folders of "
+        raise BadInput(f"{source.path} names images in the folders of "
                        f"{', '.join(sorted(named))}{more}: say in a column split who is trained on")
-    source.notes.append(f'{source.path}: train, valid and test are the folders of the photographs')
+    source.notes.append(f'{source.path}: train, valid and test are the folders of the images')
     return frame.assign(part=parts)
 
 # %% ../../nbs/data/layouts.ipynb #43766a66
@@ -242,13 +243,13 @@ def with_classes(source: Source,           # a table
     "A table with classes: by the function or the columns in `source.label`, else by what fits."
     if callable(source.label): return labelled(frame, source.label)
     if source.label is not None:
-        open_columns = frame.drop(columns=list(source.said), errors='ignore')
+        open_columns = frame.drop(columns=list(source.part_names), errors='ignore')
         source.chosen = columns_named(open_columns, source.label, source.path)
         return single_labels(class_of(frame, source.chosen, True, source.path), source.path)
-    closed = frame[~_open(frame)].drop(columns=list(source.said), errors='ignore')
+    closed = frame[~_open(frame)].drop(columns=list(source.part_names), errors='ignore')
     source.chosen = find_class(closed, source.path)
     _say_others(source, closed)
-    if not source.chosen and by_folder and set(frame) <= {*OWN, *source.said}:
+    if not source.chosen and by_folder and set(frame) <= {*OWN, *source.part_names}:
         return folder_classes(source, frame)
     if not source.chosen:
         raise BadInput(f"{source.path} has no column of classes; name it one of: "
@@ -283,7 +284,7 @@ def _one_class(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
     return single_labels(class_of(frame, source.chosen, file=source.path), source.path)
 
 # %% ../../nbs/data/layouts.ipynb #00da879b
-def with_known_classes(source: Source,        # a table of test photographs
+def with_known_classes(source: Source,        # a table of test images
                        frame: pd.DataFrame,   # of `read_rows`
                        chosen: list[str] | None,   # the columns of the class in the training table
                       ) -> pd.DataFrame:

@@ -52,13 +52,13 @@ def cutmix(x: torch.Tensor,           # images (n, C, H, W), floats
     return mixed, 1 - (bottom - top)*(right - left)/(h*w)
 
 # %% ../../nbs/data/mixup.ipynb #38ecbe3e
-# what is drawn, as a key's last number; the augmentation of a photograph has none
+# what is drawn, as a key's last number; the augmentation of an image has none
 PASTE = 1
 PARTNER = 2
 MIX = 3
 
 # %% ../../nbs/data/mixup.ipynb #7418ac65
-# one_class is done a photograph at a time, by `paste`
+# one_class is done an image at a time, by `paste`
 MIXES = dict(none=None, mixup=mixup, cutmix=cutmix, one_class=None)
 
 @dataclass(frozen=True)
@@ -114,12 +114,12 @@ def _another(
 
 def partners(labels: np.ndarray,    # (n,) class numbers
             ):          # (index, gen) -> index
-    """A function that draws another photograph of the same class, all alike likely; a photograph
+    """A function that draws another image of the same class, all alike likely; an image
     that is alone gets itself."""
     labels = np.asarray(labels)
     order = np.argsort(labels, kind='stable')                     # class after class
     first, end = (np.searchsorted(labels[order], labels, side) for side in ('left', 'right'))
-    place = np.argsort(order) - first                             # of each photograph within its class
+    place = np.argsort(order) - first                             # of each image within its class
     return partial(_another, order, first, end - first, place)
 
 # %% ../../nbs/data/mixup.ipynb #5d91cbeb
@@ -131,7 +131,7 @@ def paste(image: np.ndarray,     # (H, W, 3) uint8
     "The image with a box of its partner, at the same place: CutMix within a class."
     if image.shape != partner.shape:
         raise BadInput(
-            f'photographs of shapes {image.shape} and {partner.shape} do not fit into each other; '
+            f'images of shapes {image.shape} and {partner.shape} do not fit into each other; '
             'bring them to one size first'
         )
     top, bottom, left, right = random_box(*image.shape[:2], gen.beta(alpha, alpha), gen)

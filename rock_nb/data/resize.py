@@ -35,7 +35,8 @@ class Renamed:
 # %% ../../nbs/data/resize.ipynb #d0c651c4
 class Resize(Renamed, A.Resize):
     "To a size by `to_size`."
-    def apply(self, img: np.ndarray, **params: object): return to_size(img, self.height, self.width)
+    def apply(self, img: np.ndarray, **params: object):
+        return to_size(img, self.height, self.width)
 
 # %% ../../nbs/data/resize.ipynb #922411ed
 class RandomResizedCrop(Renamed, A.RandomResizedCrop):
@@ -46,7 +47,7 @@ class RandomResizedCrop(Renamed, A.RandomResizedCrop):
 
 # %% ../../nbs/data/resize.ipynb #ef107dd3
 class Cover(Step):
-    "The least size that fills height and width and has the photograph's shape."
+    "The least size that fills height and width and has the image's shape."
     def __init__(self, height: int, width: int, p: float = 1):
         super().__init__(p=p)
         self.height, self.width = height, width
@@ -55,7 +56,7 @@ class Cover(Step):
 
 # %% ../../nbs/data/resize.ipynb #d152772d
 def pad(size: int | tuple[int, int]):
-    "Bars, until the photograph has the shape of the size."
+    "Bars, until the image has the shape of the size."
     h, w = hw(size)
     return [PadSquare() if h == w else PadSquare(0, h, w), Resize(h, w)]
 

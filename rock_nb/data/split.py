@@ -22,12 +22,12 @@ from .table import Data, read_data
 
 # %% ../../nbs/data/split.ipynb #f7a3d1f2
 def check_enough(frame: pd.DataFrame, n: int, what: str):
-    """A `BadInput` that names the smallest class if it has fewer than `n` photographs (groups, if
+    """A `BadInput` that names the smallest class if it has fewer than `n` images (groups, if
     grouped)."""
     per = frame.groupby('label')['group' if 'group' in frame else 'path'].nunique()
     unit = (
-        ('group of photographs' if 'group' in frame else 'photograph of its own') if per.min() == 1
-        else 'groups of photographs' if 'group' in frame else 'photographs that differ')
+        ('group of images' if 'group' in frame else 'image of its own') if per.min() == 1
+        else 'groups of images' if 'group' in frame else 'images that differ')
     if per.min() < n:
         raise BadInput(
             f'class {per.idxmin()} has {per.min()} {unit}, fewer than the {n} that {what} needs; '
@@ -59,7 +59,7 @@ def grouped_holdout(frame: pd.DataFrame, share: float, seed: int) -> np.ndarray:
     return deal_holdout(frame, share, seed, before)
 
 def holdout(frame: pd.DataFrame,  # the table: path, label, group?
-            share: float = .3,    # of the photographs to hold out, between 0 and 1
+            share: float = .3,    # of the images to hold out, between 0 and 1
             seed: int = 41,
            ) -> np.ndarray:       # bool, True where held out
     "A stratified (and grouped, if there is a `group` column) hold-out."
@@ -73,7 +73,7 @@ def holdout(frame: pd.DataFrame,  # the table: path, label, group?
             np.arange(len(frame)), test_size=share, stratify=frame.label, random_state=seed)
     except ValueError as e:
         raise BadInput(
-            f'{len(frame)} photographs are too few for a hold-out of {share}: {e}') from None
+            f'{len(frame)} images are too few for a hold-out of {share}: {e}') from None
     return np.isin(np.arange(len(frame)), rows)
 
 # %% ../../nbs/data/split.ipynb #86b781bd
@@ -84,7 +84,7 @@ def split(frame: pd.DataFrame,         # the training table; its `fold` column i
           test_fold: int | None = None,  # the fold set aside as test set
           seed: int = 41,
          ) -> pd.DataFrame:            # `frame` with `part`: train, valid or test
-    "Assign every photograph of a table to a part."
+    "Assign every image of a table to a part."
     frame = frame.copy()
     if n_folds: frame['fold'] = kfold(frame, n_folds, seed)
     if 'fold' not in frame:
@@ -108,9 +108,9 @@ def split(frame: pd.DataFrame,         # the training table; its `fold` column i
 # %% ../../nbs/data/split.ipynb #39db5cc7
 def check_parts(frame: pd.DataFrame) -> pd.DataFrame:
     "`frame`, if each class is trained on and no group is in two parts; else a `BadInput`."
-    lacking = sorted(set(frame.label) - set(frame.label[frame.part == 'train']))
-    if lacking:
-        raise BadInput(f'no photograph of {lacking[0]} is left to train on; choose other folds')
+    missing = sorted(set(frame.label) - set(frame.label[frame.part == 'train']))
+    if missing:
+        raise BadInput(f'no image of {missing[0]} is left to train on; choose other folds')
     if 'group' in frame:
         spread = frame.groupby('group').part.nunique()
         if spread.max() > 1:
@@ -122,7 +122,7 @@ def check_parts(frame: pd.DataFrame) -> pd.DataFrame:
 
 # %% ../../nbs/data/split.ipynb #183a05e5
 def join_groups(frame: pd.DataFrame,   # path, group
-                alike: np.ndarray,     # int, the set of photographs that look the same, a row each
+                alike: np.ndarray,     # int, the set of images that look the same, a row each
                ) -> pd.DataFrame:      # the same with `group` of all that belong together by one or the other
     """Groups that share a picture as one, under the name of the first; others as they are. What is
     joined is said."""
@@ -139,7 +139,7 @@ def join_groups(frame: pd.DataFrame,   # path, group
     return frame.assign(group=first.to_numpy()[joined[group]])
 
 def _linked(group: np.ndarray, alike: np.ndarray) -> np.ndarray:   # int (M, 2)
-    "Pairs of groups that have photographs of one set, each next to the first of its set."
+    "Pairs of groups that have images of one set, each next to the first of its set."
     both = pd.DataFrame(dict(group=group, alike=alike))
     return np.stack([both.groupby('alike').group.transform('first'), both.group], 1)
 
@@ -153,7 +153,7 @@ def _first_apart(alike: np.ndarray, part: np.ndarray) -> tuple[int, int]:
 def say_apart(parts: pd.DataFrame,   # path, fold, part
               alike: np.ndarray,     # int, a row each
              ):
-    """A sentence if the folds that were given put photographs that look the same into different
+    """A sentence if the folds that were given put images that look the same into different
     parts: they are obeyed."""
     apart = parts.part.groupby(alike).nunique() > 1
     if not apart.any(): return
@@ -165,8 +165,8 @@ def say_apart(parts: pd.DataFrame,   # path, fold, part
         f'more than one part of the split, for instance {a} and {b}: '
         'what is judged was partly learned; give copies one fold, or leave them out.', flush=True)
 
-def lopsided(alone: pd.DataFrame,    # one photograph of each set, with `part` or `fold`
-             parts: pd.DataFrame,    # all photographs
+def lopsided(alone: pd.DataFrame,    # one image of each set, with `part` or `fold`
+             parts: pd.DataFrame,    # all images
              by: str,                # 'part' or 'fold'
              tolerance: float = .1,  # of a class
             ) -> bool:
@@ -176,10 +176,10 @@ def lopsided(alone: pd.DataFrame,    # one photograph of each set, with `part` o
 
 # %% ../../nbs/data/split.ipynb #5997b2e2
 def split_copies(frame: pd.DataFrame,   # a training table without groups
-                 alike: np.ndarray,     # (n,) the set of each photograph
+                 alike: np.ndarray,     # (n,) the set of each image
                  **how: object,         # of `split`
                 ) -> pd.DataFrame:      # with `part`; with `group` where some are alike
-    "The `split` of photographs without groups, those that look alike in one part of it."
+    "The `split` of images without groups, those that look alike in one part of it."
     _, first, member = np.unique(alike, return_index=True, return_inverse=True)
     if len(first) == len(frame): return split(frame, **how)
     order = np.argsort(first)
@@ -198,15 +198,15 @@ def split_together(data: Data,
                    reader: ImageReader = ImageReader(),
                    **how: object,       # `valid`, `fold`, `test_fold`, `seed` of `split`
                   ) -> pd.DataFrame:    # the training table with `part`; with `group` where some are alike
-    """The `split` of a data set's training photographs, those that look alike in one part of it;
+    """The `split` of a data set's training images, those that look alike in one part of it;
     folds that are given are obeyed."""
     frame = data.train
-    # obeyed, so nobody waits for parts of photographs; 01_eda looks for those too
-    given = 'fold' in frame and not n_folds
+    # obeyed, so nobody waits for parts of images; 01_eda looks for those too
+    has_folds = 'fold' in frame and not n_folds
     alike = (
-        group_duplicates(data, out, reader, crops=False if given else None)
+        group_duplicates(data, out, reader, crops=False if has_folds else None)
         .alike.loc[frame.path].to_numpy())
-    if given:
+    if has_folds:
         parts = split(frame, **how)
         say_apart(parts, alike)
         return parts
@@ -241,7 +241,7 @@ def split_data(
     out: str | Path | None = None,
     reader: ImageReader = ImageReader(),
 ) -> tuple[Data, pd.DataFrame, pd.DataFrame]:  # data set, its split, what was left out
-    """Read a data set, see that every photograph can be decoded, and split it; parameters as in
+    """Read a data set, see that every image can be decoded, and split it; parameters as in
     `split`, `readable` and `read_data`."""
     n_folds, file = folds_of(folds)
     found = read_data(folder, file, label, level)

@@ -281,7 +281,7 @@ def lit(r: np.random.Generator,  # where the numbers come from
 def camera(r: np.random.Generator,  # where the numbers come from
            scene: np.ndarray,       # (h, w, 3) float32 RGB, about 0–1
           ) -> np.ndarray:          # (h, w, 3) uint8 RGB
-    "A photograph of a scene."
+    "An image of a scene."
     balance = r.uniform(0.82, 1.18) * (
         1 + np.float32([0.07, 0, -0.07]) * r.normal() + 0.015 * r.standard_normal(3))
     x = (scene*balance).clip(0, 1.2)**r.uniform(.85, 1.2)
@@ -350,11 +350,11 @@ def sides(r: np.random.Generator,  # where the numbers come from
 
 # %% ../../nbs/data/synthetic.ipynb #fd9ead1e
 def draw(label: str,           # one of `CLASSES`
-         *address: int,        # which photograph of that class: seed, part, number …
+         *address: int,        # which image of that class: seed, part, number …
          size: tuple = (120, 300),  # least and greatest side, pixels
          strange: float = .08,  # chance of a nuisance, 0–1
         ) -> np.ndarray:       # (h, w, 3) uint8 RGB
-    "One photograph: a pure function of class, address and size."
+    "One image: a pure function of class, address and size."
     r = rng(CLASSES.index(choose(label, CLASSES, 'class')), *address)
     h, w = sides(r, size)
     x = lit(r, *rock(r, stone_properties(r, label), h, w))
@@ -362,15 +362,15 @@ def draw(label: str,           # one of `CLASSES`
     return camera(r, x)
 
 # %% ../../nbs/data/synthetic.ipynb #e73a3883
-# the contest's training photographs by class
+# the contest's training images by class
 CONTEST = [43_802, 26_810, 15_935, 73_914, 92_923, 89_467, 37_169]
 
-def counts(n: int,           # photographs in all
+def counts(n: int,           # images in all
            least: int = 12,  # of any class, where `n` is large enough for that
           ) -> dict:         # class -> number
     "How many of each class: the contest's proportions, but at least `least`."
     if n < len(CLASSES):
-        raise BadInput(f'{n} photographs are too few: there are {len(CLASSES)} classes')
+        raise BadInput(f'{n} images are too few: there are {len(CLASSES)} classes')
     want, least = n*np.array(CONTEST)/sum(CONTEST), min(least, n//len(CLASSES))
     have = np.maximum(want.astype(int), least)
     while d := np.sign(n - have.sum()):
@@ -378,11 +378,11 @@ def counts(n: int,           # photographs in all
     return dict(zip(CLASSES, have.tolist()))
 
 # %% ../../nbs/data/synthetic.ipynb #64ddec2c
-def plan(n: int,       # training photographs
-         n_test: int,  # test photographs
+def plan(n: int,       # training images
+         n_test: int,  # test images
          seed: int,    # of everything
         ) -> pd.DataFrame:
-    "The photographs to draw: columns path, label, part (0 train, 1 test) and number."
+    "The images to draw: columns path, label, part (0 train, 1 test) and number."
     train = [
         (f'train/{c}/TRAIN_{i:05d}.jpg', c, 0, i) for c, k in counts(n).items() for i in range(k)]
     labels = rng(seed, 1).permutation([c for c, k in counts(n_test, 4).items() for _ in range(k)])
@@ -394,13 +394,13 @@ def jpeg(path: Path,         # file to write
          image: np.ndarray,  # (h, w, 3) uint8 RGB
          quality: int,       # 1–100
         ):
-    "Write one photograph."
+    "Write one image."
     ok, data = cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data.tobytes())
 
 def tables(folder: Path,         # where the data set is
-           labels: list[str],    # classes of the test photographs, in order
+           labels: list[str],    # classes of the test images, in order
           ):
     "Write the contest's two tables, and the answers that only drawn data can have."
     ids = [f'TEST_{i:05d}' for i in range(len(labels))]
@@ -410,7 +410,7 @@ def tables(folder: Path,         # where the data set is
     write_csv(folder/'solution.csv', pd.DataFrame(dict(ID=ids, rock_type=labels)))
 
 # %% ../../nbs/data/synthetic.ipynb #6aac1fb8
-FORMAT = 1  # of the drawn data: goes up when the same settings give other photographs
+FORMAT = 1  # of the drawn data: goes up when the same settings give other images
 
 def _at(folder: str | Path): return (core.root()/Path(folder).expanduser()).resolve()
 
@@ -440,7 +440,7 @@ def _made(folder: Path, settings: dict) -> bool:
 
 # %% ../../nbs/data/synthetic.ipynb #902052fd
 def _fill(folder: Path, n: int, n_test: int, seed: int, size: tuple):
-    "Draw every photograph of a data set and write its tables."
+    "Draw every image of a data set and write its tables."
     rows = plan(n, n_test, seed)
     for row in progress(list(rows.itertuples()), 'drawing sample data'):
         quality = int(rng(seed, 2, row.part, CLASSES.index(row.label), row.number).integers(60, 96))
@@ -449,10 +449,10 @@ def _fill(folder: Path, n: int, n_test: int, seed: int, size: tuple):
 
 # %% ../../nbs/data/synthetic.ipynb #53022c8b
 def make(root: str | Path,          # folder of the data set; a relative path counts from the project root
-         n: int = 420,              # training photographs, at least 7
-         n_test: int = 140,         # test photographs, at least 7
+         n: int = 420,              # training images, at least 7
+         n_test: int = 140,         # test images, at least 7
          size: tuple = (120, 300),  # least and greatest side, pixels, at least 16
-         seed: int = 41,            # the same seed draws the same photographs
+         seed: int = 41,            # the same seed draws the same images
         ) -> Path:
     "Draw a data set in the contest's layout, unless it is already there; returns its folder."
     if not 16 <= size[0] <= size[1]:
@@ -478,7 +478,7 @@ def make(root: str | Path,          # folder of the data set; a relative path co
 
 # %% ../../nbs/data/synthetic.ipynb #abb5cc76
 def has_photos(folder: Path) -> bool:
-    """Whether a folder has a table, or photographs in folders of its own: those that were drawn
+    """Whether a folder has a table, or images in folders of its own: those that were drawn
     don't count."""
     if (folder/'train.csv').exists(): return True
     inside = (
@@ -491,13 +491,13 @@ def has_photos(folder: Path) -> bool:
         for _, _, files in os.walk(d, followlinks=True) for f in files)
 
 # %% ../../nbs/data/synthetic.ipynb #a067a1a3
-def find_data(data: str | Path | None = None,  # a data folder or CSV file; None: `data/`, else generated photographs
+def find_data(data: str | Path | None = None,  # a data folder or CSV file; None: `data/`, else generated images
              ) -> Path:
-    "Where the photographs are."
+    "Where the images are."
     if data is not None and not core.resolve(data).exists():
         raise BadInput(
             f'no data folder {core.resolve(data)}; give `data` a folder with one folder of '
-            'photographs per class'
+            'images per class'
         )
     if data is not None: return core.resolve(data)
     own = core.root()/'data'

@@ -75,15 +75,15 @@ def _train_of(parts: dict[str, pd.DataFrame], src: Path) -> pd.DataFrame:
     "The training table of the parts train and valid."
     if 'train' not in parts:
         raise BadInput(
-            f"{src} has no photograph to train "
+            f"{src} has no image to train "
             f"on{', only ' + ' and '.join(parts) if parts else ''}; give each one a line")
     train, valid = parts['train'], parts.get('valid')
     if valid is None: return train
-    if odd := sorted({*valid.label} - {*train.label}):
-        first = valid.path[valid.label == odd[0]].iloc[0]
+    if unknown := sorted({*valid.label} - {*train.label}):
+        first = valid.path[valid.label == unknown[0]].iloc[0]
         raise BadInput(
-            f"{src}: the class {odd[0]!r} is in the part valid ({first}) but not in train"
-            f"{near_class(odd[0], {*train.label})}; the classes are "
+            f"{src}: the class {unknown[0]!r} is in the part valid ({first}) but not in train"
+            f"{near_class(unknown[0], {*train.label})}; the classes are "
             f"{', '.join(sorted({*train.label}))}"
         )
     return pd.concat([train.assign(fold=-1), valid.assign(fold=0)])
@@ -98,31 +98,32 @@ def _test_of(parts: dict[str, pd.DataFrame]) -> pd.DataFrame | None:
 def known_labels(test: pd.DataFrame, classes: tuple[str, ...], file: str | Path) -> pd.DataFrame:
     "A test table whose labels are classes that are learned; without the column if it is empty."
     if (test.label == '').all(): return test.drop(columns='label')
-    odd = test[~test.label.isin(classes)]
-    if len(odd):
+    unknown = test[~test.label.isin(classes)]
+    if len(unknown):
         what = (
-            f'has the class {odd.label.iloc[0]!r} for' if odd.label.iloc[0] else 'has no class for')
+            f'has the class {unknown.label.iloc[0]!r} for' if unknown.label.iloc[0]
+            else 'has no class for')
         raise BadInput(
-            f"{file} {what} {odd.path.iloc[0]}{near_class(odd.label.iloc[0], classes)}; "
+            f"{file} {what} {unknown.path.iloc[0]}{near_class(unknown.label.iloc[0], classes)}; "
             f"the classes are {', '.join(classes)} (leave the column out if nobody knows)")
     return test
 
 # %% ../../nbs/data/table.ipynb #44588e18
 def without_links(source: Source, parts: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    "The parts without links to photographs that are there already."
+    "The parts without links to images that are there already."
     rows = {p: (part, l) for part, f in parts.items() for p,
             l in zip(f.path, f.label if 'label' in f else [None]*len(f))}
     linked = source.listed.linked if source.listed is not None and source.path.is_dir() else None
     twice = same_files(source.root, list(rows), linked)
     for link, path in twice:
         if rows[link] != rows[path]:
-            said = [f'{part} {label or ""}'.strip() for part, label in (rows[link], rows[path])]
+            places = [f'{part} {label or ""}'.strip() for part, label in (rows[link], rows[path])]
             raise BadInput(
-                f'{link} ({said[0]}) is a link to {path} ({said[1]}): one photograph can '
+                f'{link} ({places[0]}) is a link to {path} ({places[1]}): one image can '
                 'be in one class and one part only; remove one of them')
     if not twice: return parts
     source.notes.append(
-        f'left out: {len(twice)} links to photographs that are there already, first {twice[0][0]}')
+        f'left out: {len(twice)} links to images that are there already, first {twice[0][0]}')
     gone = {link for link, _ in twice}
     return {p: f[~f.path.isin(gone)].reset_index(drop=True) for p, f in parts.items()}
 
@@ -144,7 +145,7 @@ def tell_left_out(source: Source, parts: dict[str, pd.DataFrame]):
             else f'left out: {files.raw[0]} ({unread(files.raw)})')
     if images:
         source.notes.append(
-            f"left out: {len(images)} photograph{'s' * (len(images) > 1)} that no class "
+            f"left out: {len(images)} image{'s' * (len(images) > 1)} that no class "
             f"or table names, {first_of(images)}")
     lost = [p for p in files.other if not os.path.exists(os.path.join(source.root, p))]
     if lost:
@@ -152,30 +153,30 @@ def tell_left_out(source: Source, parts: dict[str, pd.DataFrame]):
     other = [p for p in other if p not in lost]
     many = len(other) > 1
     if other:
-        what = 'files that are no photographs' if many else 'file that is no photograph'
+        what = 'files that are no images' if many else 'file that is no image'
         source.notes.append(f'left out: {len(other)} {what}, {first_of(other)}')
 
 # %% ../../nbs/data/table.ipynb #0e0c2573
 def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     "`frame` with the columns `fold` (and `group`) of a table that has a row for each of its paths."
-    given = rename_columns(read_text(file))
+    table = rename_columns(read_text(file))
     for c in ('path', 'fold'):
-        if c not in given:
+        if c not in table:
             raise BadInput(f'{file} has no column {c!r}; expected path, fold and perhaps group')
-    given = given.assign(fold=whole_numbers(given.fold, f'{file}, column fold'),
-                         path=given.path.str.replace('\\', '/'))
-    given = given[[c for c in ('path', 'fold', 'group') if c in given]].drop_duplicates()
-    if (twice := given.path.duplicated()).any():
-        raise BadInput(f'{file} has two folds or groups for {given.path[twice].iloc[0]}; each '
-                       'photograph needs one')
-    given, paths = given.set_index('path'), frame.path.map(nfc)
-    missing = frame.path[~paths.isin(given.index)]
+    table = table.assign(fold=whole_numbers(table.fold, f'{file}, column fold'),
+                         path=table.path.str.replace('\\', '/'))
+    table = table[[c for c in ('path', 'fold', 'group') if c in table]].drop_duplicates()
+    if (twice := table.path.duplicated()).any():
+        raise BadInput(f'{file} has two folds or groups for {table.path[twice].iloc[0]}; each '
+                       'image needs one')
+    table, paths = table.set_index('path'), frame.path.map(nfc)
+    missing = frame.path[~paths.isin(table.index)]
     if len(missing):
         raise BadInput(
-            f'{file} has no row for {missing.iloc[0]} ({len(missing)} photographs in all); '
+            f'{file} has no row for {missing.iloc[0]} ({len(missing)} images in all); '
             'paths must count from the data folder')
-    there = given.loc[paths].set_index(frame.index)
-    return frame.drop(columns=[c for c in given if c in frame]).join(there)
+    there = table.loc[paths].set_index(frame.index)
+    return frame.drop(columns=[c for c in table if c in frame]).join(there)
 
 # %% ../../nbs/data/table.ipynb #8ac6508d
 def _layout_of(source: Source,
@@ -187,29 +188,29 @@ def _layout_of(source: Source,
     return find_layout(source, layout)
 
 def _refuse_two_parts(source: Source, parts: dict[str, pd.DataFrame]):
-    "A `BadInput` where a photograph is in two parts, or in one part twice."
+    "A `BadInput` where an image is in two parts, or in one part twice."
     seen = {}
     for part, frame in parts.items():
         both = [p for p in frame.path if p in seen] + list(frame.path[frame.path.duplicated()])
         if both:
-            raise BadInput(f'{source.path} has {len(both)} photographs twice, first {both[0]} (for '
+            raise BadInput(f'{source.path} has {len(both)} images twice, first {both[0]} (for '
                            f'{seen.get(both[0], part)} and for {part}); each can be there once')
         seen |= dict.fromkeys(frame.path, part)
 
 # %% ../../nbs/data/table.ipynb #ecdb3558
 def _tell_beside(source: Source, parts: dict[str, pd.DataFrame]):
-    "A note of what lies in the folders of the photographs of a table, and is not in it."
+    "A note of what lies in the folders of the images of a table, and is not in it."
     used = {p for f in parts.values() for p in f.path}
     folders = {os.path.dirname(p) for p in used if not os.path.isabs(p)}
     beside = {os.path.join(f, n) for f in folders for n in os.listdir(source.root/f)
               if ending(n) in ENDINGS}
     if rest := sorted(beside - used):
         source.notes.append(
-            f"left out: {len(rest)} photograph{'s' * (len(rest) > 1)} beside those that "
+            f"left out: {len(rest)} image{'s' * (len(rest) > 1)} beside those that "
             f'{source.path.name} names, {first_of(rest)}')
 
 def _checked_parts(source: Source, found: pd.DataFrame | dict) -> dict[str, pd.DataFrame]:
-    "The parts of what a layout found, each photograph once and named in UTF-8."
+    "The parts of what a layout found, each image once and named in UTF-8."
     parts = _by_part(found)
     _refuse_two_parts(source, parts)
     parts = without_links(source, parts)
@@ -236,7 +237,7 @@ def _check_classes(data: Data, source: Source):
     if '' in data.classes:
         blank = data.train.path[data.train.label == '']
         raise BadInput(
-            f'{source.path}: {blank.iloc[0]} has an empty class ({len(blank)} such photographs); '
+            f'{source.path}: {blank.iloc[0]} has an empty class ({len(blank)} such images); '
             'give it one, or remove the line')
     check_spelling(data.train.label, source.path)
     if len(data.classes) < 2:
@@ -255,20 +256,20 @@ def read_data(source: str | Path,              # a data folder, or a table with 
     src = resolve(source)
     check_names([str(src)])
     if not src.exists():
-        raise BadInput(f'no data folder {src}; give `data` a folder with one folder of photographs '
+        raise BadInput(f'no data folder {src}; give `data` a folder with one folder of images '
                        'per class')
-    given = Source(src, src if src.is_dir() else src.parent, label, level,
+    found = Source(src, src if src.is_dir() else src.parent, label, level,
                    folders=('', 'train', 'test', 'images', '..', '../images'))
-    parts = _checked_parts(given, _layout_of(given, layout)(given))
+    parts = _checked_parts(found, _layout_of(found, layout)(found))
     train = _train_of(parts, src)
     if folds is not None: train = with_folds(train, resolve(folds))
     if 'group' in train:
         train['group'] = train.group.where(train.group.notna() & (train.group != ''),
                                            train.path)      # one without a group is alone
-    data = Data(given.root, train.sort_values('path', ignore_index=True), None,
-                next(iter(given.root.glob('sample_submission.csv')), None))
-    _check_classes(data, given)
-    return replace(_with_test(data, _test_of(parts), given), notes=tuple(given.notes))
+    data = Data(found.root, train.sort_values('path', ignore_index=True), None,
+                next(iter(found.root.glob('sample_submission.csv')), None))
+    _check_classes(data, found)
+    return replace(_with_test(data, _test_of(parts), found), notes=tuple(found.notes))
 
 # %% ../../nbs/data/table.ipynb #38f19963
 def _inside(source: Source, data: Data) -> str:

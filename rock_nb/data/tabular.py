@@ -81,7 +81,7 @@ def split_rows(text: str) -> list[list[str]]:
 
 # %% ../../nbs/data/tabular.ipynb #6edf12cf
 def _names_of(row: list[str]) -> list[str] | None:
-    "Names of columns for a table whose first row is a photograph's already; None if it has names."
+    "Names of columns for a table whose first row is an image's already; None if it has names."
     at = next((i for i, c in enumerate(row) if _is_image(c)), None)
     if at is None and len(row) == 1 and '/' in row[0]:
         at = 0       # `granite/1005649`, as Food-101 lists them
@@ -98,9 +98,9 @@ def _clean(cells: list) -> list[str]:
 
 # %% ../../nbs/data/tabular.ipynb #13e04845
 def as_frame(rows: list[list[str]], file: str | Path) -> pd.DataFrame:
-    "Rows of cells as a frame of text; the first has the names, unless it is a photograph's."
+    "Rows of cells as a frame of text; the first has the names, unless it is an image's."
     if not rows:
-        raise BadInput(f'{file} is empty; expected a line of names and a line for each photograph')
+        raise BadInput(f'{file} is empty; expected a line of names and a line for each image')
     given = _names_of(rows[0])
     names, rows = (given, rows) if given else (_clean(rows[0]), rows[1:])
     n = len(names)
@@ -154,7 +154,7 @@ def read_json_rows(text: str, file: str | Path) -> pd.DataFrame:
         found = [dict(path=k, label=v) for k,
                  v in found.items()] if any(map(_is_image, found)) else [found]
     if not isinstance(found, list) or not all(isinstance(r, dict) for r in found):
-        raise BadInput(f'{file} holds no table; expected a list of objects, one a photograph, with '
+        raise BadInput(f'{file} holds no table; expected a list of objects, one an image, with '
                        'its path and class')
     return from_records(found, file)
 
@@ -174,7 +174,7 @@ def _read_excel(file: Path) -> pd.DataFrame:
         raise BadInput(f'{file} is no readable Excel file: {e}') from None
     full = {n: s for n, s in sheets.items() if len(s)}
     if not full:
-        raise BadInput(f'{file} is empty; expected a line of names and a line for each photograph')
+        raise BadInput(f'{file} is empty; expected a line of names and a line for each image')
     name, sheet = next(iter(full.items()))
     frame = as_frame([r for r in sheet.fillna('').astype(str).values.tolist() if any(r)], file)
     if len(full) > 1:
@@ -196,7 +196,7 @@ def _read_parquet(file: Path) -> pd.DataFrame:
     for n, values in columns.items():
         if any(isinstance(v, bytes) or isinstance(v, dict) and 'bytes' in v for v in values[:1]):
             raise BadInput(
-                f'{file} holds the photographs themselves (column {n}); save them as files '
+                f'{file} holds the images themselves (column {n}); save them as files '
                 'in class folders')
         names = about.get(n, {}).get('names') if isinstance(about.get(n), dict) else None
         if names: columns[n] = [None if v is None else names[v] for v in values]

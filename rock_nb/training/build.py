@@ -71,14 +71,6 @@ def photos_for(recipe: Recipe, data: Data,
     photos.files, photos.read = files, recipe.reader
     return photos
 
-# %% ../../nbs/training/build.ipynb #d18b5ab7
-def make_hard_examples(recipe: Recipe) -> HardExampleBuffer | None:
-    "The buffer of hard examples, if the recipe wants one."
-    r = recipe
-    if not r.hard_memory: return None
-    return HardExampleBuffer(
-        r.hard_memory, r.hard_ratio, r.hard_growth, r.hard_epochs, r.hard_lag, r.hard_guard)
-
 # %% ../../nbs/training/build.ipynb #9540957f
 @dataclass
 class Loaders:
@@ -98,7 +90,7 @@ class Loaders:
         train, valid = (self.photos(part, size) for part in ('train', 'valid'))
         workers, prefetch = count_workers(self.workers), 4
         if self.hard_examples:
-            workers, prefetch = prefetch_limit(workers, r.accumulate, r.hard_lag)
+            workers, prefetch = prefetch_limit(workers, r.accumulate, r.hard.lag)
         in_order = SequentialBatchSampler(len(valid), r.batch_size, rank(), world())
         return (
             make_loader(train, self.batches(train), workers, prefetch, 2*r.accumulate),
@@ -203,7 +195,7 @@ def build_setup(
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values
     loss = recipe_loss(recipe, counts).to(device)
     normalise = Normalize(*statistics(recipe.normalize, model)).to(device)
-    hard = make_hard_examples(recipe)
+    hard = recipe.hard.buffer()
     loaders = Loaders(recipe, data, parts, hard, processes, workers, out, pack)
     return TrainSetup(
         recipe, run, model, loaders, loss, data.classes, normalise, amp, device, hard,

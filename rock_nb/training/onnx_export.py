@@ -175,6 +175,7 @@ def export_networks(
     graph = Graph(networks, share, views, takes, gives).eval()
     facts = facts_of(networks, views, takes, gives)
     with core.atomic(path) as tmp:
+        tmp.touch()     # a place that can't be written is known before the export
         write_onnx(graph, samples(networks, takes, batch or 2), tmp, facts, batch is None)
         if not check: return None
         counts = [batch] if batch else [1, 3]

@@ -8,18 +8,19 @@ __all__ = ['SOLVERS', 'Phase', 'Recipe', 'to_dict', 'from_dict']
 # %% ../../nbs/training/recipe.ipynb #aef0d33b
 from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import get_args, get_type_hints
+from typing import get_args
 
 from ..core import BadInput, as_types, choose, in_test, lazy
 from ..core.options import RENAMED    # noqa: F401 (its table of old words)
-from ..core.options import declared, option, options_of, renamed
+from ..core.options import (
+    declared, flat_fields, grouped, option, option_group, options_of, renamed)
 from ..core.registry import NamesOf, from_anywhere
 from ..data.shape import hw
 
 # %% ../../nbs/training/recipe.ipynb #f541721c
 # a recipe is read without what trains it
 augmentations, image = lazy('rock_nb.data.augmentations'), lazy('rock_nb.data.image')
-names = lazy('rock_nb.model.names')
+names, hard_examples = lazy('rock_nb.model.names'), lazy('rock_nb.data.hard_examples')
 
 # %% ../../nbs/training/recipe.ipynb #f317af36
 SCHEDULES = NamesOf(
@@ -65,8 +66,30 @@ class Phase:
         'sgd', "how it learns: 'sgd' (the recipe's optimizer), or 'logistic' (the head at once, on features)",
         choices=SOLVERS)
 
+# %% ../../nbs/training/recipe.ipynb #a2c0d002
+@dataclass(frozen=True)
+class HardExamples:
+    "How hard examples are remembered and drawn again."
+    memory: int = option(0, 'misclassified images remembered (0: none)', between=(0, 10**7))
+    ratio: float = option(.2, 'their share of an effective batch', between=(0, 1))
+    growth: str = option(
+        'none', "how the share grows: 'none', 'linear', 'exponential', 'cosine', 'step'",
+        choices=GROWTHS)
+    epochs: int = option(0, 'epochs over which it grows', between=(0, 10**6))
+    lag: int = option(8, 'steps by which the memory is behind, exactly', between=(1, 10**4))
+    guard: int = option(
+        0, 'wrong so often in a row: taken for mislabelled and left out (0: never)',
+        between=(0, 10**6))
+
+    def buffer(self) -> 'hard_examples.HardExampleBuffer | None':   # None: nothing is remembered
+        "The buffer that is meant, empty."
+        if not self.memory: return None
+        return hard_examples.HardExampleBuffer(
+            self.memory, self.ratio, self.growth, self.epochs, self.lag, self.guard)
+
 # %% ../../nbs/training/recipe.ipynb #953907d2
 @declared
+@grouped
 @dataclass(frozen=True)
 class Recipe:
     "How to train and judge one network."
@@ -109,16 +132,7 @@ class Recipe:
     drop_path_rate: float = option(0., 'share of residual branches left out', between=(0, .99))
     sampler: str = option('shuffle', "'shuffle', 'weighted', 'ratio', 'balanced'", choices=SAMPLERS)
     balance: float = option(1., 'ratio sampler: 0 natural, .5 square root, 1 equal', between=(0, 1))
-    hard_memory: int = option(0, 'misclassified images remembered (0: none)', between=(0, 10**7))
-    hard_ratio: float = option(.2, 'their share of an effective batch', between=(0, 1))
-    hard_growth: str = option(
-        'none', "how the share grows: 'none', 'linear', 'exponential', 'cosine', 'step'",
-        choices=GROWTHS)
-    hard_epochs: int = option(0, 'epochs over which it grows', between=(0, 10**6))
-    hard_lag: int = option(8, 'steps by which the memory is behind, exactly', between=(1, 10**4))
-    hard_guard: int = option(
-        0, 'wrong so often in a row: taken for mislabelled and left out (0: never)',
-        between=(0, 10**6))
+    hard: HardExamples = option_group(HardExamples)     # set as hard_memory, hard_ratio, …
     optimizer: str = option(
         'adam', "adam, adamw, sgd, nadam, adamp, or any of timm's", choices=OPTIMIZERS)
     weight_decay: float = option(0., 'of the optimizer', between=(0, 1))
@@ -182,8 +196,8 @@ class Recipe:
 # fields of `rock_nb.data.image.ImageReader`
 READING = ('max_value', 'icc', 'page', 'bands', 'max_pixels')
 LATER = (*READING, 'decode', 'refit')     # fields that no recipe had before
-TYPES = get_type_hints(Recipe)
-FIELDS = tuple(options_of(Recipe))
+TYPES = {name: o.type for name, o in options_of(Recipe).items()}
+FIELDS = tuple(TYPES)
 
 def enough_side(r: Recipe) -> int:   # pixels
     "The shorter side of an image with which no phase of a recipe enlarges anything."
@@ -238,16 +252,15 @@ def check_field(name: str,       # of an option
 
 def check_fields(of: object):   # a phase or a recipe
     "A `BadInput` unless every option is as it was declared to be."
-    hints = get_type_hints(type(of))
     for name, o in options_of(type(of)).items():
         value = getattr(of, name)
-        if value is None and type(None) in get_args(hints[name]): continue
-        check_field(name, value, hints[name], o.metadata['choices'], o.metadata['between'])
+        if value is None and type(None) in get_args(o.type): continue
+        check_field(name, value, o.type, o.metadata['choices'], o.metadata['between'])
 
 # %% ../../nbs/training/recipe.ipynb #0b7e0202
 def check_together(r: Recipe):
     "A `BadInput` unless the options of a recipe go together."
-    if r.hard_memory and r.sampler != 'balanced':
+    if r.hard.memory and r.sampler != 'balanced':
         raise BadInput(
             'a memory of hard images fills up the balanced batch; give sampler balanced '
             f'instead of {r.sampler}'
@@ -400,7 +413,7 @@ def to_dict(r: Recipe) -> dict:
     plain = lambda v: list(v) if isinstance(v, tuple) else v
     flat = lambda d: {k: plain(v) for k, v in d.items()}
     usual = {n: o.default for n, o in options_of(Recipe).items() if n in LATER}
-    said = {k: v for k, v in asdict(r).items() if k not in usual or v != usual[k]}
+    said = {k: v for k, v in flat_fields(r).items() if k not in usual or v != usual[k]}
     return flat(said) | dict(phases=[flat(asdict(p)) for p in r.phases])
 
 # %% ../../nbs/training/recipe.ipynb #75fbefac

@@ -68,9 +68,7 @@ def toy_setup(folder: str | Path,             # run folder
               checkpoint_seconds: float = 300.,  # between checkpoints within an epoch; 0: one after each step
              ) -> TrainSetup:
     "The parts of a training on toy images, on the processor."
-    r, hard = recipe, None
-    if r.hard_memory:
-        hard = HardExampleBuffer(r.hard_memory, r.hard_ratio, lag=r.hard_lag)
+    r, hard = recipe, recipe.hard.buffer()
     loss = make_loss(r.loss, [16, 16, 16], r.class_weights, r.smoothing)
     return TrainSetup(
         r, Run(folder), build(r.arch, 3), lambda phase: toy_loaders(r, phase, hard), loss,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from conftest import ROOT, TINY, shell
+from conftest import ROOT, TINY as SMALL, shell
 from rock_nb.core import BadInput
 from rock_nb.train import fit
 
@@ -14,6 +14,9 @@ from rock_nb.train import fit
 def photos(sample, tmp_path):
     "A copy of the sample that may be damaged."
     return shutil.copytree(sample, tmp_path / 'photos')
+
+
+TINY = dict(SMALL, workers=0)
 
 
 def first(folder): return sorted(folder.glob('train/Basalt/*'))[0]
@@ -40,10 +43,10 @@ def one_photo(d):
 
 CASES = {
     'no data folder': (no_folder, {}, 'no data folder'),
-    'an empty class folder': (empty_class, {}, 'Quartz holds no photograph'),
+    'an empty class folder': (empty_class, {}, 'Quartz holds no image'),
     'one class only': (one_class, {}, 'one class only (Basalt)'),
     'fewer images than folds': (fine, dict(folds=20), 'fewer than the 20'),
-    'one image of a class': (one_photo, {}, 'class Etc has 1 photograph of its own'),
+    'one image of a class': (one_photo, {}, 'class Etc has 1 image of its own'),
     'an unreadable image': (unreadable, {}, 'TRAIN_00000.jpg cannot be read'),
     'an image cut short': (cut_short, {}, 'TRAIN_00000.jpg cannot be read'),
     'test.csv names a missing file': (

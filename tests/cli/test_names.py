@@ -274,7 +274,7 @@ def test_lists_of_photographs(home, monkeypatch, capsys):
 def test_an_unreadable_one_is_named_as_it_was_given(home, monkeypatch, capsys):
     found = said(home, monkeypatch, capsys, './broken.jpg', home.photos[0], './broken.jpg', code=1)
     assert (
-        found.err.count('the photograph ./broken.jpg cannot be read') == 1
+        found.err.count('the image ./broken.jpg cannot be read') == 1
         and found.out.count(home.photos[0]) == 1)
 
 

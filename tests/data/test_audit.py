@@ -29,8 +29,8 @@ def many(tmp_path_factory): return small_files(tmp_path_factory.mktemp('many') /
 @pytest.fixture
 def looked(monkeypatch):
     "The names of the files that are looked at from here on."
-    names, look = [], room.look
-    monkeypatch.setattr(room, 'look', lambda f: (names.append(os.path.basename(f)), look(f))[1])
+    names, look = [], room.inspect_file
+    monkeypatch.setattr(room, 'inspect_file', lambda f: (names.append(os.path.basename(f)), look(f))[1])
     return names
 
 
@@ -71,14 +71,14 @@ def test_only_changes_are_looked_at(tmp_path, looked):
 
 def test_what_cannot_be_opened_is_looked_at_again(tmp_path, looked, monkeypatch):
     folder = small_files(tmp_path / 'files', 100)
-    look = room.look
+    look = room.inspect_file
     monkeypatch.setattr(
-        room, 'look',
+        room, 'inspect_file',
         lambda f: (
             dict(content=0, error='OSError: no answer') if f.endswith(file_path(3)) else look(f)))
     assert audit(read_data(folder), tmp_path).error[file_path(3)] == 'OSError: no answer'
     looked.clear()
-    monkeypatch.setattr(room, 'look', look)
+    monkeypatch.setattr(room, 'inspect_file', look)
     assert audit(read_data(folder), tmp_path).error[file_path(3)] == '' and looked == [
         os.path.basename(file_path(3))]
 

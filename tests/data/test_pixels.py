@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from rock_nb.core import BadInput, read_json
 from rock_nb.data.audit import (
-    data_white, decode, group_duplicates, image_notes, look, odd_files, readable)
+    data_white, decode, group_duplicates, image_notes, inspect_file, readable, unusual_files)
 from rock_nb.speed.background_cache import background_free
 from rock_nb.data.image import ImageReader, read_image
 from rock_nb.data.dataset import ImageDataset
@@ -466,7 +466,7 @@ def test_pixels(case, folder):
     given.transform = None
     image, label, _ = given[0]
     assert label == -1 and (image.numpy() == seen).all()
-    facts, plain = look(file, case.reader), look_at_png(seen)
+    facts, plain = inspect_file(file, case.reader), look_at_png(seen)
     assert facts['error'] == '' and (facts['width'], facts['height']) == right.shape[1::-1]
     colours = ['red', 'green', 'blue', 'brightness', 'contrast']
     assert np.abs(np.array([facts[c] - plain[c] for c in colours])).max() <= (
@@ -518,7 +518,7 @@ def test_one_white_for_all(form, tmp_path):
     reader = ImageReader(white)
     for path, file in zip(data.train.path, data.files(data.train)):
         assert np.abs(reader(file).astype(int) - photographs()[path.rpartition('.')[0]]).max() <= 0
-    assert len(image_notes(odd_files(data, tmp_path), white)) == (form != 'eight')
+    assert len(image_notes(unusual_files(data, tmp_path), white)) == (form != 'eight')
 
 def test_a_dark_image_stays_dark(tmp_path):
     "The scale is that of the data set, not of a file."
@@ -528,7 +528,7 @@ def test_a_dark_image_stays_dark(tmp_path):
     readable(data, out=tmp_path)
     assert ImageReader(data_white(data, tmp_path))(folder / 'Basalt/dark.tif').max() == round(
         200 * 255 / 4095)
-    facts = readable(data, out=tmp_path) and look(folder/'Basalt/dark.tif', ImageReader(4095))
+    facts = readable(data, out=tmp_path) and inspect_file(folder/'Basalt/dark.tif', ImageReader(4095))
     assert abs(facts['brightness'] - 200*255/4095) < 1
 
 @pytest.mark.parametrize('values, says', [
@@ -635,12 +635,12 @@ def test_large_mosaics_by_allowance(name, tmp_path, monkeypatch):
               'max_pixels 2640',
     ):
         read_image(tmp_path / name)
-    assert 'give max_pixels 2640' in look(tmp_path/name)['error']
+    assert 'give max_pixels 2640' in inspect_file(tmp_path/name)['error']
     with pytest.raises(BadInput, match='give max_pixels 2640'):
         ImageReader(max_pixels=2639)(tmp_path / name)
     assert (
         ImageReader(max_pixels=2640)(tmp_path / name).shape == (H, W, 3)
-        and look(tmp_path / name, ImageReader(max_pixels=2640))['error'] == '')
+        and inspect_file(tmp_path / name, ImageReader(max_pixels=2640))['error'] == '')
 
 def test_a_tiff_and_its_jpeg_are_the_same_picture(tmp_path):
     "In every orientation and depth they land on one side of a split."
@@ -660,7 +660,7 @@ def test_a_tiff_and_its_jpeg_are_the_same_picture(tmp_path):
     groups = group_duplicates(read_data(tmp_path/'photos'), tmp_path)
     assert groups.alike.nunique() == 8 and (groups.alike.value_counts() == 3).all()
     facts = [
-        look(tmp_path / 'photos' / c / f'{i}.{"jpg" if c == "a" else "tif"}') for i in range(8)
+        inspect_file(tmp_path / 'photos' / c / f'{i}.{"jpg" if c == "a" else "tif"}') for i in range(8)
         for c in 'abc']
     assert {(f['width'], f['height']) for f in facts} == {(90, 70)}
 

@@ -92,7 +92,7 @@ def test_turned_copies_without_details(photographs, out):
 def test_what_was_found_is_remembered(photographs, out, monkeypatch):
     before = group_duplicates(read_data(photographs), out)
     def refuse(*_): raise AssertionError('looked at again')
-    for name in ('look', 'find_details', 'near_crops'):
+    for name in ('inspect_file', 'find_details', 'near_crops'):
         monkeypatch.setattr(room, name, refuse)
     pd.testing.assert_frame_equal(group_duplicates(read_data(photographs), out), before)
 

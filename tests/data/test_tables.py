@@ -258,7 +258,7 @@ def test_class_names_of_hugging_face(d):
     assert by_name(read_data(d))
     parquet.write_table(
         pa.table(dict(image=[dict(bytes=b'x', path='1.jpg')], label=[0])), d / 'own.parquet')
-    refused(d / 'own.parquet', 'holds the photographs themselves')
+    refused(d / 'own.parquet', 'holds the images themselves')
 
 
 def test_quotes_commas_and_blank_lines(d):
@@ -360,13 +360,13 @@ def test_one_class_several_ways(d, other):
     else:
         refused(
             file,
-            f"'{min(other, 'Basalt')}' (2 photographs) and '{max(other, 'Basalt')}' (2), which "
+            f"'{min(other, 'Basalt')}' (2 images) and '{max(other, 'Basalt')}' (2), which "
             "differ in case or spaces only"
         )
 
 
 def test_class_folders_that_differ_in_case(d):
-    refused(d.tree().photos('granite/1.jpg'), "'Granite' (4 photographs) and 'granite' (1)")
+    refused(d.tree().photos('granite/1.jpg'), "'Granite' (4 images) and 'granite' (1)")
 
 
 # --- parts
@@ -408,7 +408,7 @@ def test_parts_that_are_no_parts(d):
     refused(
         table('is_valid', lambda i: 'maybe'),
         "holds 'maybe' in the column is_valid; expected True or False")
-    refused(table('split', lambda i: 'test'), 'no photograph to train on, only test')
+    refused(table('split', lambda i: 'test'), 'no image to train on, only test')
     data = read_data(table('fold,split', lambda i: f'{i % 3},{("train", "val")[i % 4 == 0]}'))
     assert outcome(data) == dict(train=9, valid=3) and said(data, 'the parts count')
 
@@ -630,7 +630,7 @@ def test_several_tables_are_asked_about(d):
     rows = d.flat()
     for name in ('a', 'b'):
         d.text(f'{name}.csv', 'file,label', *(f'{p},{c}' for p, c in rows))
-    refused(d, 'has several tables of photographs: a.csv, b.csv; give `data` the one that counts')
+    refused(d, 'has several tables of images: a.csv, b.csv; give `data` the one that counts')
 
 
 def test_tables_that_contradict_the_folders(d):
@@ -641,7 +641,7 @@ def test_tables_that_contradict_the_folders(d):
         *(f'{p},{"Granite" if i == 0 else c}' for i, (p, c) in enumerate(rows)))
     refused(
         d,
-        'labels.csv and the folders give 1 photographs different classes, first Basalt/Basalt0.jpg '
+        'labels.csv and the folders give 1 images different classes, first Basalt/Basalt0.jpg '
         'is Granite in the table'
     )
     d.text(
@@ -671,12 +671,12 @@ def test_what_is_left_out_is_said(d):
     data = read_data(d)
     assert (
         outcome(data) == dict(train=14)
-        and said(data, 'left out: 1 file that is no photograph, Basalt/notes.txt')
+        and said(data, 'left out: 1 file that is no image, Basalt/notes.txt')
         and said(data, '2 .nef cannot be read: convert them'))
     assert 'Granite/IMG_1' in data.train.path.tolist()
     assert said(
         read_data(Folder(d.parent / 'more').tree('train').photos('odd/x.jpg', 'odd/y.jpg') / '.'),
-        'left out: 2 photographs that no class or table names, first odd/x.jpg')
+        'left out: 2 images that no class or table names, first odd/x.jpg')
 
 
 @pytest.mark.parametrize('name', ['@eaDir', '#recycle', 'lost+found', '$RECYCLE.BIN', 'System Volume Information', '.Trash-1000', '.Trashes', '__MACOSX', '@Recycle', '#snapshot', '@tmp', '.ipynb_checkpoints'])
@@ -705,9 +705,9 @@ def test_links_make_no_second_photograph(d):
     (d / 'Marble' / 'copy').symlink_to(d / 'Marble')
     data = read_data(d)
     assert outcome(data) == dict(train=12) and said(
-        data, 'left out: 1 links to photographs that are there already, first Basalt/again.jpg')
+        data, 'left out: 1 links to images that are there already, first Basalt/again.jpg')
     (d / 'Granite' / 'more').symlink_to(d / 'Marble')
-    refused(d, 'one photograph can be in one class and one part only')
+    refused(d, 'one image can be in one class and one part only')
 
 
 def test_a_store_of_links_is_a_data_set(d):
@@ -717,7 +717,7 @@ def test_a_store_of_links_is_a_data_set(d):
         (d / p.parent.name / p.name).symlink_to(p)
     assert outcome(read_data(d)) == dict(train=12) and not read_data(d).notes
     (d / 'test').symlink_to(store)
-    refused(d, 'one photograph can be in one class and one part only')
+    refused(d, 'one image can be in one class and one part only')
 
 
 def test_links_in_a_table(d):
@@ -730,7 +730,7 @@ def test_links_in_a_table(d):
     refused(
         d.text(
             'own.csv', 'file,label', *(f'{p},{c}' for p, c in rows), 'images/Basalt9.jpg,Granite'),
-        'one photograph can be in one class')
+        'one image can be in one class')
 
 
 def test_names_that_are_no_utf8(d):
@@ -826,7 +826,7 @@ def test_lists_of_who_is_tested_beside_class_folders(d, names, there):
         outcome(data) == dict(train=6, valid=3, test=3) and by_name(data) and 'label' in data.test)
     assert {Path(p).stem[-1] for p in data.test.path} == {'0'} and {
         Path(p).stem[-1] for p in data.train.path[data.train.fold == 0]} == {'1'}
-    assert said(data, 'not trained on: 6 photographs of the class folders')
+    assert said(data, 'not trained on: 6 images of the class folders')
 
 
 @pytest.mark.parametrize('name, sep', [('test.txt', ' '), ('Test.csv', ','), ('test_labels.csv', ',')])
@@ -843,7 +843,7 @@ def test_a_list_that_contradicts_the_folders(d):
     d.tree().text(
         'val.txt', *(f'{c}/{c}0.jpg {"Granite" if c == "Basalt" else c}' for c in CLASSES))
     refused(
-        d, 'val.txt and the folders give 1 photographs different classes, first Basalt/Basalt0.jpg')
+        d, 'val.txt and the folders give 1 images different classes, first Basalt/Basalt0.jpg')
 
 
 def test_a_test_csv_that_names_photographs_of_the_class_folders(d):
@@ -859,7 +859,7 @@ def test_tables_of_parts_that_share_photographs(d, part):
     rows = d.flat()
     d.text('train.csv', 'file,label', *lines_of(rows))
     d.text(f'{part}.csv', 'file,label', *lines_of(rows[:2]))
-    refused(d, 'has 2 photographs twice, first images/Basalt0.jpg')
+    refused(d, 'has 2 images twice, first images/Basalt0.jpg')
 
 
 def test_a_train_table_that_names_tests(d):
@@ -870,7 +870,7 @@ def test_a_train_table_that_names_tests(d):
     d.text(
         'train.csv', 'file,label', *(f'{c}{i}.jpg,{c}' for c in CLASSES for i in (0, 1, 2, 3, 8, 9))
     )
-    refused(d, 'has 6 photographs twice, first test/Basalt8.jpg')
+    refused(d, 'has 6 images twice, first test/Basalt8.jpg')
 
 
 @pytest.mark.parametrize('top', ['', 'images/'])
@@ -884,7 +884,7 @@ def test_a_table_whose_paths_have_folders_of_parts(d, top, found):
     data = read_data(d if found else file)
     assert (
         outcome(data) == dict(train=12, valid=3, test=6) and by_name(data)
-        and said(data, 'train, valid and test are the folders of the photographs'))
+        and said(data, 'train, valid and test are the folders of the images'))
     d.photos(f'{top}more/Basalt9.jpg')
     refused(
         d.text('metadata.csv', 'file_name,rock', *lines_of(rows), f'{top}more/Basalt9.jpg,Basalt'),
@@ -989,7 +989,7 @@ def test_korean_tables_and_folders(d):
 
 
 def test_one_hot_parts_that_lack_a_class(d):
-    """Roboflow's valid and test often have no photograph of a rare class; the columns may be in
+    """Roboflow's valid and test often have no image of a rare class; the columns may be in
     another order."""
     for part, n, columns in (
         ('train', 4, CLASSES),
@@ -1054,7 +1054,7 @@ def test_numbers_as_labels(d):
     assert read_data(table(lambda i, k: f'{k}.5')).classes == ('1.5', '2.5', '3.5')
     refused(
         table(lambda i, k: '0' * (i % 2) + str(k)),
-        "the classes '01' (2 photographs) and '1' (2), which differ in zeros or invisible marks "
+        "the classes '01' (2 images) and '1' (2), which differ in zeros or invisible marks "
         "only"
     )
     refused(table(lambda i, k: f'{k}.0' if i % 2 else k), "'1.0'")
@@ -1118,7 +1118,7 @@ def test_copies_without_class_folders(d, names):
     assert len(read_data(d, level=0).classes) == 2
     d.text('labels.csv', 'file,label', *(f'{a}/{c}{i}.jpg,{c}' for c in CLASSES for i in range(3)))
     assert by_name(read_data(d)) and said(
-        read_data(d), 'left out: 9 photographs that no class or table names')
+        read_data(d), 'left out: 9 images that no class or table names')
 
 
 def test_a_flat_copy_beside_the_classes(d):
@@ -1137,7 +1137,7 @@ def test_no_part_to_train_on(d, parts):
 def test_a_loose_photograph(d):
     refused(
         d.tree('train').tree('val', 2, start=5).photos('val/x.jpg', 'val/y.jpg'),
-        'val/x.jpg lies in no class folder (2 such photographs); expected')
+        'val/x.jpg lies in no class folder (2 such images); expected')
 
 
 def test_links_that_lead_nowhere(d):
@@ -1148,7 +1148,7 @@ def test_links_that_lead_nowhere(d):
     assert outcome(data) == dict(train=12) and said(
         data, 'left out: 2 links that lead nowhere, first Gneiss')
     (d / 'test').symlink_to(d / 'Basalt')
-    refused(d, 'one photograph can be in one class and one part only')
+    refused(d, 'one image can be in one class and one part only')
 
 
 def test_names_with_a_space_at_their_end(d):
@@ -1173,7 +1173,7 @@ def test_all_missing_files_are_counted(d):
     d.text(
         'labels.csv', 'path,label',
         *(f'{p},{"" if i in (3, 5) else c}' for i, (p, c) in enumerate(rows)))
-    refused(d, 'images/Basalt3.jpg has an empty class (2 such photographs)')
+    refused(d, 'images/Basalt3.jpg has an empty class (2 such images)')
 
 
 def test_numbers_that_lost_their_zeros(d):
@@ -1188,8 +1188,8 @@ def test_what_a_table_does_not_name_is_counted(d):
     file = d.text('labels.csv', 'path,label', *lines_of(rows))
     assert said(
         read_data(file),
-        'left out: 2 photographs beside those that labels.csv names, first images/x.jpg')
-    assert said(read_data(d), 'left out: 3 photographs that no class or table names')
+        'left out: 2 images beside those that labels.csv names, first images/x.jpg')
+    assert said(read_data(d), 'left out: 3 images that no class or table names')
 
 
 def test_a_table_for_train_beside_a_folder_of_tests(d):
@@ -1227,9 +1227,9 @@ def test_lists_that_are_not_used_are_spoken_of(d):
         *(f'{c}/{c}{i}.jpg,{c},.5' for c in CLASSES for i in range(4)))
     data = read_data(d)
     assert outcome(data) == dict(train=12) and said(
-        data, 'evaluation.csv is not used: it names all photographs')
+        data, 'evaluation.csv is not used: it names all images')
     (d / 'evaluation.csv').unlink()
-    assert said(read_data(d), 'val.txt is not used: it names no photograph that is there')
+    assert said(read_data(d), 'val.txt is not used: it names no image that is there')
     d.text('val.txt', *(f'{c}/{c}{i}.jpg' for c in CLASSES for i in (0, 9)))
     refused(
         d,

@@ -131,7 +131,7 @@ def test_shell(out, mixed):
         '--out', out, '--csv', 'said/out.csv', '--npz', 'out.npz', cwd=mixed)
     assert r.returncode == 1 and 'Traceback' not in r.stderr
     assert [line for line in r.stderr.splitlines() if 'broken' in line][0].startswith(
-        'the photograph folder/broken.jpg cannot be read ('
+        'the image folder/broken.jpg cannot be read ('
     ) and r.stderr.count('broken.jpg cannot') == 1
     names = ['photo, one.jpg', *(f'folder/deeper/{i}.jpg' for i in range(3))]
     table = pd.read_csv(mixed / 'said' / 'out.csv')
@@ -248,6 +248,7 @@ def test_what_cannot_be_a_graph_is_a_sentence(out, tmp_path):
     assert '\n' not in str(e.value) and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_compiled_says_the_same(out):
     n = load_network('flips', out)
     n.model = (

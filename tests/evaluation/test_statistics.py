@@ -151,6 +151,7 @@ def board_of(folder, y, answers, k, metrics=None):
     return leaderboard(folder, n=200)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('each', [3, 15])
 def test_boards_of_ten_equal_runs(tmp_path, each, times=40):
     y, g, said = np.repeat(np.arange(5), each), rng(each, 9), 0
@@ -178,6 +179,7 @@ def test_a_board_of_two_says_what_a_comparison_says(tmp_path):
         assert ('worse' in set(board.beside_best)) == worse
 
 
+@pytest.mark.slow
 def test_the_choice_of_an_epoch(tmp_path, times=60):
     """The best of thirty equal epochs is too good by more than .015; cross-fitted it is right, and
     is not called better than one epoch."""
@@ -228,6 +230,7 @@ def test_a_board_takes_the_optimism_off(tmp_path):
     assert plain.index[0] == 'r0' and 'f1_crossfit' not in plain
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_epochs_and_equal_trainings_are_done_once(sample, tmp_path, capsys):
     from rock_nb.sweep import sweep
     tiny = {**TINY, 'workers': 0, 'data': sample, 'out': tmp_path}

@@ -67,6 +67,7 @@ def test_folds_of_the_data_set_count(folders, tmp_path, steps_done):
     assert valid_of(steps_done) == [None, None]
 
 
+@pytest.mark.slow
 def test_runs_of_a_pipeline_can_vote(folders, tmp_path, steps_done):
     pipes.pipeline('baseline quick', tmp_path, data=str(folders), **SMALL)
     for s in steps_done:
@@ -79,7 +80,7 @@ def test_runs_of_a_pipeline_can_vote(folders, tmp_path, steps_done):
     # .2: it can't be heard with them
     fit('quick', data=str(folders), out=tmp_path, run='alone', show=lambda *_: None, **SMALL)
     with pytest.raises(
-        BadInput, match='kept different photographs apart for validation; train both with the same'
+        BadInput, match='kept different images apart for validation; train both with the same'
     ):
         ensemble('baseline,alone', out=tmp_path, name='no')
     fit(
@@ -120,7 +121,7 @@ def spoiled(what, photos, out):
     ('test fold', dict(test_fold=1), '`test_fold` needs folds'),
     ('fold', dict(folds=3, fold=7), "fold 7 doesn't exist"),
     ('on_error', dict(on_error='ignore'), "unknown on_error 'ignore'"),
-    ('one photograph', {}, 'class Etc has 1 photograph of its own, fewer than the 2'),
+    ('one photograph', {}, 'class Etc has 1 image of its own, fewer than the 2'),
     ('broken photograph', {}, 'cannot be read'),
     ('other sample', {}, r"sample_submission\.csv and the test images differ in ids, first "
                          r"'T2'"),
@@ -262,7 +263,7 @@ def test_a_data_set_that_is_named_must_fit_and_one_that_lies_around_may(root, tm
     pd.DataFrame(dict(ID=ids[1:], rock_type='Etc')).to_csv(
         contest / 'sample_submission.csv', index=False)
     with pytest.raises(
-        BadInput, match="differ in ids: .*has 'T00000', which the test photographs of"):
+        BadInput, match="differ in ids: .*has 'T00000', which the test images of"):
         ensemble(files=files, data=str(contest), name='other')
     for c in ('Chalk', 'Marble'):
         (root / 'data' / c).mkdir(parents=True)
@@ -274,6 +275,7 @@ def test_a_data_set_that_is_named_must_fit_and_one_that_lies_around_may(root, tm
         ensemble(files=files, data=str(root / 'data'), name='no')
 
 
+@pytest.mark.slow
 def test_many_answers_are_counted_in_seconds_and_odd_files_are_told_of(root, tmp_path):
     n = 95_006
     said, _, ids = answers(tmp_path, n, a=.86, b=.88, c=.9, d=.84, e=.9)

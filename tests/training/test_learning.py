@@ -60,7 +60,7 @@ GROWS = dict(
         Phase(2, RUINS, start='best')))
 
 
-@pytest.mark.parametrize('ema', [0., .9])
+@pytest.mark.parametrize('ema', [0., pytest.param(.9, marks=pytest.mark.slow)])
 @pytest.mark.parametrize('phases', GROWS)
 def test_only_epochs_at_the_final_size_compete(phases, ema, sample, tmp_path, register):
     name = register('grown', Recipe(img_size=32, phases=GROWS[phases], ema=ema))
@@ -97,6 +97,7 @@ def state(file):
     return load_file(file)
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_while_images_grow(sample, tmp_path, register):
     name = register('grown', Recipe(img_size=32, phases=GROWS['from_best'], ema=.9))
     whole = train.fit(name, data=sample, out=tmp_path, run='whole', show=lambda *_: None, **SMALL)
@@ -130,6 +131,7 @@ def test_processes_agree_on_the_best(sample, tmp_path):
     assert judged_again(run, sample) == pytest.approx(metrics['valid']['f1'], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_folds_of_a_growing_recipe(sample, tmp_path, register):
     from rock_nb.folds import fit_folds, plot_folds
     name = register('grown', Recipe(img_size=32, phases=GROWS['two']))

@@ -88,10 +88,11 @@ def test_nothing_old_is_written(out, images):
     assert json.loads(text)['recipe']['resize_mode'] == 'crop'
 
 
-def test_spaces_and_jobs():
+def test_spaces_and_jobs(images):
     assert read_space('square=pad,crop stats=half,imagenet') == dict(
         resize_mode=['pad', 'crop'], normalize=['symmetric', 'imagenet'])
-    job = check_training(dict(run='one', square='crop', stats='half'))
+    given = dict(run='one', data=str(images), square='crop')
+    job = check_training(given | dict(stats='half'))
     assert (job['resize_mode'], job['normalize']) == ('crop', 'symmetric')
     with pytest.raises(BadInput, match='resize_mode is given twice'):
-        check_training(dict(run='one', square='crop', resize_mode='pad'))
+        check_training(given | dict(resize_mode='pad'))

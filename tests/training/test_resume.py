@@ -41,7 +41,12 @@ def learn_in_pieces(folder, recipe, steps: int):
         except Stop: pass
 
 
-@pytest.mark.parametrize('name', RECIPES)
+# what the other two go through is in these, too
+SLOW = {'plain', 'mixed'}
+
+
+@pytest.mark.parametrize(
+    'name', [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in RECIPES])
 def test_stopped_and_resumed(tmp_path, name):
     whole = toy_setup(tmp_path / 'whole', RECIPES[name])
     straight = learn(whole)
