@@ -2,7 +2,7 @@
 import sys
 import warnings
 from importlib import import_module
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 
 # old name -> where its contents are now; several, where it was divided
@@ -84,6 +84,13 @@ def moved_name(module: str, name: str) -> object:
     return found[1]
 
 
+class _DividedLoader(SourceFileLoader):
+    "Loads a room of `DIVIDED`, which then hands out what it had; the room itself need not know."
+    def exec_module(self, module: ModuleType) -> None:
+        module.__getattr__ = lambda name: moved_name(module.__name__, name)
+        super().exec_module(module)
+
+
 class _OldName(ModuleType):
     "Hands out what its successors have."
     def __getattr__(self, name: str):
@@ -97,10 +104,15 @@ class _OldName(ModuleType):
 
 
 class MovedModules:
-    "Finds the modules of `MOVED`."
+    "Finds the modules of `MOVED`, and those of `DIVIDED` where they are."
     def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:
         old = name.removeprefix('rock_nb.')
-        if old == name or old not in MOVED: return None
+        if old == name: return None
+        if old in DIVIDED:
+            spec = PathFinder.find_spec(name, path, target)
+            if spec: spec.loader = _DividedLoader(name, spec.origin)
+            return spec
+        if old not in MOVED: return None
         return ModuleSpec(name, self, is_package='.' not in old and not MOVED[old])
 
     def create_module(self, spec: ModuleSpec) -> ModuleType: return _OldName(spec.name)
@@ -111,4 +123,5 @@ class MovedModules:
             warnings.warn(f'{module.__name__} is {now} now', FutureWarning, stacklevel=2)
 
 
-sys.meta_path.append(MovedModules())
+# before Python's own finders, which would find the divided rooms too
+sys.meta_path.insert(0, MovedModules())

@@ -16,7 +16,6 @@ import torch
 from joblib import cpu_count
 from torch.utils.data import DataLoader, Sampler, default_collate
 
-from .._moved import moved_name
 from ..core import BadInput, fast_mode, keep_memory, whole
 from .dataset import ImageDataset, SampleKey
 from ..speed.shared_batches import SharedBatchPool, SharedLoader
@@ -102,7 +101,3 @@ def make_loader(dataset: ImageDataset,
         return DataLoader(dataset, collate_fn=collate, **settings)
     pool = SharedBatchPool(workers*ahead + held, size, shape)
     return SharedLoader(dataset, collate_fn=pool, **settings)
-
-# %% ../../nbs/data/loader.ipynb #4e0f0002
-def __getattr__(name: str) -> object:   # what this room had in earlier versions
-    return moved_name(__name__, name)

@@ -6,7 +6,7 @@
 __all__ = ['heat_maps', 'embed', 'label_issues']
 
 # %% ../../nbs/evaluation/explain.ipynb #e1ea74c9
-import inspect, math, warnings
+import math, warnings
 from collections.abc import Callable, Iterable
 
 import matplotlib.pyplot as plt
@@ -30,9 +30,9 @@ from ..core import BadInput, choose, seed_of
 from ..data.contact_sheet import sheet
 from .bootstrap import interval
 from .metrics import bin_edges, per_class
-from .predictions import Predictions
-from ..speed.folded_inference import autocast
+from .predictions import Predictions, predict_loader
 from ..model.freeze import stage_ends
+from ..model.head import body_of
 
 # %% ../../nbs/evaluation/explain.ipynb #89695d75
 def last_maps(model: nn.Module) -> nn.Module:
@@ -108,7 +108,6 @@ def heat_sheet(
     return sheet(cells, titles, cols=6, title=title)
 
 # %% ../../nbs/evaluation/explain.ipynb #81439e79
-@torch.inference_mode()
 def features(
     model: nn.Module,  # of timm
     loader: Iterable,  # of (uint8 images, labels, indices)
@@ -117,17 +116,8 @@ def features(
     amp: str = 'none',
 ) -> tuple[np.ndarray, np.ndarray]:  # float32 (n, features), indices (n,)
     "Pooled features, what the last layer sees, in the loader's order."
-    if 'pre_logits' not in inspect.signature(getattr(model, 'forward_head', id)).parameters:
-        raise BadInput(f'{type(model).__name__} does not give its pooled features')
-    model.eval()
-    rows, indices = [], []
-    for x, _, i in loader:
-        with autocast(device, amp):
-            rows.append(
-                model.forward_head(model.forward_features(normalise(x.to(device))), pre_logits=True)
-                .float() .cpu())
-        indices.append(i)
-    return torch.cat(rows).numpy(), torch.cat(indices).numpy()
+    rows, _, indices = predict_loader(body_of(model), loader, normalise, device=device, amp=amp)
+    return rows[:, 0], indices
 
 # %% ../../nbs/evaluation/explain.ipynb #6564f976
 def embed(rows: np.ndarray,        # (n, features)

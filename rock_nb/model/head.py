@@ -6,6 +6,8 @@
 __all__ = ['HEADS', 'make_head']
 
 # %% ../../nbs/model/head.ipynb #dd3c2d66
+import copy
+
 import pandas as pd
 import torch
 from torch import nn
@@ -113,3 +115,12 @@ def output_layers(model: nn.Module) -> list[nn.Module]:
     return [
         [m for m in c.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][-1]
         for c in classifiers(model).values()]
+
+# %% ../../nbs/model/head.ipynb #5d0c1a02
+def body_of(model: nn.Module,   # of timm
+           ) -> nn.Module:      # images (n, 3, h, w) -> features (n, d)
+    """A copy of a network without its classifier: its output is what the classifier takes; of
+    several classifiers, what timm makes of their inputs."""
+    body = copy.deepcopy(model)
+    for name in classifiers(body): body.set_submodule(name, nn.Identity())
+    return body

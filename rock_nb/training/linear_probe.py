@@ -6,7 +6,6 @@
 __all__ = ['STRENGTHS', 'LinearHead', 'fit_logistic']
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be002
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +22,7 @@ from ..core import BadInput
 from ..evaluation.metrics import macro_f1
 from ..evaluation.predictions import predict_loader, softmax
 from ..evaluation.tta import find_views
-from ..model.head import classifiers
+from ..model.head import body_of, classifiers
 from ..speed.folded_inference import inference
 from .ema import make_ema
 from .meter import StepOutput
@@ -39,13 +38,6 @@ def linear_name(model: nn.Module) -> str:   # of timm
             f'{type(model).__name__} does not end in one linear layer, which solver logistic fits; '
             'give head linear and one target, or a recipe whose phases have solver sgd')
     return next(iter(found))
-
-def body_of(model: nn.Module,   # of timm, with one linear classifier
-           ) -> nn.Module:      # images (n, 3, h, w) -> features (n, d)
-    "A copy of a network whose last layer hands its input on."
-    body = copy.deepcopy(model)
-    body.set_submodule(linear_name(body), nn.Identity())
-    return body
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be008
 STRENGTHS = tuple(float(c) for c in np.logspace(-4, 0, 5))   # inverse regularisation, scikit-learn's `C`
@@ -139,6 +131,7 @@ def extract_features(setup: TrainSetup, phase: PhaseState,
                      bar: tqdm,
                     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (n, views, d); labels, rows (n,)
     "Features of images from the body of a network as it is now."
+    linear_name(setup.model)    # another kind of head is refused before the pass
     body = inference(body_of(setup.model), phase.trial_images, setup.amp)
     return predict_loader(
         body, loader, setup.normalise, views, device=setup.device, amp=setup.amp, bar=bar)
