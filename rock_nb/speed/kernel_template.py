@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/speed/kernel_template.ipynb #cf9b0b43
+# %% ../../nbs/speed/kernel_template.ipynb #120a9cfb
 import atexit, builtins, contextlib, gc, importlib, importlib.util, json, os, select, signal
 import socket, subprocess, sys, threading
 from collections.abc import Iterable, Iterator
 
 from ..core import die_with_parent, fast_mode
 
-# %% ../../nbs/speed/kernel_template.ipynb #4e3c5d95
+# %% ../../nbs/speed/kernel_template.ipynb #fb44d1e5
 HEAVY = (
     'ipykernel.ipkernel', 'ipykernel.kernelapp', 'ipywidgets', 'numpy', 'pandas', 'torch', 'timm',
     'torchvision.transforms.v2', 'cv2', 'albumentations', 'PIL.Image', 'matplotlib.pyplot',
@@ -23,8 +23,9 @@ def as_in_kernel() -> Iterator:
     "Meanwhile `get_ipython()` has an answer, for libraries that look how they are to show things."
     import IPython
     from ipykernel.zmqshell import ZMQInteractiveShell
+    from traitlets.config import Config
     known, shell = IPython.get_ipython, ZMQInteractiveShell.__new__(ZMQInteractiveShell)
-    shell.config.IPKernelApp = {}
+    shell.config['IPKernelApp'] = Config()
     importing = True
     # a library that keeps this function must get the true answer later
     def get_ipython() -> object: return shell if importing else known()
@@ -35,7 +36,7 @@ def as_in_kernel() -> Iterator:
         IPython.get_ipython = IPython.core.getipython.get_ipython = known
         del builtins.get_ipython
 
-# %% ../../nbs/speed/kernel_template.ipynb #e819f3f2
+# %% ../../nbs/speed/kernel_template.ipynb #7a4addb1
 def import_modules(names: Iterable[str]):
     "Import modules; one that can't be imported is left to the notebook, which says so itself."
     # as ipykernel does, which comes too late for a matplotlib that is there already
@@ -45,7 +46,7 @@ def import_modules(names: Iterable[str]):
         if name.startswith('matplotlib_inline'): continue
         with contextlib.suppress(Exception): importlib.import_module(name)
 
-# %% ../../nbs/speed/kernel_template.ipynb #6a592882
+# %% ../../nbs/speed/kernel_template.ipynb #fcbb8381
 def why_not_fork() -> str:
     "Why this process must not be copied; nothing if it can be."
     if threading.active_count() > 1: return 'an imported module started a thread'
@@ -53,7 +54,7 @@ def why_not_fork() -> str:
     if torch and torch.cuda.is_initialized(): return 'an imported module initialized CUDA'
     return ''
 
-# %% ../../nbs/speed/kernel_template.ipynb #6ba01f96
+# %% ../../nbs/speed/kernel_template.ipynb #b0db13cf
 def run_kernel(request: dict,   # argv, env, cwd
                template: int,   # process id
               ):
@@ -73,7 +74,7 @@ def run_kernel(request: dict,   # argv, env, cwd
     atexit._run_exitfuncs()
     os._exit(0)
 
-# %% ../../nbs/speed/kernel_template.ipynb #04f77702
+# %% ../../nbs/speed/kernel_template.ipynb #a8d38f48
 def answer(request: dict,        # argv, env and cwd of a kernel, or the process id to `poll`
            channel: object,      # with which it came
            running: set[int],    # kernels
@@ -92,7 +93,7 @@ def answer(request: dict,        # argv, env and cwd of a kernel, or the process
     running.clear()
     run_kernel(request, template)
 
-# %% ../../nbs/speed/kernel_template.ipynb #45cf7de9
+# %% ../../nbs/speed/kernel_template.ipynb #3221e415
 def serve(channel: socket.socket,   # to the process that started this one
           names: list[str],         # modules
          ):
@@ -111,7 +112,7 @@ def serve(channel: socket.socket,   # to the process that started this one
         for pid in running:
             with contextlib.suppress(ProcessLookupError): os.killpg(pid, signal.SIGKILL)
 
-# %% ../../nbs/speed/kernel_template.ipynb #1aceb28a
+# %% ../../nbs/speed/kernel_template.ipynb #1a725547
 class NoTemplate(Exception):
     "Why no kernel can be forked."
 
@@ -119,7 +120,7 @@ def kernel_environment(env: dict[str, str]) -> dict[str, str]:
     "What a kernel must have in common with its template: all but what Jupyter tells each kernel."
     return {k: v for k, v in env.items() if not k.startswith('JPY_')}
 
-# %% ../../nbs/speed/kernel_template.ipynb #b5df3a0b
+# %% ../../nbs/speed/kernel_template.ipynb #298a46e3
 class KernelTemplate:
     "The handle of a template."
     def __init__(self, names: Iterable[str] = HEAVY):    # modules
@@ -147,7 +148,7 @@ class KernelTemplate:
         self.channel.close()
         self.process.wait()
 
-# %% ../../nbs/speed/kernel_template.ipynb #a35e9e2f
+# %% ../../nbs/speed/kernel_template.ipynb #9da9a9f1
 class ForkedKernel:
     "A kernel that a template forked: as much of a `Popen` as Jupyter's clients use."
     stdin = stdout = stderr = returncode = None
@@ -173,7 +174,7 @@ class ForkedKernel:
     def kill(self): self.send_signal(signal.SIGKILL)
     def terminate(self): self.send_signal(signal.SIGTERM)
 
-# %% ../../nbs/speed/kernel_template.ipynb #b3b542e0
+# %% ../../nbs/speed/kernel_template.ipynb #58b0f6c8
 _TEMPLATES = []     # the one of this process, if it has one
 
 @contextlib.contextmanager
@@ -196,7 +197,7 @@ def cold_from_now(why: Exception):
           flush=True)
     while _TEMPLATES: _TEMPLATES.pop().close()
 
-# %% ../../nbs/speed/kernel_template.ipynb #0533cca1
+# %% ../../nbs/speed/kernel_template.ipynb #9b153373
 def fork_kernel(cmd: list[str],          # words of a command that starts a kernel
                 env: dict[str, str],
                 cwd: str | None = None,  # None: as here
@@ -211,7 +212,7 @@ def fork_kernel(cmd: list[str],          # words of a command that starts a kern
         return ForkedKernel(_TEMPLATES[0], cmd[3:], env, cwd or os.getcwd())
     except (NoTemplate, OSError) as e: cold_from_now(e)
 
-# %% ../../nbs/speed/kernel_template.ipynb #10275713
+# %% ../../nbs/speed/kernel_template.ipynb #a3d5d4f6
 if __name__ == '__main__' and '__file__' in globals():
     if sys.path[0] == os.getcwd(): del sys.path[0]     # as `ipykernel_launcher` does
     serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/speed/warm_kernel.ipynb #a0bacf6f
+# %% ../../nbs/speed/warm_kernel.ipynb #84192d93
 import time
 from importlib.metadata import EntryPoint
 
@@ -16,7 +16,7 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 
 from .kernel_template import fork_kernel
 
-# %% ../../nbs/speed/warm_kernel.ipynb #71819340
+# %% ../../nbs/speed/warm_kernel.ipynb #9944dd44
 class WarmProvisioner(LocalProvisioner):
     "Forks kernels from the template of this process, if it has one."
     async def launch_kernel(self, cmd: list[str], **kwargs: object) -> dict:
@@ -30,7 +30,7 @@ NAME = 'rock_nb.warm'
 KernelProvisionerFactory.instance().provisioners[NAME] = EntryPoint(
     NAME, 'rock_nb.speed.warm_kernel:WarmProvisioner', KernelProvisionerFactory.GROUP_NAME)
 
-# %% ../../nbs/speed/warm_kernel.ipynb #b568157f
+# %% ../../nbs/speed/warm_kernel.ipynb #87958f2a
 class WarmManager(AsyncKernelManager):
     "A manager whose kernels have that provisioner."
     @property
@@ -39,7 +39,7 @@ class WarmManager(AsyncKernelManager):
         if spec: spec.metadata['kernel_provisioner'] = dict(provisioner_name=NAME)
         return spec
 
-# %% ../../nbs/speed/warm_kernel.ipynb #717d4399
+# %% ../../nbs/speed/warm_kernel.ipynb #68b0b73f
 EVERY = 2.    # s between two writings of a record
 
 def save_seldom(notebook: NotebookExecutionManager):
@@ -53,7 +53,7 @@ def save_seldom(notebook: NotebookExecutionManager):
         written = time.monotonic()
     notebook.save = save_if_due
 
-# %% ../../nbs/speed/warm_kernel.ipynb #95a7841a
+# %% ../../nbs/speed/warm_kernel.ipynb #f50116ee
 class WarmEngine(NBClientEngine):
     "papermill's engine with kernels from a template."
     @classmethod
