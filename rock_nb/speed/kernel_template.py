@@ -6,8 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/speed/kernel_template.ipynb #120a9cfb
-import atexit, builtins, contextlib, gc, importlib, importlib.util, json, os, select, signal
-import socket, subprocess, sys, threading
+import atexit, builtins, contextlib, gc, importlib, importlib.util, itertools, json, os, select
+import signal, socket, subprocess, sys, threading
 from collections.abc import Iterable, Iterator
 
 from ..core import die_with_parent, fast_mode
@@ -76,8 +76,8 @@ def run_kernel(request: dict,   # argv, env, cwd
 
 # %% ../../nbs/speed/kernel_template.ipynb #a8d38f48
 def answer(request: dict,        # argv, env and cwd of a kernel, or the process id to `poll`
-           channel: object,      # with which it came
-           running: set[int],    # kernels
+           held: tuple,          # what the template has open, and no kernel
+           running: set[int],    # process ids of kernels
           ) -> dict:
     "Do what was asked of the template."
     if pid := request.get('poll'):
@@ -89,7 +89,7 @@ def answer(request: dict,        # argv, env and cwd of a kernel, or the process
     if pid := os.fork():
         running.add(pid)
         return dict(pid=pid)
-    channel.close()
+    for file in held: file.close()
     running.clear()
     run_kernel(request, template)
 
@@ -107,10 +107,11 @@ def serve(channel: socket.socket,   # to the process that started this one
         while os.getppid() == parent:
             if not select.select([channel], [], [], 1)[0]: continue
             if not (line := lines.readline()): break
-            print(json.dumps(answer(json.loads(line), channel, running)), file=lines, flush=True)
+            said = answer(json.loads(line), (lines, channel), running)
+            print(json.dumps(said), file=lines, flush=True)
     finally:
-        for pid in running:
-            with contextlib.suppress(ProcessLookupError): os.killpg(pid, signal.SIGKILL)
+        for kill, pid in itertools.product((os.killpg, os.kill), running):
+            with contextlib.suppress(ProcessLookupError): kill(pid, signal.SIGKILL)
 
 # %% ../../nbs/speed/kernel_template.ipynb #1a725547
 class NoTemplate(Exception):
@@ -134,18 +135,22 @@ class KernelTemplate:
             self.process = subprocess.Popen(
                 [*words, *self.names], pass_fds=[theirs.fileno()], env=self.environment,
                 stdin=subprocess.DEVNULL, start_new_session=True)
-        self.channel, self.lines = ours, ours.makefile('rw')
+        self.channel, self.lines, self.ready = ours, ours.makefile('rw'), False
     def ask(self, **request: object) -> dict:
         "The template's answer; `NoTemplate` if it has none."
         try:
             with self.asking:
                 print(json.dumps(request), file=self.lines, flush=True)
-                return json.loads(self.lines.readline())
+                said = json.loads(self.lines.readline())
+                self.ready = True
+                return said
         except (OSError, ValueError): raise NoTemplate('it ended') from None
     def close(self):
         "End the template, and every kernel that it forked."
         with contextlib.suppress(OSError): self.channel.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError): self.lines.close()
         self.channel.close()
+        if not self.ready: self.process.kill()    # it still imports
         self.process.wait()
 
 # %% ../../nbs/speed/kernel_template.ipynb #9da9a9f1
@@ -216,3 +221,4 @@ def fork_kernel(cmd: list[str],          # words of a command that starts a kern
 if __name__ == '__main__' and '__file__' in globals():
     if sys.path[0] == os.getcwd(): del sys.path[0]     # as `ipykernel_launcher` does
     serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
+    os._exit(0)
