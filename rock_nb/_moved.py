@@ -65,7 +65,10 @@ MOVED = {
 }
 
 # rooms that are still there, and where what they handed on or gave away is now
-DIVIDED = {'data.loader': ['data.image', 'data.dataset', 'data.normalize', 'speed.shared_batches']}
+DIVIDED = {
+    'data.loader': ['data.image', 'data.dataset', 'data.normalize', 'speed.shared_batches'],
+    'predict': ['training.onnx_export'],
+}
 
 
 def _find(places: list[str], name: str) -> tuple[str, object] | None:

@@ -20,7 +20,7 @@ from . import ensemble as ensembling
 from . import predict as prediction
 from . import train as training
 from .core import BadInput, choose, find_run, runs
-from .core.options import takes
+from .core.options import document_options
 from .data.table import read_data    # noqa: F401 (a name of the front door)
 from .evaluation.bootstrap import Interval, interval
 from .evaluation.compare import Verdict
@@ -186,7 +186,7 @@ class Recipes(Mapping):
 recipes = Recipes()
 
 # %% ../nbs/api.ipynb #7ecce55d
-@takes(training.PARAMETERS)
+@document_options(training.PARAMETERS)
 def fit(version: str = 'baseline',      # a name in `recipes`
         show: Callable | None = None,   # called with history and table of classes (None: a live plot)
         **given: object,                # options and fields of the recipe

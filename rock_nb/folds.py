@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 
 from .core import BadInput, Parser, Run, choose, lock, typed
 from .data.synthetic import find_data
-from .core.options import Options, options_of, takes
+from .core.options import Options, document_options, options_of
 from .data.split import folds_of, split
 from .data.table import Data, read_data
 from .data.attributes import at_target, label_option
@@ -272,7 +272,7 @@ def name_of_folds(options: Options,
     return core.folder_name(find_name(options.version, changed, options.out, '-folds'))
 
 # %% ../nbs/03_folds.ipynb #908832c7
-@takes(PARAMETERS)
+@document_options(PARAMETERS)
 @typed
 def fit_folds(version: str = 'baseline',      # a name of `rock_nb.training.recipes`
               show: Callable | None = None,  # called after each epoch (None: one live plot for all folds, or a line)

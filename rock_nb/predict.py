@@ -6,10 +6,9 @@
 __all__ = ['load_members', 'try_images', 'predict_images', 'export_onnx']
 
 # %% ../nbs/04_predict.ipynb #4a32fa62
-import json, os, shutil, sys
+import os, shutil, sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
@@ -30,13 +29,14 @@ from .evaluation.inference_dataset import UNREADABLE, InferenceDataset, check_im
 from .evaluation.predictions import (
     Predictions, load_predictions, predict_loader, save_predictions)
 from .evaluation.run_data import find_files
-from .evaluation.tta import find_view, find_views
+from .evaluation.tta import find_views
 from .evaluation.view_weights import FITS, fit_views
 from .evaluation.voting import as_logits, votes
 from .speed.folded_inference import autocast
 from .train import given_options
 from .training.load_run import (
-    Network, check_turns, folded, load_network, prepared, run_record)
+    Network, folded, load_network, prepared, run_record)
+from .training.onnx_export import export_networks
 
 # %% ../nbs/04_predict.ipynb #52039664
 ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')
@@ -305,157 +305,16 @@ def predict_images(run: object,      # as in `try_images`
             f"{next(iter(bad.values()))}; {len(bad)} in all: leave them out with on_error='skip'")
     return found
 
-# %% ../nbs/04_predict.ipynb #d3a05bab
-TAKES = dict(
-    uint8='uint8 (n, 3, height, width), RGB', uint8_nhwc='uint8 (n, height, width, 3), RGB',
-    float='float32 (n, 3, height, width), normalised')
-GIVES = ('probabilities', 'logits')
-
-class Graph(nn.Module):
-    "Networks of one size as one: images to the weighted mean of probabilities, or logits."
-    def __init__(
-        self,
-        networks: list[Network],
-        share: np.ndarray | list,
-        views: tuple[str, ...] = ('r0',),
-        takes: str = 'uint8',
-        gives: str = 'probabilities',
-    ):
-        super().__init__()
-        self.models = nn.ModuleList(n.model for n in networks)
-        self.normals = nn.ModuleList(n.normalise for n in networks)
-        self.share = [float(s) for s in share]
-        self.views = views
-        self.takes = takes
-        self.gives = gives
-    def forward(self, image: torch.Tensor):
-        x = image.permute(0, 3, 1, 2) if self.takes == 'uint8_nhwc' else image
-        said = [
-            model(find_view(v)(x if self.takes == 'float' else normalise(x)))
-            for model, normalise in zip(self.models, self.normals) for v in self.views]
-        if self.gives == 'logits': return said[0]
-        return sum(
-            s / len(self.views) * z.softmax(-1)
-            for s, z in zip(np.repeat(self.share, len(self.views)).tolist(), said))
-
-# %% ../nbs/04_predict.ipynb #f2efb30d
-def check_graph(networks: list[Network], views: tuple[str, ...], takes: str, gives: str):
-    "A `BadInput` unless these networks can be one graph."
-    choose(takes, TAKES, 'input')
-    choose(gives, GIVES, 'output')
-    sees = lambda n: (n.size, n.classes, n.recipe.resize_mode, n.bare, n.reader)
-    for n in networks[1:]:
-        if sees(n) != sees(networks[0]):
-            raise BadInput(
-                f'{n.name} and {networks[0].name} want to see different things, so they cannot be '
-                'one graph; export them one by one'
-            )
-    if gives == 'logits' and len(networks) * len(views) > 1:
-        raise BadInput(
-            'a mean of probabilities has no logits; give `gives` probabilities, or one run and one '
-            'view'
-        )
-    stats = [
-        tuple(n.normalise.scale.flatten().tolist() + n.normalise.shift.flatten().tolist())
-        for n in networks]
-    if takes == 'float' and len(set(stats)) > 1:
-        raise BadInput(
-            'these runs normalise differently, so they cannot share normalised input; give `takes` '
-            'uint8'
-        )
-
-# %% ../nbs/04_predict.ipynb #cebf918f
-def facts_of(
-    networks: list[Network],
-    views: tuple[str, ...],
-    takes: str,
-    gives: str,
-) -> dict[str, str]:
-    "What a user of the file must know, as text."
-    n = networks[0]
-    # white, of images with more than 8 bits
-    deep = {'max_value': f'{n.reader.max_value:g}'} if n.reader.max_value else {}
-    return deep | dict(
-        classes=json.dumps(list(n.classes), ensure_ascii=False),
-        runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives,
-        views=','.join(views), height=str(n.size[0]), width=str(n.size[1]),
-        square=n.recipe.resize_mode, background=n.recipe.background,
-        scale=json.dumps(n.normalise.scale.flatten().tolist()),
-        shift=json.dumps(n.normalise.shift.flatten().tolist()))
-
-# %% ../nbs/04_predict.ipynb #5a91f088
-def samples(networks: list[Network], takes: str, n: int) -> torch.Tensor:
-    "Made-up images as a graph wants them."
-    x = torch.from_numpy(
-        core.rng(41, n).integers(0, 256, (n, 3, *networks[0].size), dtype=np.uint8))
-    return (
-        networks[0].normalise(x) if takes == 'float' else x.permute(0, 2, 3, 1).contiguous()
-        if takes == 'uint8_nhwc' else x)
-
-def onnx_difference(path: str | Path, graph: Graph, batches: list[torch.Tensor]) -> float:
-    "The greatest difference between what onnxruntime and torch make of some images."
-    import onnxruntime
-    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
-    with torch.inference_mode():
-        return max(
-            float(np.abs(session.run(None, {'image': x.numpy()})[0] - graph(x).numpy()).max())
-            for x in batches)
-
-# %% ../nbs/04_predict.ipynb #d76729e1
-def write_onnx(
-    graph: nn.Module,
-    x: torch.Tensor,
-    path: str | Path,
-    facts: dict[str, str],
-    dynamic: bool = True,
-):
-    "Export a module; where that can't be, a `BadInput`."
-    for name in ('onnx', 'onnxscript', 'onnxruntime'):
-        if find_spec(name) is None:
-            raise BadInput(
-                f'{name} is needed for ONNX files; pip install onnx onnxscript onnxruntime')
-    shapes = ({0: torch.export.Dim('n')},) if dynamic else None
-    try:
-        program = torch.onnx.export(
-            graph, (x,), input_names=['image'], output_names=[graph.gives], dynamic_shapes=shapes,
-            dynamo=True, verbose=False)
-    except Exception as e:
-        hint = '; a fixed number of images at once, `batch`, may help' if dynamic else ''
-        raise BadInput(
-            f'torch cannot write this network as ONNX ({type(e).__name__}: '
-            f'{str(e).strip().splitlines()[0]}){hint}') from None
-    program.model.metadata_props.update(facts)
-    program.save(str(path), external_data=False)
-
 # %% ../nbs/04_predict.ipynb #2c955f8a
 def export_onnx(
     run: object,  # as in `try_images`
     path: str | Path,  # the file to write
-    check: bool = True,  # compare it with torch in onnxruntime
-    takes: str = 'uint8',  # uint8, uint8_nhwc, or float: normalised images
-    gives: str = 'probabilities',  # or logits
-    tta: str | list | None = None,  # views in the graph (None: one)
-    batch: int | None = None,  # images at once (None: any number)
-    tolerance: float = 1e-3,  # greatest difference allowed
-    out: str | Path | None = None,
-) -> float | None:  # the greatest difference found
+    out: str | Path | None = None,  # the folder of runs
+    **how: object,  # check, takes, gives, tta, batch, tolerance: see `training.onnx_export.export_networks`
+) -> float | None:  # the greatest difference between onnxruntime and torch
     "Write networks as an ONNX file that holds weights, normalisation and, as metadata, the classes."
     members = load_members(run, out, 'cpu')
-    networks, views = members.networks, find_views(tta)
-    check_graph(networks, views, takes, gives)
-    for n in networks: check_turns(n, views)
-    graph = Graph(networks, members.share, views, takes, gives).eval()
-    facts = facts_of(networks, views, takes, gives)
-    with core.atomic(path) as tmp:
-        write_onnx(graph, samples(networks, takes, batch or 2), tmp, facts, batch is None)
-        if not check: return None
-        counts = [batch] if batch else [1, 3]
-        found = onnx_difference(tmp, graph, [samples(networks, takes, n) for n in counts])
-        if not found <= tolerance:
-            raise BadInput(
-                f'onnxruntime and torch differ by {found:.2g}, more than {tolerance:g}, so {path} '
-                'was not written; try another architecture, or a greater tolerance')
-    return found
+    return export_networks(members.networks, members.share, path, **how)
 
 # %% ../nbs/04_predict.ipynb #4b000001
 def save_answers(

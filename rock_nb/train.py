@@ -19,7 +19,7 @@ import torch
 
 from .core import BadInput, Parser, Run, typed
 from .core.options import (
-    RENAMED, Options, old_names, options_of, renamed, takes)
+    RENAMED, Options, document_options, old_names, options_of, renamed)
 from .core.registry import from_anywhere
 
 # %% ../nbs/03_train.ipynb #0b7e0301
@@ -205,7 +205,7 @@ def plan_run(options: Options,
     return Plan(folder, recipe, found, parts, skipped, weights, codes=codes, processes=began)
 
 # %% ../nbs/03_train.ipynb #4572fe2e
-@takes(PARAMETERS)
+@document_options(PARAMETERS)
 @typed
 def prepare(version: str = 'baseline',   # a name of `rock_nb.training.recipes`
             **given: object,             # options and fields of the recipe
@@ -446,7 +446,7 @@ def notes_on(run: Run,
     return [s for s in said if s]
 
 # %% ../nbs/03_train.ipynb #cc9943e0
-@takes(PARAMETERS)
+@document_options(PARAMETERS)
 def fit(version: str = 'baseline',      # a name of `rock_nb.training.recipes`
         show: Callable | None = None,   # called with history and table of classes (None: a live plot)
         **given: object,                # options and fields of the recipe

@@ -16,7 +16,8 @@ from .environment import PACKAGES as PACKAGES, processor as processor
 from .notebook import injected as injected, papermill_words as papermill_words
 from .options import (
     TYPES as TYPES, as_type as as_type, as_types as as_types, listed as listed,
-    old_names as old_names, options_of as options_of, takes as takes, whole as whole)
+    document_options as document_options, old_names as old_names, options_of as options_of,
+    whole as whole)
 from .paths import test_folder as test_folder
 from .process import die_with_parent as die_with_parent, keep_memory as keep_memory
 from .random import py_rng as py_rng

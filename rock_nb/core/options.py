@@ -240,8 +240,8 @@ def typed(f: Callable) -> Callable:
     return call
 
 # %% ../../nbs/core/options.ipynb #0b7e000a
-def takes(known: dict[str, Field],   # of `options_of`
-         ) -> Callable:
+def document_options(known: dict[str, Field],   # of `options_of`
+                    ) -> Callable:
     """A decorator: the keywords that a function takes beside its own are shown by `help`, with a
     line each."""
     def shown(f: Callable) -> Callable:

@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch
 from torch.utils.data import Dataset
 
-from ..core import fast_mode, rng
+from ..core import use_fast, rng
 from .image import ImageReader
 from .mixup import PARTNER, PASTE, partners, paste
 from .table import Data
@@ -46,7 +46,7 @@ class ImageDataset(Dataset):
         self.transform, self.seed = transform, seed
         self.paste_prob, self.paste_alpha = paste_prob, paste_alpha
         self.read = read
-        self.fast = fast_mode()      # asked once, not for each image
+        self.fast = use_fast()      # asked once, not for each image
         # a copy: pandas may give what can't be written
         self.labels = np.array([-1]*len(self.files) if labels is None else labels, dtype=np.int64)
         self.partner = partners(self.labels)

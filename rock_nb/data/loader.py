@@ -16,7 +16,7 @@ import torch
 from joblib import cpu_count
 from torch.utils.data import DataLoader, Sampler, default_collate
 
-from ..core import BadInput, fast_mode, keep_memory, whole
+from ..core import BadInput, use_fast, keep_memory, whole
 from .dataset import ImageDataset, SampleKey
 from ..speed.shared_batches import SharedBatchPool, SharedLoader
 
@@ -97,7 +97,7 @@ def make_loader(dataset: ImageDataset,
     shape = dataset[0][0].shape
     ahead = affordable_prefetch(workers, size*math.prod(shape), prefetch, held)
     settings |= dict(persistent_workers=True, prefetch_factor=ahead or 1)
-    if not ahead or not fast_mode(fast):
+    if not ahead or not use_fast(fast):
         return DataLoader(dataset, collate_fn=collate, **settings)
     pool = SharedBatchPool(workers*ahead + held, size, shape)
     return SharedLoader(dataset, collate_fn=pool, **settings)

@@ -60,10 +60,10 @@ def check_preds(labels: Sequence,       # (n,) class numbers
     return labels, preds, groups
 
 # %% ../../nbs/evaluation/bootstrap.ipynb #f5323fcb
-class OutcomeCounts(NamedTuple):
-    """Outcomes of images, or of groups of them: what is alike in true class and in every
-    classifier's prediction."""
-    count: np.ndarray      # (outcomes,) how many there are
+class ContingencyTable(NamedTuple):
+    """How many images, or groups of them, have each outcome: a true class with a prediction of
+    every classifier."""
+    count: np.ndarray      # (outcomes,) images or groups
     stratum: np.ndarray    # (outcomes,) the class within which they are drawn
     adds: list  # a classifier: sparse (outcomes, classes²), what one of them adds to the confusion matrix
     n_classes: int
@@ -81,12 +81,12 @@ def group_outcomes(cell: np.ndarray,    # (n,) the outcome of each image
     return made[first], count
 
 # %% ../../nbs/evaluation/bootstrap.ipynb #005008f1
-def count_outcomes(labels: Sequence,        # (n,) class numbers
-                   preds: list[Sequence],   # of each classifier, (n,) class numbers
-                   n_classes: int,
-                   groups: Sequence | None = None,  # (n,) images of one group are drawn together (None: each alone)
-                  ) -> OutcomeCounts:
-    "The outcomes of some images; a group belongs to the class that most of it has."
+def contingency_table(labels: Sequence,       # (n,) class numbers
+                      preds: list[Sequence],   # of each classifier, (n,) class numbers
+                      n_classes: int,
+                      groups: Sequence | None = None,  # (n,) images of one group are drawn together (None: each alone)
+                     ) -> ContingencyTable:
+    "The outcomes of images, counted; a group belongs to the class that most of it has."
     labels, preds, groups = check_preds(labels, preds, n_classes, groups)
     cells, cell = np.unique(np.stack([labels, *preds], 1), axis=0, return_inverse=True)
     if groups is None:
@@ -100,17 +100,17 @@ def count_outcomes(labels: Sequence,        # (n,) class numbers
         return made @ sparse.csr_array((ones, (row, column)), shape=(len(row), width))
     stratum = np.asarray(table(cells[:, 0], n_classes).todense()).argmax(1)
     adds = [table(cells[:, 0]*n_classes + c, n_classes**2) for c in cells.T[1:]]
-    return OutcomeCounts(count, stratum, adds, n_classes)
+    return ContingencyTable(count, stratum, adds, n_classes)
 
 # %% ../../nbs/evaluation/bootstrap.ipynb #67bc6651
-def confusion_matrices(of: OutcomeCounts,
+def confusion_matrices(of: ContingencyTable,
                        counts: np.ndarray,   # (n, outcomes)
                        k: int,               # number of the classifier
                       ) -> np.ndarray:       # (n, classes, classes), true classes down
     "The confusion matrices of a classifier, for n ways to count the outcomes."
     return (of.adds[k].T @ counts.T).T.reshape(len(counts), of.n_classes, of.n_classes)
 
-def outcome_scores(of: OutcomeCounts,
+def outcome_scores(of: ContingencyTable,
                    counts: np.ndarray,    # (n, outcomes)
                    score: Callable,       # of `find_metric`
                    always: list | None = None,  # for each classifier: (classes,) bool, which count in any case
@@ -119,13 +119,13 @@ def outcome_scores(of: OutcomeCounts,
     always = always or [False]*len(of.adds)
     return np.stack([score(confusion_matrices(of, counts, k), a) for k, a in enumerate(always)], 1)
 
-def predicted_only(of: OutcomeCounts) -> list[np.ndarray]:   # a classifier: (classes,) bool
+def predicted_only(of: ContingencyTable) -> list[np.ndarray]:   # a classifier: (classes,) bool
     "The classes that are predicted for some images, and that no image is of."
     whole = [confusion_matrices(of, of.count[None], k)[0] for k in range(len(of.adds))]
     return [(cm.sum(0) > 0) & (cm.sum(1) == 0) for cm in whole]
 
 # %% ../../nbs/evaluation/bootstrap.ipynb #1d1b1753
-def draw_samples(of: OutcomeCounts,
+def draw_samples(of: ContingencyTable,
                  n: int,
                  gen: np.random.Generator,
                  weights: np.ndarray | None = None,  # (outcomes,) of an outcome within its stratum (None: its count)
@@ -139,7 +139,7 @@ def draw_samples(of: OutcomeCounts,
         counts[:, here] = gen.multinomial(of.count[here].sum(), p, size=n)
     return counts
 
-def in_batches(of: OutcomeCounts,
+def in_batches(of: ContingencyTable,
                n: int,
                batch: Callable,      # m -> (m, classifiers)
               ) -> np.ndarray:       # (n, classifiers)
@@ -148,7 +148,7 @@ def in_batches(of: OutcomeCounts,
     return np.concatenate([batch(min(m, n - i)) for i in range(0, n, m)])
 
 # %% ../../nbs/evaluation/bootstrap.ipynb #b0000007
-def resampled(of: OutcomeCounts,
+def resampled(of: ContingencyTable,
               score: Callable,       # of `find_metric`
               n: int,                # samples
               gen: np.random.Generator,
@@ -188,8 +188,8 @@ def pseudo_outcomes(cm: np.ndarray,     # (classes, classes), true classes down
     return np.r_[s, wrong], np.r_[right + share/2, (1 - right + share/2)*each/each.sum()]
 
 # %% ../../nbs/evaluation/bootstrap.ipynb #20812bbe
-def smoothed_outcomes(of: OutcomeCounts,   # of one classifier
-                     ) -> tuple[OutcomeCounts, np.ndarray]:  # the outcomes and more of count 0; their weights
+def smoothed_outcomes(of: ContingencyTable,   # of one classifier
+                     ) -> tuple[ContingencyTable, np.ndarray]:  # the outcomes and more of count 0; their weights
     "Outcomes for a smoothed bootstrap: where all of a few images are right, others need not be."
     cm, strata = confusion_matrices(of, of.count[None], 0)[0], np.unique(of.stratum)
     adds, stratum, weights = [of.adds[0].astype(float)], [of.stratum], [of.count]
@@ -205,7 +205,7 @@ def smoothed_outcomes(of: OutcomeCounts,   # of one classifier
     weights = np.concatenate(weights)
     count = np.r_[of.count, np.zeros(len(weights) - len(of.count), dtype=int)]
     adds = [sparse.vstack(adds, format='csr')]
-    return OutcomeCounts(count, np.concatenate(stratum), adds, of.n_classes), weights
+    return ContingencyTable(count, np.concatenate(stratum), adds, of.n_classes), weights
 
 # %% ../../nbs/evaluation/bootstrap.ipynb #6190d530
 class Interval(NamedTuple):
@@ -248,7 +248,7 @@ def interval(labels: Sequence,          # (n,) class numbers
     """A score with its interval by a stratified bootstrap (Efron 1979) that is centred on it and
     smoothed by `smoothed_outcomes`."""
     check_level(level, n)
-    score, of = find_metric(metric), count_outcomes(labels, [preds], n_classes, groups)
+    score, of = find_metric(metric), contingency_table(labels, [preds], n_classes, groups)
     value = float(outcome_scores(of, of.count[None], score)[0, 0])
     smoothed, weights = smoothed_outcomes(of)
     drawn = resampled(smoothed, score, n, rng(seed), weights)[:, 0]

@@ -17,7 +17,7 @@ from scipy import sparse, stats
 from ..core import BadInput, Parser, program, rng
 from ..data.tabular import COLUMNS, read_text, rename_columns
 from rock_nb.evaluation.bootstrap import (
-    OutcomeCounts, check_level, check_preds, count_outcomes, in_batches, interval,
+    ContingencyTable, check_level, check_preds, contingency_table, in_batches, interval,
     outcome_scores)
 from .metrics import find_metric, per_class
 from .prediction_files import SAID, key_column, with_header
@@ -26,7 +26,7 @@ from .run_data import check_part
 from .voting import aligned, mismatch
 
 # %% ../../nbs/evaluation/compare.ipynb #5f9eb76f
-def randomization_test(of: OutcomeCounts,
+def randomization_test(of: ContingencyTable,
                        score: Callable,   # of `rock_nb.evaluation.metrics.find_metric`
                        n: int,            # exchanges
                        gen: np.random.Generator,
@@ -36,7 +36,7 @@ def randomization_test(of: OutcomeCounts,
     k = len(of.adds)
     shifted = [
         sparse.vstack([of.adds[(i + by) % k] for by in range(k)], format='csr') for i in range(k)]
-    all_shifts = OutcomeCounts(
+    all_shifts = ContingencyTable(
         np.repeat(of.count, k), np.repeat(of.stratum, k), shifted, of.n_classes)
     def scores(m: int) -> np.ndarray:
         counts = gen.multinomial(of.count, [1/k]*k, size=(m, len(of.count)))     # (m, outcomes, shifts)
@@ -135,7 +135,7 @@ def judge_pair(labels: Sequence,        # (n,) class numbers
     "Whether the first of two classifiers of the same images is better."
     check_level(level, n)
     labels, both, groups = check_preds(labels, [first, second], n_classes, groups)
-    score, of = find_metric(metric), count_outcomes(labels, both, n_classes, groups)
+    score, of = find_metric(metric), contingency_table(labels, both, n_classes, groups)
     a, b = (outcome_scores(of, of.count[None], score)[0] - optimism).tolist()
     exchanged = np.subtract(*randomization_test(of, score, n, rng(seed)).T)
     p, low, high = test_of_difference(a - b, exchanged, level)

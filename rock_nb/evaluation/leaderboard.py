@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..core import BadInput, Run, choose, read_json, rng, runs, short_hash
-from .bootstrap import count_outcomes, interval
+from .bootstrap import contingency_table, interval
 from .compare import randomization_limit, randomization_test
 from .metrics import counts_f1, summary
 from .predictions import Predictions
@@ -88,7 +88,7 @@ def likely_spread(predictions: list[Predictions],   # of the same images
     most, in a share `level` of exchanges: the range of Tukey's test (1949); of two the limit of
     `judge_pair`."""
     first = predictions[0]
-    of = count_outcomes(
+    of = contingency_table(
         first.labels, [aligned(p, first.ids, first.classes).argmax(1) for p in predictions],
         len(first.classes), None if groups is None else [groups[i] for i in first.ids])
     ranges = np.ptp(randomization_test(of, counts_f1, n, rng(seed)), axis=1)

@@ -21,7 +21,7 @@ from timm.models import build_model_with_cfg, checkpoint_seq, generate_default_c
 from torch import nn
 from torchvision.ops import deform_conv2d
 
-from ..core import BadInput, choose, fast_mode, root
+from ..core import BadInput, choose, use_fast, root
 
 # %% ../../nbs/model/internimage.ipynb #c322d3da
 def kernel_points(like: torch.Tensor) -> torch.Tensor:   # (9, 2): x and y from -1 to 1
@@ -117,7 +117,7 @@ def dcnv3(value: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, scale: 
          ) -> torch.Tensor:                     # (N, H, W, channels)
     "DCNv3 by either formulation; what is exported or compiled, or plain, is `grid_sample`."
     if core == 'auto':
-        plain = torch.compiler.is_compiling() or not fast_mode()
+        plain = torch.compiler.is_compiling() or not use_fast()
         core = 'grid_sample' if plain else fastest_core(value.device.type)
     return CORES[core](value, offset, mask, scale)
 

@@ -16,7 +16,7 @@ from timm.layers.padding import pad_same
 from torch import nn
 from torch.autograd.function import FunctionCtx
 
-from ..core import fast_mode
+from ..core import use_fast
 
 # %% ../../nbs/speed/bf16_conv.ipynb #c7bdbe56
 def init_thread(ready: Barrier) -> None:
@@ -141,10 +141,10 @@ class SameConv2d(Conv2d):
 
 # %% ../../nbs/speed/bf16_conv.ipynb #8861e0c7
 def use_bf16_backward(model: nn.Module,
-                      fast: bool | None = None,  # False: leave it (None: as `core.fast_mode` says)
+                      fast: bool | None = None,  # False: leave it (None: as `core.use_fast` says)
                      ) -> nn.Module:             # the same network
     "Let every `nn.Conv2d` be a `Conv2d`, and every `Conv2dSame` a `SameConv2d`."
-    if not fast_mode(fast): return model
+    if not use_fast(fast): return model
     for m in model.modules():
         m.__class__ = {nn.Conv2d: Conv2d, Conv2dSame: SameConv2d}.get(type(m), type(m))
     return model

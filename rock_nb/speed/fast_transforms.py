@@ -23,7 +23,7 @@ from albumentations.augmentations.pixel import functional as pixel
 from albumentations.core.transforms_interface import BasicTransform
 from albumentations.core.utils import ensure_contiguous_output
 
-from ..core import fast_mode, py_rng, rng
+from ..core import use_fast, py_rng, rng
 
 # %% ../../nbs/speed/fast_transforms.ipynb #cf112223
 class Named:
@@ -179,10 +179,10 @@ class LazyGenerator:
 def augment(pipeline: A.Compose | None,  # None: the image as it is
             image: np.ndarray,           # uint8 (h, w, 3)
             *key: int,                   # seed, epoch, index, draw
-            fast: bool | None = None,    # False: the library's own call (None: as `fast_mode` says)
+            fast: bool | None = None,    # False: the library's own call (None: as `use_fast` says)
            ) -> np.ndarray:
     "What `pipeline` makes of an image with the random draws of that key."
     if pipeline is None: return image
     pipeline.set_random_state(LazyGenerator(*key), py_rng(*key))
-    if fast_mode(fast): return apply_pipeline(pipeline, image)
+    if use_fast(fast): return apply_pipeline(pipeline, image)
     return pipeline(image=image)['image']

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from ..core import choose, fast_mode
+from ..core import choose, use_fast
 
 # %% ../../nbs/speed/folded_inference.ipynb #17c4873e
 def plain_inference(model: nn.Module,   # on its device; stays as it is
@@ -215,11 +215,11 @@ def may_fold(model: nn.Module,
 def inference(model: nn.Module,    # on its device; stays as it is
               x: torch.Tensor,     # images it takes, normalised; two are enough
               amp: str = 'none',   # 'none', 'bf16', 'fp16': to be run under this `autocast`
-              fast: bool | None = None,  # False: `plain_inference` (None: as `core.fast_mode` says)
+              fast: bool | None = None,  # False: `plain_inference` (None: as `core.use_fast` says)
              ) -> nn.Module:       # the same logits to rounding; cannot learn
     """A network in its fastest form for prediction; where folding would change its logits, it is
     not folded (Jacob et al., arXiv:1712.05877)."""
-    if not fast_mode(fast):
+    if not use_fast(fast):
         return plain_inference(model)
     quick = eval_copy(model)
     names = named_conv_bn_pairs(quick, x)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from ..core import fast_mode
+from ..core import use_fast
 from ..model.freeze import in_module
 from .folded_inference import (
     autocast, exact_device, inference, perturbed_copy, same_logits, same_outputs)
@@ -154,10 +154,10 @@ class SplitCheck:
 def find_prefix(model: nn.Module,     # frozen in part, in the mode in which it learns
                 x: torch.Tensor,      # (2, 3, height, width) images it takes
                 amp: str = 'none',    # precision at which it learns
-                fast: bool | None = None,  # False: none is looked for (None: as `core.fast_mode` says)
+                fast: bool | None = None,  # False: none is looked for (None: as `core.use_fast` says)
                ) -> Prefix | None:
     "The longest deterministic beginning that has something to gain; None if there is none."
-    fast = fast_mode(fast)
+    fast = use_fast(fast)
     if not fast or all(p.requires_grad for p in model.parameters()):
         return None
     units = frozen_prefix_modules(model, x)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..core import choose, fast_mode, outputs, processor, read_json, write_json
+from ..core import choose, use_fast, outputs, processor, read_json, write_json
 from ..data.resize import hw
 from ..model.freeze import freeze, train_mode
 from .folded_inference import AMP, autocast
@@ -109,12 +109,12 @@ def choose_amp(amp: str,                 # 'none', 'bf16', 'fp16' or 'auto'
                batch_size: int,
                train: str = 'all',       # what learns
                out: str | Path | None = None,    # the folder of runs
-               fast: bool | None = None,  # False: 'auto' is 'none' (None: as `core.fast_mode` says)
+               fast: bool | None = None,  # False: 'auto' is 'none' (None: as `core.use_fast` says)
               ) -> tuple[str, dict]:     # the precision, and what was measured
     "The precision to train with; 'auto' measures once for this machine, network and size."
     choose(amp, (*AMP, 'auto'), 'precision')
     if amp != 'auto': return amp, {}
-    if not fast_mode(fast): return 'none', {}
+    if not use_fast(fast): return 'none', {}
     key = conditions(model, img_size, batch_size, train)
     file = outputs(out)/'.cache'/'precision.json'
     known = read_json(file) if file.exists() else {}

@@ -39,3 +39,5 @@ def test_a_room_that_was_divided_hands_out_what_it_had():
     with pytest.warns(FutureWarning, match='read_image of rock_nb.data.loader is in rock_nb.data.image now'):
         assert room.read_image is read_image
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"): room.nothing
+    from rock_nb.predict import Graph
+    assert Graph.__module__ == 'rock_nb.training.onnx_export'

@@ -13,7 +13,7 @@ from rock_nb.evaluation import decision as decide
 from rock_nb.evaluation import metrics as metric
 from rock_nb.evaluation import selection
 from rock_nb.evaluation.attribute_scores import attribute_f1
-from rock_nb.evaluation.bootstrap import count_outcomes, interval, resampled
+from rock_nb.evaluation.bootstrap import contingency_table, interval, resampled
 from rock_nb.evaluation.compare import judge_pair
 from rock_nb.evaluation.leaderboard import leaderboard
 from rock_nb.evaluation.metrics import counts_balanced, counts_f1
@@ -54,7 +54,7 @@ def test_one_rule_for_classes_that_are_not_there(seed):
 
 def test_a_class_that_is_only_answered_counts_in_every_sample():
     y, p = np.repeat([0, 1], 10), np.r_[[2], [0]*9, [1]*10]
-    drawn = resampled(count_outcomes(y, [p], 3), counts_f1, 500, rng(1))[:, 0]
+    drawn = resampled(contingency_table(y, [p], 3), counts_f1, 500, rng(1))[:, 0]
     # without the rule a third of the samples would jump to 1
     assert drawn.max() <= 2/3 + 1e-12 and drawn.min() > .4
     group = np.r_[[0], np.arange(1, 20)//2 + 1]

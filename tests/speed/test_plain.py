@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rock_nb.core import Run, fast_mode
+from rock_nb.core import Run, use_fast
 from rock_nb.predict import main as predict
 from rock_nb.train import fit
 
@@ -22,7 +22,7 @@ def runs(sample, tmp_path_factory) -> dict[tuple, Run]:
     for mode in ('fast', 'plain'):
         with pytest.MonkeyPatch.context() as patch:
             if mode == 'plain': patch.setenv('ROCK_NB_PLAIN', '1')
-            assert fast_mode() == (mode == 'fast')
+            assert use_fast() == (mode == 'fast')
             out = tmp_path_factory.mktemp(mode)
             for name, given in RECIPES.items():
                 fit(
