@@ -16,7 +16,7 @@ from . import core
 from .core import BadInput, Parser, Run, choose, typed
 from .data.loader import count_workers
 from .data.synthetic import find_data, is_sample
-from .core.options import Options, declared, option, options_of, takes
+from .core.options import Options, declared, document_options, option, options_of
 from .data.split import folds_of
 from .data.table import read_data
 from .data.attributes import at_target, label_option
@@ -268,7 +268,7 @@ def from_here(given: dict) -> dict:
     return given
 
 # %% ../nbs/06_pipeline.ipynb #a0ce4f74
-@takes({n: o for n, o in PARAMETERS.items() if n not in ('versions', 'out')})
+@document_options({n: o for n, o in PARAMETERS.items() if n not in ('versions', 'out')})
 @typed
 def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whole ladder)
              out: str | Path | None = None,            # folder for runs (None: outputs/)

@@ -24,7 +24,7 @@ from scipy import stats
 # %% ../nbs/06_sweep.ipynb #0b7e0601
 from .core import BadInput, Parser, Run, as_type, atomic, choose, listed, typed
 from .core.options import (
-    Options, declared, option, options_of, renamed, takes)
+    Options, declared, document_options, option, options_of, renamed)
 from .data.synthetic import find_data, is_sample
 from .jobs.job import Job, QueueUnavailable, new_job
 from .evaluation.repeats import Repeats, mean_ci
@@ -594,7 +594,7 @@ def asked_search(asked: OfSweep) -> str:   # of `SEARCHES`
     return how
 
 # %% ../nbs/06_sweep.ipynb #0ac4ae83
-@takes(options_of(OfSweep) | FOR_ALL)
+@document_options(options_of(OfSweep) | FOR_ALL)
 @typed
 def sweep(grid: str | dict | list | None = None,  # text, a dict of lists, or a list of cells (None: the recipe itself)
           **given: object,    # options of the sweep; parameters of 03_train, for all cells alike
