@@ -74,7 +74,7 @@ def execute(step: NotebookStep,
     try:
         papermill.execute_notebook(
             brace(source), brace(hidden), step.given, kernel_name='python3', cwd=str(core.root()),
-            engine_name=NAME if core.fast_mode() else None, progress_bar=False,
+            engine_name=NAME if core.use_fast() else None, progress_bar=False,
             extra_arguments=['--IPKernelApp.log_level=CRITICAL'])
     except PapermillExecutionError as e:
         os.replace(hidden, step.record)

@@ -10,7 +10,7 @@ import atexit, builtins, contextlib, gc, importlib, importlib.util, itertools, j
 import signal, socket, subprocess, sys, threading
 from collections.abc import Iterable, Iterator
 
-from ..core import die_with_parent, fast_mode
+from ..core import die_with_parent, use_fast
 
 # %% ../../nbs/speed/kernel_template.ipynb #fb44d1e5
 HEAVY = (
@@ -187,7 +187,7 @@ def warm_kernels(names: Iterable[str] = HEAVY,   # modules
                  fast: bool | None = None,       # None: unless ROCK_NB_PLAIN is set
                 ) -> Iterator:
     "Meanwhile notebooks of the engine `rock_nb.warm` get kernels that are forked from a template."
-    if _TEMPLATES or not fast_mode(fast):
+    if _TEMPLATES or not use_fast(fast):
         yield
         return
     try: _TEMPLATES.append(KernelTemplate(names))
