@@ -31,8 +31,9 @@ from torchvision.transforms import v2 as T
 # %% ../nbs/08_benchmark.ipynb #b31eec35
 from .core import BadInput, Run, choose
 from .speed import fast_transforms as steps
-from .data.augmentations import training
+from .data.augmentations import least_side, training
 from .data.dataset import ImageDataset
+from .data.image import ImageReader
 from .data.loader import SequentialBatchSampler, make_loader
 from .data.normalize import Normalize
 from .speed.decoded_cache import packed
@@ -55,10 +56,10 @@ from .model.freeze import freeze, train_mode
 from .speed.folded_inference import autocast, inference, trial_images
 
 # %% ../nbs/08_benchmark.ipynb #6761aff4
-WHAT = ('loader', 'step', 'predict', 'files', 'quality', 'before')
+WHAT = ('loader', 'step', 'predict', 'files', 'phone', 'scale', 'quality', 'before')
 PARAMETERS = (
-    'data', 'what', 'rounds', 'n', 'img_size', 'arch', 'files', 'out', 'peers', 'folds', 'seeds',
-    'test_folds', 'contenders', 'before')
+    'data', 'what', 'rounds', 'n', 'img_size', 'arch', 'files', 'photographs', 'out', 'peers',
+    'folds', 'seeds', 'test_folds', 'contenders', 'before')
 
 # %% ../nbs/08_benchmark.ipynb #2f2867f7
 def race(contenders: dict,       # name -> a function that works once and says how many items
@@ -206,9 +207,12 @@ def our_loader(
     files: list, labels: list[int], size: int, batch: int, workers: int,
     form: str = 'raw',          # of the pack; 'none': from files
     out: str | None = None,     # the folder in which the pack lies
+    decode: str = 'full',       # of a recipe
 ) -> DataLoader:
     "Ours."
-    photos, _ = packed(ImageDataset(files, labels, training('v2', size)), form, 10, out)
+    pipeline = training('v2', size)
+    reader = ImageReader(min_side=least_side(pipeline, size) if decode == 'scaled' else None)
+    photos, _ = packed(ImageDataset(files, labels, pipeline, read=reader), form, 10, out)
     return make_loader(photos, SequentialBatchSampler(len(photos), batch), workers)
 
 # 8-bit, as the training step takes them; normalised when they arrive
@@ -236,11 +240,13 @@ def loader_contender(kind: str,      # a name in `LOADERS`
     return partial(drain, loader, Normalize() if kind == 'floats' else None)
 
 @work('load_anew')
-def fresh_loader_contender(kind: str, spec: str) -> Callable:
+def fresh_loader_contender(kind: str, spec: str,
+                           decode: str = 'full',   # of ours
+                          ) -> Callable:
     "A contender that makes a loader and goes through it; ours packs everything anew."
     def run() -> int:
         with tempfile.TemporaryDirectory() as folder:
-            return loader_contender(kind, spec, *('raw', folder) * (kind == 'ours'))()
+            return loader_contender(kind, spec, *('raw', folder, decode) * (kind == 'ours'))()
     return run
 
 # %% ../nbs/08_benchmark.ipynb #273b70bd

@@ -42,6 +42,7 @@ from .training.load_run import pick_device
 from .training.best_epoch import best_epoch
 from .training.processes import (
     run_on_main, is_main_process, gather_table, group, rank, world)
+from .training.linear_probe import probe_logits
 from .training.loop import learn
 from .training.build import build_setup, photos_for
 from .training.state import TrainSetup
@@ -328,6 +329,7 @@ def judge(setup: TrainSetup, data: Data,
     """Logits of the rows of a table, through the recipe's views; every process does its share, all
     have the result."""
     r = setup.recipe
+    if r.phases[-1].solver == 'logistic': return judge_by_features(setup, data, rows)
     size, views = r.size(r.phases[-1]), find_views(r.tta)
     photos = photos_for(r, data, rows, size, out=setup.loaders.out)
     loader = make_loader(
@@ -341,6 +343,15 @@ def judge(setup: TrainSetup, data: Data,
     ids = rows['id' if 'id' in rows else 'path'].values[i]
     return Predictions(ids, logits, data.classes, labels if 'label' in rows else None, views)
 
+def judge_by_features(setup: TrainSetup, data: Data,
+                      rows: pd.DataFrame) -> Predictions:   # of a table
+    "Logits of a head that was fitted to features, which are there already or are kept from now on."
+    with core.progress(label='predicting', total=len(rows), disable=not is_main_process()) as bar:
+        logits = run_on_main(probe_logits, setup, rows, None, bar)
+    labels = setup.loaders.unaugmented(rows, setup.recipe.size()).labels if 'label' in rows else None
+    ids = rows['id' if 'id' in rows else 'path'].values
+    return Predictions(ids, logits, data.classes, labels, find_views(setup.recipe.tta))
+
 # %% ../nbs/03_train.ipynb #1f75ef85
 def predict_parts(plan: Plan) -> dict[str, Predictions]:
     "Predictions for the validation and, if there is one, the test set, written into the run folder."
@@ -350,6 +361,8 @@ def predict_parts(plan: Plan) -> dict[str, Predictions]:
     done = {
         part: judge(plan.setup, plan.data, r, plan.options.workers) for part, r in rows.items()
         if r is not None}
+    # a head that has learned from these since was judged before
+    if plan.recipe.refit: done['valid'] = run_on_main(load_predictions, plan.run.valid)
     for part, p in done.items() if is_main_process() else ():
         save_predictions(getattr(plan.run, part), p)
     return done

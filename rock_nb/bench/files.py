@@ -7,6 +7,7 @@ __all__ = ['measure_files']
 
 # %% ../../nbs/bench/files.ipynb #66b6699e
 import contextlib, json, os, subprocess, sys, time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -71,6 +72,7 @@ def small_files(folder: str | Path,   # new, or made before with the same number
 # %% ../../nbs/bench/files.ipynb #53632a40
 def peak_memory(command: list,
                 every: float = .1,     # s between two looks
+                memory: Callable[[psutil.Process], int] = lambda p: p.memory_info().rss,  # bytes of a process
                ) -> tuple[str, float]: # its output; MB
     """Run a command and say how much memory it and all it started held at most, looked at every so
     many seconds."""
@@ -81,7 +83,7 @@ def peak_memory(command: list,
     while start.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):
             peak = max(
-                peak, sum(p.memory_info().rss for p in [start, *start.children(recursive=True)]))
+                peak, sum(memory(p) for p in [start, *start.children(recursive=True)]))
         time.sleep(every)
     if start.returncode:
         raise RuntimeError(f'{command} ended with {start.returncode}')

@@ -125,7 +125,7 @@ KEPT = ('path', 'bytes', 'changed', *FACTS, 'small')   # columns of the database
 
 def memory_file(data: Data, out: str | Path | None = None, reader: ImageReader = ImageReader()) -> Path:
     "Where the audit of a data folder is remembered."
-    told = sorted(replace(reader, max_value=None).settings().items())
+    told = sorted(replace(reader, max_value=None, min_side=None).settings().items())
     return outputs(out)/'.cache'/f'audit{LOOK}-{short_hash(data.root, *told)}.db'
 
 @contextlib.contextmanager

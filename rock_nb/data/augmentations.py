@@ -7,12 +7,12 @@ __all__ = ['AUGMENTS', 'OWN_SQUARE', 'augmentation', 'training']
 
 # %% ../../nbs/data/augmentations.ipynb #4e94f367
 from collections.abc import Callable
-import difflib, functools, json, warnings
+import difflib, functools, json, math, warnings
 from pathlib import Path
 
 # first: it keeps albumentations off the network
 from ..speed.fast_transforms import Affine, CoarseDropout, ColorJitter
-from .resize import SQUARES, PadSquare, RandomResizedCrop, Step, hw
+from .resize import SQUARES, Cover, PadSquare, RandomResizedCrop, Step, hw
 
 import albumentations as A
 import cv2
@@ -262,3 +262,35 @@ def training(augment: str | dict | Path = 'none',  # a name in `AUGMENTS`, what 
             f'validation must do the same as training; give resize_mode={own!r} too'
         )
     return A.Compose(AUGMENTS[augment](hw(size), steps))
+
+# %% ../../nbs/data/augmentations.ipynb #5ca1ed12
+PROPORTIONAL = (
+    PadSquare, Cover, A.Resize, A.CenterCrop, A.RandomRotate90, A.HorizontalFlip, A.VerticalFlip,
+    A.Transpose)
+
+def spatial_steps(pipeline: A.Compose) -> list:
+    "The steps of a pipeline one by one, also those within others, up to a size that is certain."
+    steps = []
+    for step in pipeline.transforms:
+        inner = isinstance(step, (A.Compose, A.Sequential)) and step.p == 1
+        steps += spatial_steps(step) if inner else [step]
+        last = steps[-1] if steps else None
+        if isinstance(last, (A.Resize, A.CenterCrop, A.RandomResizedCrop)) and last.p == 1:
+            break
+    return steps
+
+def least_side(pipeline: A.Compose,            # of `training`
+               size: int | tuple[int, int],    # pixels that come out: a side, or (height, width)
+              ) -> int:                        # pixels
+    """The shorter side of an image that a pipeline need never enlarge; twice that where there are
+    bars, which are of whole pixels and else would move it by half of one."""
+    steps = spatial_steps(pipeline)
+    crops = [s for s in steps if isinstance(s, A.RandomResizedCrop)]
+    odd = [s for s in steps if s not in crops and not isinstance(s, PROPORTIONAL)]
+    if odd:
+        raise BadInput(
+            f"decode 'scaled' does not go with {type(odd[0]).__name__}, which comes before the "
+            "image "
+            "has its size and would see other pixels; give decode 'full', or another `augment`")
+    bars = 1 + any(isinstance(s, PadSquare) for s in steps)
+    return math.ceil(bars*max(hw(size))*math.prod(min(s.scale)**-.5 for s in crops))

@@ -97,6 +97,7 @@ class ImageReader:
     bands: tuple[int, ...] | None = None  # one (grey) or three (RGB) of a TIFF, counted from 1 (None: the first)
     max_pixels: int | None = None  # most pixels of an image (None: Pillow's limit, 178,956,970)
     refuse_dark: bool = False             # a deep image that would be black is a `BadInput`
+    min_side: int | None = None  # pixels of the shorter side that are enough: see `scaled_jpeg` (None: all)
     def settings(self) -> dict:           # by name
         "The fields that are not as in a reader that nobody has told anything."
         return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
@@ -120,8 +121,9 @@ def check_reader(r: ImageReader) -> ImageReader:
     ):
         raise BadInput(
             f'bands {r.bands!r} are wrong; give one or three numbers, counted from 1, e.g. 3,2,1')
-    if r.max_pixels is not None and not whole(r.max_pixels):
-        raise BadInput(f'max_pixels {r.max_pixels!r} must be an integer')
+    for name in ('max_pixels', 'min_side'):
+        if (value := getattr(r, name)) is not None and not whole(value):
+            raise BadInput(f'{name} {value!r} must be an integer ≥ 1')
     return r
 
 @patch
@@ -432,9 +434,9 @@ def _decode(self: ImageReader, image: Image.Image) -> np.ndarray:
         if not unread: return np.asarray(self.upright_rgb(from_pillow(image)))
         image = image.filename       # what Pillow would cut to 8 bits is whole in the file
     self.allow()
-    if self.page == 1 and (a := read_jpeg(image, icc=self.icc)) is not None:
-        return a
-    with open(image, 'rb') if isinstance(image, (str, os.PathLike)) else _kept_open(image) as file:
+    for read in (self.scaled_jpeg, self.simple_jpeg) if self.page == 1 else ():
+        if (a := read(image)) is not None: return a
+    with _opened(image) as file:
         return np.asarray(
             self.from_jpeg(image, file) if self.page == 1 and file.read(2) == b'\xff\xd8'
             else self.upright_rgb(self.load(file)))
@@ -449,6 +451,11 @@ def from_jpeg(self: ImageReader, image: Image.Image, file: BinaryIO):
         a = read_jpeg(image, im, self.icc)
         return self.upright_rgb(from_pillow(im)) if a is None else a
 
+@patch
+def simple_jpeg(self: ImageReader, image: str | Path | BinaryIO) -> np.ndarray | None:
+    "The pixels of a simple JPEG; None: it is none."
+    return read_jpeg(image, icc=self.icc)
+
 class _kept_open:
     "A file of somebody else's, which stays open."
     def __init__(self, file: str | Path): self.file = file
@@ -457,6 +464,37 @@ class _kept_open:
         return self.file
     def __exit__(self, *_: object): pass
 
+def _opened(image: str | Path | BinaryIO):   # a context
+    return open(image, 'rb') if isinstance(image, (str, os.PathLike)) else _kept_open(image)
+
+# %% ../../nbs/data/image.ipynb #5ca1ed02
+def jpeg_scale(
+    size: tuple[int, int],  # width and height of a JPEG, pixels
+    enough: int,            # pixels of the shorter side
+) -> int:                   # 8, 4, 2, or 1: in full
+    """By how much a JPEG can be decoded smaller, with `enough` pixels left; with twice as many where
+    the last block is cut, since its pixels then stand for less than the others."""
+    fits = lambda s: min(size)//s >= (2 if any(n % s for n in size) else 1)*enough
+    return next((s for s in (8, 4, 2) if fits(s)), 1)
+
+@patch
+def scaled_jpeg(self: ImageReader, image: str | Path | BinaryIO) -> np.ndarray | None:
+    """A large JPEG decoded at an eighth, a quarter or a half of its size (`jpeg_scale`); None: it is
+    none, or not that large."""
+    if not self.min_side: return
+    try:
+        with _opened(image) as file:
+            if file.read(3) != b'\xff\xd8\xff': return
+            file.seek(0)
+            with Image.open(file) as im:
+                self.check_pixels(*im.size)
+                scale = jpeg_scale(im.size, self.min_side)
+                if im.format not in ('JPEG', 'MPO') or scale == 1: return
+                im.draft(None, tuple(n//scale for n in im.size))
+                return np.asarray(self.upright_rgb(from_pillow(im)))
+    except READ_ERRORS: return       # the usual way says what is wrong
+
+# %% ../../nbs/data/image.ipynb #5ca1ed03
 def explain(e: Exception) -> str:
     "What is wrong with a file, as the end of a sentence that begins with its name."
     if isinstance(e, BadInput): return str(e)

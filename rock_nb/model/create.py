@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from ..core import BadInput, choose
+from ..data.resize import hw
 from .head import output_layers, replace_classifier
 from .names import check_arch
+from .side_by_side import ConcatBodies
 from .weight_files import load_pretrained
 from .weights import Weights
 
@@ -26,11 +28,12 @@ def init_near_zero(model: nn.Module, std: float = .01) -> nn.Module:
     return model
 
 # %% ../../nbs/model/create.ipynb #9c6e0ecd
-def create(arch: str,               # a timm name
+def create(arch: str,               # a timm name, or several with '+' between them
            img_size: int | tuple[int, int] | None = None,   # pixels: a side, or (height, width)
            **kwargs: object,        # for timm
           ) -> nn.Module:
     "timm's network; the size of images goes to those that are made for one."
+    if '+' in arch: return create_side_by_side(arch, img_size, **kwargs)
     size = {}
     if img_size is not None:
         size = dict(img_size=img_size if isinstance(img_size, int) else tuple(img_size))
@@ -38,6 +41,24 @@ def create(arch: str,               # a timm name
     except TypeError as e:
         if "'img_size'" not in str(e) or not size: raise
     return timm.create_model(arch, **kwargs)
+
+# %% ../../nbs/model/create.ipynb #9c6e0ea0
+def create_side_by_side(arch: str,            # timm names with '+' between them
+                        img_size: int | tuple[int, int] | None = None,   # pixels, of the images that come
+                        num_classes: int = 1000,
+                        drop_rate: float = 0.,   # dropout before the classifier
+                        pretrained: tuple[bool, ...] = (),   # for each whether timm's hub fills it
+                        **kwargs: object,        # for timm
+                       ) -> ConcatBodies:
+    "Networks that look at the same image, with one classifier."
+    cfgs = [timm.get_pretrained_cfg(a) for a in arch.split('+')]
+    largest = max(max(c.input_size[1:]) for c in cfgs)
+    bodies = []
+    filled = pretrained or (False,)*len(cfgs)
+    for name, cfg, hub in zip(arch.split('+'), cfgs, filled):
+        size = img_size and tuple(round(s*max(cfg.input_size[1:])/largest) for s in hw(img_size))
+        bodies.append(create(name, size, num_classes=0, pretrained=hub, **kwargs))
+    return ConcatBodies(bodies, num_classes, drop_rate)
 
 # %% ../../nbs/model/create.ipynb #8c050698
 def why_not_built(arch: str, e: Exception, options: dict) -> str:
@@ -48,7 +69,21 @@ def why_not_built(arch: str, e: Exception, options: dict) -> str:
     return f'timm cannot build {arch} with {options or "its defaults"}: {e or type(e).__name__}'
 
 # %% ../../nbs/model/create.ipynb #7a555a6d
-def build(arch: str,                # a timm name
+def fill_weights(model: nn.Module,      # as timm made it
+         weights: Weights,
+        ) -> bool:              # whether the head was filled too
+    "Give a network its first weights, those that it wasn't made with."
+    if weights.file: return load_pretrained(model, weights.file)
+    for body, own in zip(getattr(model, 'bodies', ()), weights.bodies): fill_weights(body, own)
+    return weights.kind == 'random'
+
+def hub_fills(weights: Weights) -> bool | tuple[bool, ...]:   # for networks side by side each
+    "Whether timm's hub fills a network as it is made."
+    bodies = tuple(w.kind == 'hub' for w in weights.bodies)
+    return bodies or weights.kind == 'hub'
+
+# %% ../../nbs/model/create.ipynb #7a555aa0
+def build(arch: str,                # a timm name, or several with '+' between them
           n_classes: int,
           weights: Weights = Weights('random', 'random start'),
           seed: int = 41,           # of whatever starts at random: the head, or all of it
@@ -63,14 +98,13 @@ def build(arch: str,                # a timm name
         torch.manual_seed(seed)
         try:
             model = create(
-                weights.name or arch, img_size, pretrained=weights.kind == 'hub',
+                weights.name or arch, img_size, pretrained=hub_fills(weights),
                 num_classes=n_classes, **kwargs)
         except (TypeError, RuntimeError, OSError, AssertionError, ValueError) as e:
             sized = {} if img_size is None else dict(img_size=img_size)
             raise BadInput(why_not_built(arch, e, kwargs | sized)) from None
         replace_classifier(model, head, codes, kwargs.get('drop_rate') or 0.)
-        filled = load_pretrained(model, weights.file) if weights.file else weights.kind == 'random'
-        if not filled: init_near_zero(model)
+        if not fill_weights(model, weights): init_near_zero(model)
     return model.to(memory_format=torch.channels_last)
 
 # %% ../../nbs/model/create.ipynb #538f8abe

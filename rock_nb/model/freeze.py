@@ -49,8 +49,15 @@ def in_module(name: str, module: str) -> bool:
 # %% ../../nbs/model/freeze.ipynb #9e4b2710
 PARTS = ('stem', 'stage1', 'stage2', 'stage3', 'stage4', 'head')
 
+def parts_side_by_side(model: nn.Module,   # of `rock_nb.model.side_by_side`
+                      ) -> dict[str, str]:
+    "Which part of its own network each parameter belongs to."
+    inner = {f'bodies.{i}.{n}': p for i, b in enumerate(model.bodies) for n, p in parts(b).items()}
+    return {n: inner.get(n, 'head') for n, _ in model.named_parameters()}
+
 def parts(model: nn.Module) -> dict[str, str]:   # parameter name -> one of `PARTS`
-    "Which part each parameter of a timm network belongs to."
+    "Which part each parameter of a timm network belongs to; of several side by side, in its own."
+    if hasattr(model, 'bodies'): return parts_side_by_side(model)
     position = {n: i for i, (n, _) in enumerate(model.named_modules())}
     ends = stage_ends(model)
     first = next(iter(feature_modules(model)[0]), '')

@@ -51,7 +51,9 @@ def is_weights_name(text: str) -> bool:
 # %% ../../nbs/model/names.ipynb #a82440c4
 def check_arch(arch: str,    # timm's name, perhaps with the tag of weights, or an id of the hub
               ) -> str:      # timm's name
-    "The name of an architecture as timm has it; else a `BadInput` with the nearest names."
+    """The name of an architecture as timm has it, of several with '+' between them; else a
+    `BadInput` with the nearest names."""
+    if '+' in arch: return '+'.join(check_arch(a.strip()) for a in arch.split('+'))
     name = timm_name(arch)
     if name is not None:
         return name
@@ -68,6 +70,15 @@ def check_arch(arch: str,    # timm's name, perhaps with the tag of weights, or 
     near = near or timm.list_models('*resnet5*')[:4]
     raise BadInput(f"timm has no architecture {arch!r}; near it: {', '.join(near)}")
 
+# %% ../../nbs/model/names.ipynb #44e648a0
+def check_one_file(arch: str,                # as in `match_names`
+                   pretrained: bool | str):
+    "A `BadInput` if several networks shall have the weights of one."
+    if '+' in arch and isinstance(pretrained, str) and not resolve(pretrained).exists():
+        raise BadInput(
+            f'pretrained {pretrained!r} is one name for several networks ({arch}); give True, and '
+            'each takes its own, or a weight file of all together')
+
 # %% ../../nbs/model/names.ipynb #44e648c3
 def match_names(arch: str,                # timm's name, or an id of the hub
                 pretrained: bool | str,   # as in a recipe: perhaps timm's name of weights, or an id
@@ -75,6 +86,7 @@ def match_names(arch: str,                # timm's name, or an id of the hub
     """An architecture and its weights as timm names them; a `BadInput` where they don't belong
     together."""
     arch = check_arch(arch)
+    check_one_file(arch, pretrained)
     if (
         not isinstance(pretrained, str)
         or hub_id(pretrained) is None

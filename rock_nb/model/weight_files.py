@@ -296,7 +296,7 @@ def load_pretrained(model: nn.Module,   # of timm
     arch = model.pretrained_cfg['architecture']
     tried, failed = [], None
     with torch.device('meta'):
-        whole = timm.create_model(arch, pretrained=False)
+        whole = model if '+' in arch else timm.create_model(arch, pretrained=False)
     for state in candidate_states(file, model):
         try:
             state = adapt_to_size(rename_by_order(state, whole), model, file)

