@@ -11,17 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-import papermill
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
-
 from .. import core
 from ..core import BadInput, Run
 from ..core.options import renamed
 from ..speed.kernel_template import HEAVY, warm_kernels
-from ..speed.warm_kernel import NAME
-from ..training.live_plot import epoch_line
 
 # %% ../../nbs/jobs/notebook_step.ipynb #1cb30afe
 @dataclass(frozen=True)
@@ -56,11 +49,24 @@ def is_complete(step: NotebookStep) -> bool:
 class StepFailed(BadInput):
     "A step stopped; the message names cell, error and how to go on."
 
+# %% ../../nbs/jobs/notebook_step.ipynb #b28dc420
+def run_notebook(source: str, record: str, given: dict):
+    "Run a notebook with parameters by papermill, in the project's folder."
+    import papermill
+    from rock_nb.speed.warm_kernel import NAME
+    papermill.execute_notebook(
+        source, record, given, kernel_name='python3', cwd=str(core.root()),
+        engine_name=NAME if core.use_fast() else None, progress_bar=False,
+        extra_arguments=['--IPKernelApp.log_level=CRITICAL'])
+
 # %% ../../nbs/jobs/notebook_step.ipynb #b28dc421
 def execute(step: NotebookStep,
             go_on: str = '',   # the command to go on with
            ):
     "Run a step's notebook into its record; a failure is a `StepFailed`."
+    # slow to import, and needed only where a step is not complete
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
     source = core.root()/'nbs'/f'{step.notebook}.ipynb'
     hidden = step.record.with_name(f'.{step.record.name}')
     if not source.exists():
@@ -71,11 +77,7 @@ def execute(step: NotebookStep,
     hidden.parent.mkdir(parents=True, exist_ok=True)
     # papermill formats paths
     brace = lambda path: str(path).replace('{', '{{').replace('}', '}}')
-    try:
-        papermill.execute_notebook(
-            brace(source), brace(hidden), step.given, kernel_name='python3', cwd=str(core.root()),
-            engine_name=NAME if core.use_fast() else None, progress_bar=False,
-            extra_arguments=['--IPKernelApp.log_level=CRITICAL'])
+    try: run_notebook(brace(source), brace(hidden), step.given)
     except PapermillExecutionError as e:
         os.replace(hidden, step.record)
         raise StepFailed(
@@ -106,12 +108,14 @@ class EpochReporter(threading.Thread):
         self.over = threading.Event()
     @staticmethod
     def rows(run: Run) -> int:
-        try: return len(pd.read_csv(run.history))
+        try: return max(0, run.history.read_text(encoding='utf-8').count('\n') - 1)
         except (OSError, ValueError): return 0
     def run(self):
         while not self.over.wait(self.seconds): self.report()
     def report(self):
         if (n := self.rows(self.run_folder)) > self.seen:
+            import pandas as pd
+            from rock_nb.training.live_plot import epoch_line
             recipe = core.read_json(self.run_folder.recipe)['recipe']
             epochs = sum(p['epochs'] for p in recipe['phases'])
             print(
