@@ -27,6 +27,7 @@ setup(
     install_requires=cfg['requirements'].split(),
     extras_require=extras,
     entry_points={'console_scripts': cfg.get('console_scripts', '').split(),
+                  'papermill.engine': cfg.get('papermill_engines', '').split(),
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
     zip_safe=False,
 )

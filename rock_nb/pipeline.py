@@ -60,7 +60,7 @@ from .training.network import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, pick_scale
 from .jobs.notebook_step import (
-    NotebookStep, StepFailed, shell_command, is_complete, run_step)
+    NotebookStep, StepFailed, is_complete, kernels_for, run_step, shell_command)
 from .model.weights import Weights, find_weights, check_weights
 from .train import (
     notes_on, options_from, pick_device, read_and_split, recipe_record, same_run)
@@ -305,10 +305,11 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     given |= shared
     walk = pipeline_steps(names, folder, given)
     open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
-    if to_train := [s.record.parent.name for s in open_steps]:
-        look_ahead(recipes_of(to_train, scale, given), where, scale, folder, given)
-    for i, step in enumerate(walk, 1):
-        run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
+    with kernels_for(walk):
+        if to_train := [s.record.parent.name for s in open_steps]:
+            look_ahead(recipes_of(to_train, scale, given), where, scale, folder, given)
+        for i, step in enumerate(walk, 1):
+            run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
     return results(names, folder)
 
 # %% ../nbs/06_pipeline.ipynb #3ad09321

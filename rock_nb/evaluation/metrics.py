@@ -12,7 +12,6 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.colors import PowerNorm
 from sklearn.metrics import (
     accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support)
@@ -186,14 +185,24 @@ def _cells(cm: pd.DataFrame,   # counts, or shares 0…1
         lambda v: (
             f'{100 * v:.0f}' if v >= (0.02 if many else 0.005) else '<1' if v and not many else ''))
 
+# %% ../../nbs/evaluation/metrics.ipynb #c917ed21
 def _draw(ax: plt.Axes, cm: pd.DataFrame, how: str, names: list[str]):
     "One matrix."
-    many = len(cm) > MANY
+    # seaborn's `heatmap` draws the whole figure for each, to see whether names overlap
+    many, n, ticks = len(cm) > MANY, len(cm), np.arange(len(cm)) + .5
     top = cm.to_numpy().max() if how == 'counts' else 1
-    sns.heatmap(
-        cm, annot=_cells(cm, how, many), fmt='', cmap='Blues',
-        norm=PowerNorm(0.6, 0, max(top, 1e-9)), cbar=False, square=True, ax=ax,
-        annot_kws=dict(size=5 if many else 8), xticklabels=names, yticklabels=names)
+    mesh = ax.pcolormesh(cm, cmap='Blues', norm=PowerNorm(0.6, 0, max(top, 1e-9)))
+    ax.set(
+        aspect='equal', xlim=(0, n), ylim=(n, 0), xlabel=cm.columns.name, ylabel=cm.index.name)
+    ax.spines[:].set_visible(False)
+    ax.set_xticks(ticks, names)
+    ax.set_yticks(ticks, names)
+    bright = mesh.to_rgba(cm.to_numpy())[..., :3]**2.2 @ (.2126, .7152, .0722) > .408
+    for (y, x), text in np.ndenumerate(_cells(cm, how, many).to_numpy()):
+        if text:
+            ax.text(
+                x + .5, y + .5, text, size=5 if many else 8, color='.15' if bright[y, x] else 'w',
+                ha='center', va='center')
     ax.set_title(TITLES[how], fontsize=10)
     ax.tick_params(labelsize=6 if many else 8, length=2)
     ax.tick_params(axis='x', rotation=0 if len(cm) == 2 else 90)
