@@ -42,7 +42,8 @@ from .data.resize import PadSquare
 from .evaluation.predictions import predict_loader
 from .evaluation.tta import find_views
 from .bench import peers
-from .training.build import network, to_device
+from .training.build import to_device
+from .training.network import network
 from .training.recipes import get_recipe
 from .training.loss import make_loss
 from .speed.precision import supported_amps

@@ -5,6 +5,59 @@
 # %% auto #0
 __all__ = ['find_members', 'ensemble', 'summary_of']
 
+# %% ../nbs/05_ensemble.ipynb #3bee3d4b
+from . import core
+from .core.registry import NamesOf
+
+# %% ../nbs/05_ensemble.ipynb #3a6ae38e
+PARAMETERS = (
+    'runs', 'weights', 'combine', 'decide', 'precision', 'files', 'data', 'out', 'name', 'part')
+HELP = dict(
+    runs='names or folders of runs, divided by commas (None: all on the newest one\'s data)',
+    weights='one a run, then one a file (None: as `combine` says)',
+    name='of its folder', out='the folder of runs, and for the ensemble',
+    combine='one of `rock_nb.evaluation.combiners.COMBINERS`',
+    decide='one of `rock_nb.evaluation.ensembling.decisions`',
+    precision='of the photographs that are decided (None: decide all)',
+    data='the data set that they must fit, where no run is named')
+
+# %% ../nbs/05_ensemble.ipynb #1e50f879
+COMBINERS = NamesOf(
+    'rock_nb.evaluation.combiners:COMBINERS',
+    'best equal equal_logits probs logits greedy bagged stack', 'combiner')
+DECISIONS = NamesOf(
+    'rock_nb.evaluation.calibration:CALIBRATIONS', 'none temperature vector rule', 'way to decide')
+
+def command_line() -> core.Parser:
+    "`python -m rock_nb.ensemble`"
+    about = (
+        'Let runs vote, or CSV files of anybody: a class for each id, or a column of probabilities '
+        'for each class.')
+    p = core.Parser('python -m rock_nb.ensemble', description=about)
+    p.add_argument('files', nargs='*', help='CSV files that vote (none: runs do)')
+    for name, text in HELP.items(): p.add_argument(f'--{name}', metavar='', help=text)
+    return p
+
+def check_named(given: dict):
+    "A `BadInput` for a run that is not there, or a name that nothing has."
+    for name in core.listed(given['runs']) if given.get('runs') else ():
+        core.find_run(name, given.get('out'))
+    COMBINERS.check(given.get('combine', 'equal'), 'combine')
+    DECISIONS.check(given.get('decide', 'none'), 'decide')
+
+def given_to(argv: list[str] | None = None) -> dict:   # None: the words of this process
+    "What a command line says, by name; paths count from the working directory."
+    given = {k: v for k, v in vars(command_line().parse_args(argv)).items() if v not in (None, [])}
+    here = lambda path: str(Path(path).expanduser().absolute())
+    given |= {k: here(given[k]) for k in ('data', 'out') if k in given}
+    if 'files' in given: given['files'] = [here(f) for f in given['files']]
+    if 'precision' in given: given['precision'] = core.as_type('precision', given['precision'])
+    return given
+
+# %% ../nbs/05_ensemble.ipynb #5702cb9a
+if __name__ == '__main__' and '__file__' in globals():
+    with core.program(): check_named(given_to())
+
 # %% ../nbs/05_ensemble.ipynb #938de397
 import glob
 from collections.abc import Sequence
@@ -14,10 +67,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from fastcore.docments import docments
 from matplotlib.figure import Figure
 
-from . import core
 from .evaluation.figures import panels, wrap_names
 from .core import BadInput, Run, find_run, is_ensemble, listed, lock, trained
 from .data.synthetic import find_data, has_photos
@@ -37,10 +88,6 @@ from .evaluation.submission import (
     answer_score, check_sample, solution_f1, with_all_tests, write_submission)
 from .evaluation.voting import FileVote, count_votes, from_probs, read_files, votes
 from .train import fit, notes_on
-
-# %% ../nbs/05_ensemble.ipynb #06de4809
-PARAMETERS = (
-    'runs', 'weights', 'combine', 'decide', 'precision', 'files', 'data', 'out', 'name', 'part')
 
 # %% ../nbs/05_ensemble.ipynb #341190c9
 def is_folds(run: Run) -> bool:
@@ -672,24 +719,7 @@ def file_scores(case: FileCase) -> pd.DataFrame:   # indexed by file, the vote l
 # %% ../nbs/05_ensemble.ipynb #7fd911f2
 def main(argv: list[str] | None = None):
     "`python -m rock_nb.ensemble a.csv b.csv`; paths count from the working directory."
-    about = (
-        'Let runs vote, or CSV files of anybody: a class for each id, or a column of probabilities '
-        'for each class.')
-    p = core.Parser('python -m rock_nb.ensemble', description=about)
-    p.add_argument('files', nargs='*', help='CSV files that vote (none: runs do)')
-    helps = docments(ensemble)
-    for name in PARAMETERS:
-        if name not in ('files', 'part'):
-            p.add_argument(f'--{name}', metavar='', help=helps[name])
-    with core.program():
-        given = {k: v for k, v in vars(p.parse_args(argv)).items() if v not in (None, [])}
-        for k in ('data', 'out'):
-            if k in given: given[k] = str(Path(given[k]).expanduser().absolute())
-        if 'files' in given:
-            given['files'] = [str(Path(f).expanduser().absolute()) for f in given['files']]
-        if 'precision' in given:
-            given['precision'] = core.as_type('precision', given['precision'])
-        print(summary_of(ensemble(**given)))
+    with core.program(): print(summary_of(ensemble(**given_to(argv))))
 
 # %% ../nbs/05_ensemble.ipynb #abd827b2
 def summary_of(run: Run) -> str:

@@ -5,13 +5,29 @@
 # %% auto #0
 __all__ = ['plot_folds', 'fit_folds']
 
+# %% ../nbs/03_folds.ipynb #6738bc4d
+from . import core   # before torch: it says how torch's threads shall wait
+from .core import Parser
+from .training.command import (
+    PARAMETERS as OF_TRAINING, add_options, check_command, check_given, given_options)
+
+# %% ../nbs/03_folds.ipynb #283d28c6
+PARAMETERS = {n: o for n, o in OF_TRAINING.items() if n != 'fold'}
+
+def command_line() -> Parser:
+    "`python -m rock_nb.folds`"
+    about = (
+        'Train every fold of a recipe, gather the out-of-fold predictions, vote on the test set. '
+        'What is complete is skipped.')
+    return add_options(Parser('python -m rock_nb.folds', description=about), PARAMETERS)
+
+if __name__ == '__main__' and '__file__' in globals(): check_command(command_line(), check_given)
+
 # %% ../nbs/03_folds.ipynb #b7391e75
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-
-from . import core   # before torch: it says how torch's threads shall wait
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,9 +36,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .core import BadInput, Parser, Run, choose, lock, typed
+from .core import BadInput, Run, choose, lock, typed
 from .data.synthetic import find_data
-from .core.options import Options, document_options, options_of
+from .core.options import Options, document_options
 from .data.split import folds_of, split
 from .data.table import Data, read_data
 from .data.attributes import at_target, label_option
@@ -34,13 +50,8 @@ from .evaluation.submission import (
 from .evaluation.voting import hard_vote, soft_vote
 from .training.best_epoch import best_epoch, saved_recipe
 from .training.live_plot import LivePlot, png
-from .training.recipe import OfPhases, Recipe
 from .train import (
-    Plan, add_options, find_name, fit, given_options, look_up, notes_on, options_from,
-    read_and_split, scores)
-
-# %% ../nbs/03_folds.ipynb #32497832
-PARAMETERS = options_of(Options, OfPhases, Recipe, without=('fold',))
+    Plan, find_name, fit, look_up, notes_on, options_from, read_and_split, scores)
 
 # %% ../nbs/03_folds.ipynb #d33e7294
 def which_folds(where: Path,          # a data folder, or a CSV file
@@ -311,12 +322,8 @@ def gather_folds(plan: Plan,
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.folds`: the parameters of this notebook as options."
-    about = (
-        'Train every fold of a recipe, gather the out-of-fold predictions, vote on the test set. '
-        'What is complete is skipped.')
-    parser = add_options(Parser('python -m rock_nb.folds', description=about), PARAMETERS)
     with core.program():
-        run = fit_folds(**given_options(parser, argv))
+        run = fit_folds(**given_options(command_line(), argv))
         m = core.read_json(run.metrics)
         print(
             f"{run.path}: macro F1 {m['valid']['f1']:.4f} out of fold, {m['folds_mean']:.4f} ± "

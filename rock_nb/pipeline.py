@@ -5,35 +5,16 @@
 # %% auto #0
 __all__ = ['pipeline']
 
-# %% ../nbs/06_pipeline.ipynb #880bc829
-import os, shutil, sys
+# %% ../nbs/06_pipeline.ipynb #08d0adf0
 from dataclasses import dataclass
-from pathlib import Path
 
-import pandas as pd
+from . import core   # before torch: it says how torch's threads shall wait
+from .core import Parser
+from .core.options import declared, option, options_of
+from .training.command import (
+    PARAMETERS as OF_TRAINING, add_options, check_command, check_given, given_options)
 
-from . import core
-from .core import BadInput, Parser, Run, choose, typed
-from .data.loader import count_workers
-from .data.synthetic import find_data, is_sample
-from .core.options import Options, declared, document_options, option, options_of
-from .data.split import folds_of
-from .data.table import read_data
-from .data.attributes import at_target, label_option
-from .core.registry import from_anywhere
-from .ensemble import own_folder
-from .evaluation.submission import f1_on_test
-from .training.build import network
-from .training.recipes import LADDER, get_recipe
-from .training.recipe import OVERRIDES, OfPhases, Recipe, pick_scale
-from .jobs.notebook_step import (
-    NotebookStep, StepFailed, shell_command, is_complete, run_step)
-from .model.weights import Weights, find_weights, check_weights
-from rock_nb.train import (
-    add_options, given_options, notes_on, options_from, pick_device, read_and_split, recipe_record,
-    same_run)
-
-# %% ../nbs/06_pipeline.ipynb #00f21976
+# %% ../nbs/06_pipeline.ipynb #85e4bfb4
 @declared
 @dataclass(frozen=True)
 class OfPipeline:
@@ -41,10 +22,48 @@ class OfPipeline:
     versions: str | None = option(None, 'recipes, with spaces between (None: all)')
 
 PARAMETERS = options_of(OfPipeline) | {
-    n: o for n, o in options_of(Options, OfPhases, Recipe).items() if n in (
+    n: o for n, o in OF_TRAINING.items() if n in (
         'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level',
         'workers', 'device', 'arch', 'pretrained', 'epochs', 'lr', 'img_size', 'batch_size',
         'valid', 'seed')}
+
+# %% ../nbs/06_pipeline.ipynb #d87e091c
+def command_line() -> Parser:
+    "`python -m rock_nb.pipeline`"
+    about = 'From images to submission, through the notebooks. What is complete is skipped.'
+    return add_options(Parser('python -m rock_nb.pipeline', description=about), PARAMETERS)
+
+def check_each(given: dict):
+    "`check_given` for each of several recipes."
+    versions = (given.get('versions') or 'baseline').replace(',', ' ').split()
+    for version in versions: check_given(given | dict(version=version))
+
+if __name__ == '__main__' and '__file__' in globals(): check_command(command_line(), check_each)
+
+# %% ../nbs/06_pipeline.ipynb #880bc829
+import os, shutil, sys
+from pathlib import Path
+
+import pandas as pd
+
+from .core import BadInput, Run, choose, typed
+from .data.loader import count_workers
+from .data.synthetic import find_data, is_sample
+from .core.options import document_options
+from .data.split import folds_of
+from .data.table import read_data
+from .data.attributes import at_target, label_option
+from .core.registry import from_anywhere
+from .ensemble import own_folder
+from .evaluation.submission import f1_on_test
+from .training.network import network
+from .training.recipes import LADDER, get_recipe
+from .training.recipe import OVERRIDES, Recipe, pick_scale
+from .jobs.notebook_step import (
+    NotebookStep, StepFailed, shell_command, is_complete, run_step)
+from .model.weights import Weights, find_weights, check_weights
+from .train import (
+    notes_on, options_from, pick_device, read_and_split, recipe_record, same_run)
 
 # %% ../nbs/06_pipeline.ipynb #73f70db1
 def names_of(versions: str | list[str] | None,   # None: the whole ladder
@@ -303,10 +322,8 @@ def tell_shared(shared: dict,   # of `shared_split`
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.pipeline`; paths count from the working directory."
-    about = 'From images to submission, through the notebooks. What is complete is skipped.'
-    parser = add_options(Parser('python -m rock_nb.pipeline', description=about), PARAMETERS)
     with core.program():
-        given = given_options(parser, argv)
+        given = given_options(command_line(), argv)
         try: table = pipeline(**given)
         except StepFailed as e: sys.exit(f'StepFailed: {e}')
         if 'random' in set(table.start):

@@ -5,45 +5,16 @@
 # %% auto #0
 __all__ = ['sweep']
 
-# %% ../nbs/06_sweep.ipynb #648db72c
-import itertools, json, os, re, sys, time
-from dataclasses import dataclass, replace
-from pathlib import Path
-from urllib.parse import urlsplit
+# %% ../nbs/06_sweep.ipynb #1bc58c10
+from dataclasses import dataclass
 
 from . import core   # before torch: it says how torch's threads shall wait
+from .core import Parser
+from .core.options import declared, option, options_of
+from .training.command import (
+    PARAMETERS as OF_TRAINING, add_options, check_command, check_given, given_options)
 
-import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
-from fastcore.basics import patch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from scipy import stats
-
-# %% ../nbs/06_sweep.ipynb #0b7e0601
-from .core import BadInput, Parser, Run, as_type, atomic, choose, listed, typed
-from .core.options import (
-    Options, declared, document_options, option, options_of, renamed)
-from .data.synthetic import find_data, is_sample
-from .jobs.job import Job, QueueUnavailable, new_job
-from .evaluation.repeats import Repeats, mean_ci
-from .evaluation.leaderboard import leaderboard as judge_runs
-from .evaluation.submission import f1_on_test
-from .training.recipes import get_recipe
-from .distributed.launch import history_of
-from .training.live_plot import epoch_line
-from .training.recipe import (
-    OVERRIDES, OfPhases, Recipe, check_number, differences, pick_scale)
-from .training.search import (
-    SEARCHES, as_python, check_space, distinct, fields_key, trials_table, library, open_study,
-    plot_search, propose, read_space, read_words, running, tell_epochs)
-from .jobs.notebook_step import (
-    NotebookStep, StepFailed, shell_command, is_complete, run_step)
-from .queue import open_queue, publish_jobs, run_scores
-from .train import add_options, find_name, fit, given_options, run_name
-
-# %% ../nbs/06_sweep.ipynb #2acbc57a
+# %% ../nbs/06_sweep.ipynb #80a7e645
 @declared
 @dataclass(frozen=True)
 class OfSweep:
@@ -60,12 +31,58 @@ class OfSweep:
         False, 'stop trials that are behind the median of the others (None: False)')
     name: str = option('sweep', 'of the folder that runs and table go into (None: sweep)')
 
-FOR_ALL = options_of(Options, OfPhases, Recipe, without=('seed',))
+FOR_ALL = {n: o for n, o in OF_TRAINING.items() if n != 'seed'}
 PARAMETERS = options_of(OfSweep) | {
     n: o for n, o in FOR_ALL.items() if n in (
         'version', 'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label',
         'level', 'shift', 'workers', 'device', 'nproc', 'track', 'arch', 'pretrained', 'epochs',
         'lr', 'img_size', 'batch_size')}
+
+# %% ../nbs/06_sweep.ipynb #7e87556a
+def command_line() -> Parser:
+    "`python -m rock_nb.sweep`"
+    about = (
+        'Train a grid of recipes with several seeds, or search for the best. What is complete is '
+        'skipped.')
+    return add_options(
+        Parser('python -m rock_nb.sweep', description=about), options_of(OfSweep) | FOR_ALL)
+
+if __name__ == '__main__' and '__file__' in globals(): check_command(command_line(), check_given)
+
+# %% ../nbs/06_sweep.ipynb #648db72c
+import itertools, json, os, re, sys, time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from fastcore.basics import patch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats
+
+# %% ../nbs/06_sweep.ipynb #0b7e0601
+from .core import BadInput, Run, as_type, atomic, choose, listed, typed
+from .core.options import document_options, renamed
+from .data.synthetic import find_data, is_sample
+from .jobs.job import Job, QueueUnavailable, new_job
+from .evaluation.repeats import Repeats, mean_ci
+from .evaluation.leaderboard import leaderboard as judge_runs
+from .evaluation.submission import f1_on_test
+from .training.recipes import get_recipe
+from .distributed.launch import history_of
+from .training.live_plot import epoch_line
+from .training.recipe import (
+    OVERRIDES, Recipe, check_number, differences, pick_scale)
+from .training.search import (
+    SEARCHES, as_python, check_space, distinct, fields_key, trials_table, library, open_study,
+    plot_search, propose, read_space, read_words, running, tell_epochs)
+from .jobs.notebook_step import (
+    NotebookStep, StepFailed, shell_command, is_complete, run_step)
+from .queue import open_queue, publish_jobs, run_scores
+from .train import find_name, fit, run_name
 
 # %% ../nbs/06_sweep.ipynb #de71c2fd
 def read_grid(text: str) -> dict[str, list]:
@@ -732,12 +749,8 @@ def write_sweep(runs: pd.DataFrame,   # of `sweep_runs`
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.sweep`; paths count from the working directory."
-    about = (
-        'Train a grid of recipes with several seeds, or search for the best. What is complete is '
-        'skipped.')
-    parser = add_options(Parser('python -m rock_nb.sweep', description=about), OF_SWEEP | FOR_ALL)
     with core.program():
-        given = given_options(parser, argv)
+        given = given_options(command_line(), argv)
         where = given.get('queue', 'folder')
         if where not in ('folder', 'redis') and '://' not in where:
             given['queue'] = str(Path(where).expanduser().absolute())

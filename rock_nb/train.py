@@ -5,22 +5,32 @@
 # %% auto #0
 __all__ = ['Plan', 'prepare', 'train', 'fit']
 
-# %% ../nbs/03_train.ipynb #266752c5
-import argparse, os
-from collections.abc import Callable
-from dataclasses import Field, dataclass, replace
-from pathlib import Path
-
+# %% ../nbs/03_train.ipynb #fc239b30
 from . import core   # before torch: it says how torch's threads shall wait
+from .core import Parser
+from .training.command import (
+    OPTIONS, PARAMETERS, add_options, check_command, check_given, given_options)
+
+# %% ../nbs/03_train.ipynb #6f86c73b
+def command_line() -> Parser:
+    "`python -m rock_nb.train`"
+    about = 'Train one recipe into one run folder. Parameters left out are as in the recipe.'
+    return add_options(Parser('python -m rock_nb.train', description=about), PARAMETERS)
+
+if __name__ == '__main__' and '__file__' in globals(): check_command(command_line(), check_given)
+
+# %% ../nbs/03_train.ipynb #266752c5
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from .core import BadInput, Parser, Run, typed
-from .core.options import (
-    RENAMED, Options, document_options, old_names, options_of, renamed)
-from .core.registry import from_anywhere
+from .core import BadInput, Run, typed
+from .core.options import Options, document_options, old_names, renamed
 
 # %% ../nbs/03_train.ipynb #0b7e0301
 from .data.audit import data_white, image_notes, odd_files
@@ -51,15 +61,10 @@ from .distributed.launch import as_arguments, launch
 from .distributed.launch import check_launch
 from .training.live_plot import LivePlot
 from .training.recipe import (
-    OfPhases, Recipe, check_number, differences, of_today, pick_scale, to_dict)
+    Recipe, check_number, differences, of_today, pick_scale, to_dict)
 from .training.tracking import Tracker, make_trackers
-from .model.names import is_weights_name
 from .model.weights import Weights, find_weights, check_weights
 from .speed.folded_inference import inference, trial_images
-
-# %% ../nbs/03_train.ipynb #5d2e9703
-OPTIONS = options_of(Options)
-PARAMETERS = options_of(Options, OfPhases, Recipe)
 
 # %% ../nbs/03_train.ipynb #a6fae353
 def run_name(version: str,   # a name of `rock_nb.training.recipes`
@@ -471,39 +476,12 @@ def fit(version: str = 'baseline',      # a name of `rock_nb.training.recipes`
         finish(plan)
     return plan.run
 
-# %% ../nbs/03_train.ipynb #2570cb08
-def add_options(parser: Parser,
-                known: dict[str, Field],   # of `options_of`
-               ) -> Parser:
-    "Add options to a command line, with their sentences as help."
-    for name, o in known.items():
-        text = o.metadata['help'].replace('%', '%%')
-        parser.add_argument(f'--{name}', metavar='', help=text)
-    # words of yesterday
-    for old in (o for o, (new, _) in RENAMED.items() if new in known and o not in known):
-        parser.add_argument(f'--{old}', help=argparse.SUPPRESS)
-    return parser
-
-# %% ../nbs/03_train.ipynb #26a01936
-def given_options(parser: Parser,
-                  argv: list[str] | None = None,   # None: those of this process
-                 ) -> dict:
-    "The options that were given, as their types; paths among them count from the working directory."
-    given = core.from_words(vars(parser.parse_args(argv)))
-    for p in ('data', 'out', 'folds', 'pretrained'):
-        if not isinstance(given.get(p), str): continue
-        if p == 'pretrained' and is_weights_name(given[p]): continue    # weights by their names, no file
-        given[p] = str(Path(given[p]).expanduser().absolute())
-    return given | {p: from_anywhere(given[p]) for p in ('label', 'shift') if p in given}
-
 # %% ../nbs/03_train.ipynb #45a68f0e
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.train`: the parameters of 03_train as options."
-    about = 'Train one recipe into one run folder. Parameters left out are as in the recipe.'
-    parser = add_options(Parser('python -m rock_nb.train', description=about), PARAMETERS)
     with core.program():
-        run = fit(**given_options(parser, argv))
+        run = fit(**given_options(command_line(), argv))
         if os.environ.get('RANK', '0') == '0':
             print(f"{run.path}: {read_metrics(run)['valid']}", *notes_on(run), sep='\n')
 

@@ -5,6 +5,23 @@
 # %% auto #0
 __all__ = ['measure_files']
 
+# %% ../../nbs/bench/files.ipynb #8d64055f
+from ..core import Parser
+
+# %% ../../nbs/bench/files.ipynb #b19e10db
+def _command_line() -> Parser:
+    "`python -m rock_nb.bench.files`"
+    about = 'The costs of table and audit at some sizes, as a table.'
+    p = Parser('python -m rock_nb.bench.files', description=about)
+    p.add_argument('--sizes', default='10000,50000,475026', help='numbers of files, with commas')
+    p.add_argument('--folder', default='outputs/scale', help='where files are made and stay')
+    p.add_argument('--timed', help='time this data folder alone, in this process')
+    p.add_argument('--out', help='where its audit is remembered')
+    return p
+
+# %% ../../nbs/bench/files.ipynb #dec136d4
+if __name__ == '__main__' and '__file__' in globals(): _command_line().parse_args()
+
 # %% ../../nbs/bench/files.ipynb #66b6699e
 import contextlib, json, os, subprocess, sys, time
 from pathlib import Path
@@ -14,7 +31,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from ..core import Parser, listed, program, progress, rng, whole
+from ..core import listed, program, progress, rng, whole
 from ..data.audit import audit, group_duplicates
 from ..data.synthetic import CLASSES
 from ..data.table import read_data
@@ -131,12 +148,7 @@ def measure_sizes(sizes: tuple[int, ...] = (10_000, 50_000, 475_026),
 # %% ../../nbs/bench/files.ipynb #3772eae5
 def _main(argv: list[str] | None = None) -> None:
     "`python -m rock_nb.bench.files`: the costs of table and audit at some sizes, as a table."
-    p = Parser('python -m rock_nb.bench.files', description=_main.__doc__)
-    p.add_argument('--sizes', default='10000,50000,475026', help='numbers of files, with commas')
-    p.add_argument('--folder', default='outputs/scale', help='where files are made and stay')
-    p.add_argument('--timed', help='time this data folder alone, in this process')
-    p.add_argument('--out', help='where its audit is remembered')
-    a = p.parse_args(argv)
+    a = _command_line().parse_args(argv)
     if a.timed: return print(json.dumps(time_table_and_audit(a.timed, a.out)))
     with program():
         sizes = [whole(s, 'a number of files', 20) for s in listed(a.sizes, 'sizes')]

@@ -9,6 +9,7 @@ from .options import *
 from .notebook import *
 from .command_line import *
 from .progress import *
+from .lazy_import import *
 
 # names that only other rooms import
 from .command_line import from_words as from_words, unheard as unheard

@@ -33,9 +33,12 @@ class Parser(argparse.ArgumentParser):
             else f'{word!r} belongs to no option')
 
 # %% ../../nbs/core/command_line.ipynb #052131fe
-def from_words(given: dict) -> dict:
+def from_words(given: dict,
+               note: bool = True,   # say that a None is no name
+              ) -> dict:
     "Options of a command line as their types; None is the word for leaving one out."
-    for name in [n for n in ('run', 'name', 'data', 'out') if given.get(n) == 'None']:
+    for name in ('run', 'name', 'data', 'out'):
+        if not note or given.get(name) != 'None': continue
         print(f'--{name} None is the same as none given, and no name', file=sys.stderr)
     return as_types({n: v for n, v in given.items() if v is not None and v != 'None'})
 

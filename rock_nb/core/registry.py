@@ -6,12 +6,13 @@
 __all__ = ['load_module', 'Registry']
 
 # %% ../../nbs/core/registry.ipynb #ac1a1099
-import ast, importlib, importlib.util, inspect
-from collections.abc import Callable, Mapping
+import ast, importlib, importlib.util, inspect, sys
+from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import NamedTuple
 
-from . import BadInput, choose, resolve
+from .errors import BadInput, choose
+from .paths import resolve
 
 # %% ../../nbs/core/registry.ipynb #e494687e
 def load_module(place: str,   # a module's name, or a file that ends with .py
@@ -113,3 +114,30 @@ class Registry(Mapping):
                 f'{text!r} cannot be read; write settings as name(setting=value, setting=value)')
         f = named_function(name) if ':' in name else choose(name, self, self.what)
         return Choice(f, _checked(_literals(rest[:-1], text), f, self.what, name))
+
+# %% ../../nbs/core/registry.ipynb #ce55bf8e
+class NamesOf(tuple):
+    "Names that a table of another room has; what is none of them is refused without loading the room."
+    def __new__(cls,
+                place: str,   # module:table
+                names: str,   # divided by spaces
+                what: str = '',      # the noun for messages ('': as the option is called)
+                more: bool = False,  # the table has others too, which only the room knows
+               ):
+        self = super().__new__(cls, names.split())
+        (self.module, self.table), self.what, self.more = place.split(':'), what, more
+        return self
+
+    def load(self) -> Collection:
+        "The table itself."
+        return getattr(importlib.import_module(self.module), self.table)
+
+    def check(self, value: object, what: str):
+        "A `BadInput` unless the value names something in the table; `what` is the option's name."
+        if value in self: return
+        name = str(value).partition('(')[0].strip()
+        alone = isinstance(value, str) and ':' not in value and name not in self and not self.more
+        if alone and self.module not in sys.modules: choose(name, self, self.what or what)
+        table = self.load()
+        if isinstance(table, Registry): table.find(value)
+        else: choose(value, (*table, *(n for n in self if n not in table)), self.what or what)

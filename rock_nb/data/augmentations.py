@@ -12,7 +12,8 @@ from pathlib import Path
 
 # first: it keeps albumentations off the network
 from ..speed.fast_transforms import Affine, CoarseDropout, ColorJitter
-from .resize import SQUARES, PadSquare, RandomResizedCrop, Step, hw
+from .resize import SQUARES, PadSquare, RandomResizedCrop, Step
+from .shape import hw
 
 import albumentations as A
 import cv2

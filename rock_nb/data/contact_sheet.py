@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from ..core import BadInput
 from .image import ImageReader
-from .resize import to_size
+from .shape import to_size
 
 # %% ../../nbs/data/contact_sheet.ipynb #637fb25a
 def thumbnail(image: np.ndarray,  # uint8 (h, w, 3)

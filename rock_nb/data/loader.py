@@ -11,14 +11,15 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-import psutil
 import torch
-from joblib import cpu_count
 from torch.utils.data import DataLoader, Sampler, default_collate
 
-from ..core import BadInput, use_fast, keep_memory, whole
+from ..core import BadInput, keep_memory, lazy, use_fast, whole
 from .dataset import ImageDataset, SampleKey
 from ..speed.shared_batches import SharedBatchPool, SharedLoader
+
+# %% ../../nbs/data/loader.ipynb #b5437978
+joblib, psutil = lazy('joblib'), lazy('psutil')
 
 # %% ../../nbs/data/loader.ipynb #3f6dd37f
 class SequentialBatchSampler(Sampler):
@@ -62,7 +63,7 @@ def count_workers(workers: int | None = None,   # what was asked for, 0 or more
     8 at most."""
     if workers is not None: return whole(workers, 'workers')
     processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
-    return max(1, min(8, cpu_count()//processes))
+    return max(1, min(8, joblib.cpu_count()//processes))
 
 # %% ../../nbs/data/loader.ipynb #a1c10006
 def affordable_prefetch(workers: int,    # loader processes, 1 or more

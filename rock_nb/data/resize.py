@@ -6,40 +6,13 @@
 __all__ = ['SQUARES', 'Resize', 'evaluation']
 
 # %% ../../nbs/data/resize.ipynb #f3ae82f2
-from numbers import Integral
-
 from ..speed.fast_transforms import Named   # first: it keeps albumentations off the network
 
 import albumentations as A
-import cv2
 import numpy as np
-import torch
-from torch.nn import functional as F
 
 from ..core import BadInput, choose
-
-# %% ../../nbs/data/resize.ipynb #22153dda
-def hw(size: int | tuple[int, int],  # pixels: the side of a square, or (height, width)
-      ) -> tuple[int, int]:          # height, width
-    "Height and width of a size."
-    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(sides) != 2 or not all(isinstance(s, Integral) and s > 0 for s in sides):
-        raise BadInput(f'the size {size!r} is wrong; give the pixels of a side, or (height, width)')
-    return int(sides[0]), int(sides[1])
-
-# %% ../../nbs/data/resize.ipynb #812dc9fe
-def pad_square(image: np.ndarray,  # (h, w, channels)
-               fill: int = 0,      # of the added bars, 0…255
-               height: int = 1,    # of the shape that comes out …
-               width: int = 1,     # … to its width; 1 to 1 is a square
-              ) -> np.ndarray:     # the least such shape that holds the image; a square has sides max(h, w)
-    """Pad to a square, or another shape: half of what is missing above and to the left, the rest
-    below and to the right."""
-    h, w = image.shape[:2]
-    down, right = max(h, round(w*height/width)) - h, max(w, round(h*width/height)) - w
-    return cv2.copyMakeBorder(
-        image, down // 2, down - down // 2, right // 2, right - right // 2, cv2.BORDER_CONSTANT,
-        value=(fill,) * 3)
+from .shape import cover, hw, pad_square, to_size
 
 # %% ../../nbs/data/resize.ipynb #83277d83
 class Step(Named, A.ImageOnlyTransform):
@@ -54,17 +27,6 @@ class PadSquare(Step):
         return pad_square(img, self.fill, self.height, self.width)
 
 # %% ../../nbs/data/resize.ipynb #37b7b395
-def to_size(image: np.ndarray,        # uint8 (h, w, 3)
-            height: int, width: int,  # pixels
-           ) -> np.ndarray:           # uint8 (height, width, 3)
-    "Bilinear; antialiased when shrinking (`torch.nn.functional.interpolate`)."
-    if height >= image.shape[0] and width >= image.shape[1]:
-        return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    x = torch.from_numpy(np.require(image, requirements=['C', 'W']))[None].permute(0, 3, 1, 2)
-    return (
-        F.interpolate(x, (height, width), mode='bilinear', antialias=True)[0] .permute(1, 2, 0)
-        .numpy())
-
 class Renamed:
     "A step with the name of one of the library's, but a name apart in saved pipelines."
     @classmethod
@@ -89,9 +51,7 @@ class Cover(Step):
         super().__init__(p=p)
         self.height, self.width = height, width
     def apply(self, img: np.ndarray, **params: object):
-        h, w = img.shape[:2]
-        k = max(self.height/h, self.width/w)
-        return to_size(img, max(self.height, round(h*k)), max(self.width, round(w*k)))
+        return cover(img, self.height, self.width)
 
 # %% ../../nbs/data/resize.ipynb #d152772d
 def pad(size: int | tuple[int, int]):

@@ -5,22 +5,51 @@
 # %% auto #0
 __all__ = ['Verdict', 'compare_predictions']
 
+# %% ../../nbs/evaluation/compare.ipynb #a1eccc48
+from pathlib import Path
+
+from ..core import Parser
+from ..data.tabular import COLUMNS
+from .prediction_files import SAID
+
+# %% ../../nbs/evaluation/compare.ipynb #1cfa2d4a
+def _command_line() -> Parser:
+    "`python -m rock_nb.evaluation.compare`"
+    p = Parser(
+        'python -m rock_nb.evaluation.compare',
+        description='Score a CSV file of answers against one of right classes, matched by id (or '
+                    'path).')
+    p.add_argument(
+        'predictions', type=Path,
+        help=f"CSV: {' or '.join(COLUMNS['id'][:1] + COLUMNS['path'][:1])}, and the class under "
+             f"{', '.join([*SAID, *COLUMNS['label']])}")
+    p.add_argument(
+        'labels', type=Path,
+        help='CSV of the same images; a column group keeps near-duplicates together')
+    p.add_argument('--classes', metavar='', help='names divided by commas (None: those in labels)')
+    p.add_argument('--level', type=float, default=0.95, metavar='', help='of the intervals')
+    p.add_argument('--n', type=int, default=2000, metavar='', help='bootstrap samples')
+    p.add_argument('--seed', type=int, default=41, metavar='', help='of their draws')
+    return p
+
+# %% ../../nbs/evaluation/compare.ipynb #821199b9
+if __name__ == '__main__' and '__file__' in globals(): _command_line().parse_args()
+
 # %% ../../nbs/evaluation/compare.ipynb #57a495dc
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
-from ..core import BadInput, Parser, program, rng
-from ..data.tabular import COLUMNS, read_text, rename_columns
+from ..core import BadInput, program, rng
+from ..data.tabular import read_text, rename_columns
 from rock_nb.evaluation.bootstrap import (
     ContingencyTable, check_level, check_preds, contingency_table, in_batches, interval,
     outcome_scores)
 from .metrics import find_metric, per_class
-from .prediction_files import SAID, key_column, with_header
+from .prediction_files import key_column, with_header
 from .predictions import Predictions
 from .run_data import check_part
 from .voting import aligned, mismatch
@@ -276,31 +305,11 @@ def score_files(predictions: str | Path,     # CSV file: id or path, class
         for name, m in {'top-1': 'accuracy', 'macro F1': 'f1'}.items()}
     return pd.DataFrame(scores).T, per_class(truth, preds, classes)
 
-# %% ../../nbs/evaluation/compare.ipynb #dfbcd27c
-def _options() -> Parser:
-    "The command line."
-    p = Parser(
-        'python -m rock_nb.evaluation.compare',
-        description='Score a CSV file of answers against one of right classes, matched by id (or '
-                    'path).')
-    p.add_argument(
-        'predictions', type=Path,
-        help=f"CSV: {' or '.join(COLUMNS['id'][:1] + COLUMNS['path'][:1])}, and the class under "
-             f"{', '.join([*SAID, *COLUMNS['label']])}")
-    p.add_argument(
-        'labels', type=Path,
-        help='CSV of the same images; a column group keeps near-duplicates together')
-    p.add_argument('--classes', metavar='', help='names divided by commas (None: those in labels)')
-    p.add_argument('--level', type=float, default=0.95, metavar='', help='of the intervals')
-    p.add_argument('--n', type=int, default=2000, metavar='', help='bootstrap samples')
-    p.add_argument('--seed', type=int, default=41, metavar='', help='of their draws')
-    return p
-
 # %% ../../nbs/evaluation/compare.ipynb #b0000103
 def main(argv: list[str] | None = None):   # (None: of the process)
     "`python -m rock_nb.evaluation.compare predictions.csv labels.csv`."
     with program():
-        given = _options().parse_args(argv)
+        given = _command_line().parse_args(argv)
         classes = given.classes and [c.strip() for c in given.classes.split(',')]
         overall, each = score_files(
             given.predictions, given.labels, classes, given.level, given.n, given.seed)

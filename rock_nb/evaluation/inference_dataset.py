@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..core import BadInput
+from ..core import BadInput, lazy
 from ..data.image import ImageReader, is_image_array, read_image
 from ..data.image_lists import find_images
 from ..data.dataset import ImageDataset, SampleKey
-from ..data.resize import evaluation
-from ..speed.background_cache import remove_background
-from ..speed.fast_transforms import augment
+from ..data.shape import to_shape
+
+# %% ../../nbs/evaluation/inference_dataset.ipynb #48895d41
+background_cache = lazy('rock_nb.speed.background_cache')
 
 # %% ../../nbs/evaluation/inference_dataset.ipynb #e9d2e683
 UNREADABLE = -2   # a label
@@ -26,7 +27,7 @@ UNREADABLE = -2   # a label
 def without_background(image: np.ndarray,   # uint8 (H, W, 3)
                       ) -> np.ndarray:      # uint8 (H, W, 3)
     "An image as `rock_nb.speed.background_cache.background_free` keeps it, without keeping it."
-    cut, file = remove_background(image), io.BytesIO()
+    cut, file = background_cache.remove_background(image), io.BytesIO()
     if cut is image: return image
     Image.fromarray(cut).save(file, format='JPEG', quality=95, subsampling=0)
     return read_image(file)
@@ -41,13 +42,13 @@ class InferenceDataset(ImageDataset):
                  size: tuple[int, int],    # height and width, pixels
                  bare: bool = False,       # without their background
                  reader: ImageReader = ImageReader()):
-        super().__init__(images, transform=evaluation(square, size), read=reader)
-        self.size, self.bare = size, bare
-    def image(self, index: int, *address: int) -> np.ndarray:
-        "The image as a network sees it; `address` is of the random draws, as in `ImageDataset`."
+        super().__init__(images, read=reader)
+        self.square, self.size, self.bare = square, size, bare
+    def image(self, index: int, *key: int) -> np.ndarray:
+        "The image as a network sees it; nothing is drawn, whatever the key is."
         image = self.read(self.files[index])
         image = without_background(image) if self.bare else image
-        return augment(self.transform, image, self.seed, *address)
+        return to_shape(image, self.square, self.size)
     def __getitem__(self, at: int | SampleKey) -> tuple:
         at = at if isinstance(at, SampleKey) else SampleKey(at)
         try:

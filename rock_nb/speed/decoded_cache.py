@@ -5,6 +5,23 @@
 # %% auto #0
 __all__ = ['Pack', 'packed']
 
+# %% ../../nbs/speed/decoded_cache.ipynb #b8dccfcf
+from ..core import Parser
+
+# %% ../../nbs/speed/decoded_cache.ipynb #146b4c49
+def _command_line() -> Parser:
+    "`python -m rock_nb.speed.decoded_cache`"
+    p = Parser(
+        'python -m rock_nb.speed.decoded_cache',
+        description='Packs of decoded photographs: what there is, and away with it.')
+    p.add_argument('do', choices=['list', 'remove'])
+    p.add_argument('names', nargs='*', help='of packs, as list has them (none: all)')
+    p.add_argument('--out', help='the folder of runs (None: outputs/)')
+    return p
+
+# %% ../../nbs/speed/decoded_cache.ipynb #57b37eca
+if __name__ == '__main__' and '__file__' in globals(): _command_line().parse_args()
+
 # %% ../../nbs/speed/decoded_cache.ipynb #bba067d9
 import copy, fcntl, mmap, os, shutil, sys, time, zlib
 from contextlib import contextmanager, suppress
@@ -14,7 +31,8 @@ from types import ModuleType
 
 from .fast_transforms import apply_pipeline
 # first: it keeps albumentations off the network
-from ..data.resize import DETERMINISTIC, is_random, to_size
+from ..data.resize import DETERMINISTIC, is_random
+from ..data.shape import to_size
 
 import albumentations as A
 import cv2
@@ -26,7 +44,7 @@ import torchvision
 from fastcore.basics import patch
 from PIL import Image
 
-from ..core import BadInput, Parser, choose, outputs, program, rng, short_hash, write_json
+from ..core import BadInput, choose, outputs, program, rng, short_hash, write_json
 from ..data.image import READ_ERRORS, ImageReader, from_pillow
 from ..data.dataset import ImageDataset
 
@@ -404,13 +422,7 @@ def remove(*names: str,   # as `packs` has them; none: all
 # %% ../../nbs/speed/decoded_cache.ipynb #221587e0
 def main(argv: list[str] | None = None):
     "`python -m rock_nb.speed.decoded_cache list` or `… remove [name …]`."
-    p = Parser(
-        'python -m rock_nb.speed.decoded_cache',
-        description='Packs of decoded photographs: what there is, and away with it.')
-    p.add_argument('do', choices=['list', 'remove'])
-    p.add_argument('names', nargs='*', help='of packs, as list has them (none: all)')
-    p.add_argument('--out', help='the folder of runs (None: outputs/)')
-    given = p.parse_args(argv)
+    given = _command_line().parse_args(argv)
     with program():
         if given.do == 'remove': remove(*given.names, out=given.out)
         else: print(packs(given.out).to_string(float_format='{:.3f}'.format))

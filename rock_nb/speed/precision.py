@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..core import choose, use_fast, outputs, processor, read_json, write_json
-from ..data.resize import hw
+from ..core import choose, outputs, processor, read_json, use_fast, write_json
+from ..data.shape import hw
 from ..model.freeze import freeze, train_mode
 from .folded_inference import AMP, autocast
 

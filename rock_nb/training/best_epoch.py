@@ -12,7 +12,7 @@ import pandas as pd
 from torch import nn
 
 from ..core import Run, read_json
-from ..data.resize import hw
+from ..data.shape import hw
 from .checkpoint import load_model, save_model
 from .processes import is_main_process, run_on_main, world
 from .recipe import Recipe, to_dict

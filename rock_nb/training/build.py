@@ -6,7 +6,6 @@
 __all__ = ['build_setup']
 
 # %% ../../nbs/training/build.ipynb #300661f9
-import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from ..data.normalize import Normalize
 from ..speed.decoded_cache import split_deterministic_prefix, packed
 from ..data.table import Data
 from ..data.resize import evaluation
-from ..evaluation.tta import find_views, view_sizes
 from .processes import run_on_main, is_main_process, rank, world
 from .loss import Loss, make_loss
 from ..speed.precision import choose_amp, fastest, set_determinism
@@ -35,7 +33,8 @@ from .recipe import Phase, Recipe
 from ..data.hard_examples import HardExampleBuffer, prefetch_limit
 from ..data.sampler import Batches, evenness
 from .state import TrainSetup
-from ..model.create import build, statistics
+from .network import network
+from ..model.create import statistics
 from ..model.weights import Weights
 from ..speed.bf16_conv import use_bf16_backward
 
@@ -140,50 +139,6 @@ def unaugmented(self: Loaders,
                ) -> ImageDataset:
     "Images as validation sees them, in the order of the rows."
     return photos_for(self.recipe, self.data, rows, size, out=self.out)
-
-# %% ../../nbs/training/build.ipynb #6a669949
-@torch.no_grad()
-def why_not(model: nn.Module,
-            height: int, width: int) -> str:   # '' if it does
-    "Why a network can't take images of a size: tried without numbers, or with some if that can't be."
-    for device in ('meta', 'cpu'):
-        try:
-            copy.deepcopy(model).to(device).eval()(torch.zeros(2, 3, height, width, device=device))
-            return ''
-        except Exception as e:
-            why = str(e).strip().partition('\n')[0] or type(e).__name__
-    return why
-
-def check_sizes(model: nn.Module, recipe: Recipe):
-    "A `BadInput` unless a network takes the sizes of all phases, and the views of the last one."
-    h, w = recipe.size(recipe.phases[-1])
-    turned = f', as the turned views of tta {recipe.tta} are'
-    sizes = dict.fromkeys(view_sizes(find_views(recipe.tta), (h, w)), turned)
-    sizes |= {recipe.size(p): '' for p in recipe.phases}
-    for (h, w), of in sizes.items():
-        why = why_not(model, h, w)
-        if why:
-            other = f"another img_size{' or tta' if of else ''}"
-            raise BadInput(
-                f'{recipe.arch} cannot take images of {h}×{w} px{of} ({why}); give {other}')
-
-# %% ../../nbs/training/build.ipynb #fb717d0c
-def network(recipe: Recipe, n_classes: int, weights: Weights,
-            codes: pd.DataFrame | None = None,   # attributes of the classes, for a head each
-           ) -> nn.Module:
-    "The network of a recipe."
-    # not all architectures know both
-    rates = {n: getattr(recipe, n) for n in ('drop_rate', 'drop_path_rate')}
-    model = build(
-        recipe.arch, n_classes, weights, recipe.seed, head=recipe.head, codes=codes,
-        img_size=recipe.size(), **{n: rate for n, rate in rates.items() if rate})
-    check_sizes(model, recipe)
-    sizes = {recipe.size(), *map(recipe.size, recipe.phases)}
-    if len(sizes) > 1 and model.pretrained_cfg.get('fixed_input_size'):
-        raise BadInput(
-            f'{recipe.arch} cannot change its input size while it trains; give img_size, which is '
-            'then that of all phases')
-    return model
 
 # %% ../../nbs/training/build.ipynb #da99556f
 def with_sync_bn(model: nn.Module) -> nn.Module:

@@ -10,24 +10,35 @@ from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import get_args, get_type_hints
 
-from ..core import BadInput, as_types, choose, in_test
+from ..core import BadInput, as_types, choose, in_test, lazy
 from ..core.options import RENAMED    # noqa: F401 (its table of old words)
 from ..core.options import declared, option, options_of, renamed
-from ..core.registry import Registry, from_anywhere
-from ..data.augmentations import check_augment, training
-from ..data.image import ImageReader, check_reader
-from ..data.mixup import MIXES
-from ..data.resize import SQUARES, hw
-from ..data.hard_examples import GROWTHS
-from ..data.sampler import SAMPLERS
-from ..evaluation.tta import TTA
-from ..model.create import STATS
-from ..model.names import match_names
-from ..model.head import HEADS
-from ..speed.folded_inference import AMP
-from .loss import CLASS_WEIGHTS, LOSSES
-from .optimizer import OPTIMIZERS
-from .schedule import SCHEDULES
+from ..core.registry import NamesOf, from_anywhere
+from ..data.shape import hw
+
+# %% ../../nbs/training/recipe.ipynb #f541721c
+# a recipe is read without what trains it
+augmentations, image = lazy('rock_nb.data.augmentations'), lazy('rock_nb.data.image')
+names = lazy('rock_nb.model.names')
+
+# %% ../../nbs/training/recipe.ipynb #f317af36
+SCHEDULES = NamesOf(
+    'rock_nb.training.schedule:SCHEDULES', 'none plateau step exponential cosine restarts')
+SAMPLERS = NamesOf('rock_nb.data.sampler:SAMPLERS', 'shuffle weighted ratio balanced')
+LOSSES = NamesOf('rock_nb.training.loss:LOSSES', 'ce focal soft_f1 logit_adjusted')
+CLASS_WEIGHTS = NamesOf(
+    'rock_nb.training.loss:CLASS_WEIGHTS', 'none balanced sqrt effective range')
+OPTIMIZERS = NamesOf(
+    'rock_nb.training.optimizer:OPTIMIZERS', 'adam adamw sgd nadam adamp', more=True)
+AUGMENTS = NamesOf(
+    'rock_nb.data.augmentations:AUGMENTS', 'none v1 v2 b c d winner convnext', 'augmentation set')
+RESIZE_MODES = NamesOf('rock_nb.data.resize:SQUARES', 'pad stretch crop')
+MIXES = NamesOf('rock_nb.data.mixup:MIXES', 'none mixup cutmix one_class')
+GROWTHS = NamesOf('rock_nb.data.hard_examples:GROWTHS', 'none linear exponential cosine step')
+VIEW_SETS = NamesOf('rock_nb.evaluation.tta:TTA', 'none hflip d7 d4', 'set of views')
+NORMALIZE = NamesOf('rock_nb.model.create:STATS', 'symmetric imagenet model')
+HEADS = NamesOf('rock_nb.model.head:HEADS', 'linear shallow')
+PRECISIONS = NamesOf('rock_nb.speed.folded_inference:AMP', 'none bf16 fp16 auto')
 
 # %% ../../nbs/training/recipe.ipynb #8b96428b
 SOLVERS = ('sgd', 'logistic')     # `logistic`: see `training.linear_probe`
@@ -69,7 +80,7 @@ class Recipe:
     accumulate: int = option(1, 'passes for one step of the optimizer', between=(1, 65536))
     phases: tuple[Phase, ...] = (Phase(5),)
     resize_mode: str = option(
-        'pad', "how an image gets that shape: 'pad', 'stretch' or 'crop'", choices=SQUARES)
+        'pad', "how an image gets that shape: 'pad', 'stretch' or 'crop'", choices=RESIZE_MODES)
     augment: str | dict = option(
         'none', 'augmentation set: a name, a .json file, or what albumentations.to_dict gives')
     background: str = option(
@@ -83,7 +94,7 @@ class Recipe:
     normalize: str = option(
         'symmetric',
         "mean and std: 'symmetric' (.5), 'imagenet', or 'model' (those of its weights)",
-        choices=(*STATS, 'model'))
+        choices=NORMALIZE)
     target: str = option(
         'joint', "the 'joint' class, 'heads' (one an attribute), or an attribute's name")
     head: str = option(
@@ -140,9 +151,9 @@ class Recipe:
     sync_bn: bool = option(False, 'batch normalisation over all processes')
     amp: str = option(
         'none', "precision: 'none', 'bf16', 'fp16', or 'auto': the fastest measured here",
-        choices=(*AMP, 'auto'))
+        choices=PRECISIONS)
     tta: str = option(
-        'none', "views at validation and test: 'none', 'hflip', 'd7', 'd4'", choices=TTA)
+        'none', "views at validation and test: 'none', 'hflip', 'd7', 'd4'", choices=VIEW_SETS)
     max_value: float | None = option(
         None, 'what is white in deep images (None: found from all files)')
     icc: bool = option(True, 'convert embedded colour profiles to sRGB')
@@ -155,8 +166,8 @@ class Recipe:
     @property
     def epochs(self) -> int: return sum(p.epochs for p in self.phases)
     @property
-    def reader(self) -> ImageReader:
-        return ImageReader(**{n: getattr(self, n) for n in READING})
+    def reader(self) -> 'image.ImageReader':
+        return image.ImageReader(**{n: getattr(self, n) for n in READING})
     @property
     def lr(self) -> float: return self.phases[0].lr
     def size(self, phase: Phase | None = None) -> tuple[int, int]:
@@ -206,7 +217,7 @@ def check_field(name: str,       # of an option
                 kind: object,    # its type
                 choices: Iterable | None, between: tuple | None):   # as it was declared
     "A `BadInput` unless a value is one of its choices, or a number in its range."
-    if isinstance(choices, Registry): choices.find(value)
+    if isinstance(choices, NamesOf): choices.check(value, name)
     elif choices is not None: choose(value, choices, name)
     if between: check_number(name, value, *between, whole=kind is int)
     if kind is bool and not isinstance(value, bool):
@@ -245,17 +256,20 @@ def check_together(r: Recipe):
             'F1; give `early_stop` 2 or more'
         )
 
+def check_options(r: Recipe):
+    "A `BadInput` unless every option is as it was declared, and they go together; this loads nothing."
+    for part in (r, *r.phases): check_fields(part)
+    if isinstance(r.augment, str): AUGMENTS.check(r.augment, 'augment')
+    check_together(r)
+
 # %% ../../nbs/training/recipe.ipynb #eb4cf4a8
 def check_recipe(r: Recipe) -> Recipe:
     """`r` if every name in it exists and every number is in its range; else a `BadInput` that
     names the choices."""
-    arch, pretrained = match_names(r.arch, r.pretrained)
+    arch, pretrained = names.match_names(r.arch, r.pretrained)
     r = replace(r, arch=arch, pretrained=pretrained)
-    check_fields(r)
-    check_reader(r.reader)
-    for p in r.phases: check_fields(p)
-    check_together(r)
-    training(r.augment, 32, r.resize_mode)
+    check_options(r)
+    image.check_reader(r.reader)
     return r
 
 # %% ../../nbs/training/recipe.ipynb #f5cf5216
@@ -297,13 +311,19 @@ def as_bands(value: object,   # numbers, one or several, or text such as '3,2,1'
 # %% ../../nbs/training/recipe.ipynb #40b25a0c
 # fields that may name functions of one's own
 REGISTERED = {
-    n for n, o in options_of(Recipe).items() if isinstance(o.metadata['choices'], Registry)}
+    n for n, o in options_of(Recipe).items() if isinstance(o.metadata['choices'], NamesOf)}
 
-def override(r: Recipe,
-             **given: object,   # any of `OVERRIDES`
-            ) -> Recipe:
-    """The recipe with some fields changed, checked; an unknown one is a `BadInput` that lists the
-    right ones."""
+def as_augment(augment: object) -> str | dict:
+    "The name of an augmentation set; or a pipeline of one's own, tried, as JSON has it."
+    if augment in AUGMENTS: return augment
+    own = isinstance(augment, dict) or str(augment).endswith('.json')
+    if not own: AUGMENTS.check(augment, 'augment')
+    return augmentations.check_augment(augment)
+
+def with_fields(r: Recipe,
+                **given: object,   # any of `OVERRIDES`
+               ) -> Recipe:
+    "The recipe with some fields changed; an unknown one is a `BadInput` that lists the right ones."
     given = renamed(given)
     for name in given: choose(name, OVERRIDES, 'recipe field')
     given = as_types(given)      # 8.0, as JSON may have it, and '8'
@@ -315,8 +335,16 @@ def override(r: Recipe,
     for f in REGISTERED & given.keys(): given[f] = from_anywhere(given[f])
     if 'bands' in given: given['bands'] = as_bands(given['bands'])
     # a file's contents, not its name: the file may change
-    if 'augment' in given: given['augment'] = check_augment(given['augment'])
-    return check_recipe(replace(r, **given))
+    if 'augment' in given: given['augment'] = as_augment(given['augment'])
+    return replace(r, **given)
+
+def override(r: Recipe,
+             **given: object,   # any of `OVERRIDES`
+            ) -> Recipe:
+    "The recipe with some fields changed, checked with all that trains it."
+    r = check_recipe(with_fields(r, **given))
+    augmentations.training(r.augment, 32, r.resize_mode)
+    return r
 
 # %% ../../nbs/training/recipe.ipynb #3a6758ba
 SCALES = dict(

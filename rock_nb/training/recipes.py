@@ -9,12 +9,12 @@ __all__ = ['RECIPES', 'recipe', 'get_recipe']
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
-from ..core import choose
+from ..core import choose, lazy
 from .recipe import Phase, Recipe, at_scale, override
-from ..model.create import create
+
+# %% ../../nbs/training/recipes.ipynb #f4ade462
+networks = lazy('rock_nb.model.create')
+torch, flop_counter = lazy('torch'), lazy('torch.utils.flop_counter')
 
 # %% ../../nbs/training/recipes.ipynb #99f81098
 RECIPES = {}
@@ -264,8 +264,8 @@ def cost(r: Recipe,
     photograph and epoch), by torch's counter of matrix products and convolutions."""
     flop = {}
     for size in {r.size(), *map(r.size, r.phases)}:
-        with torch.device('meta'), FlopCounterMode(display=False) as count:
-            model = create(r.arch, size, num_classes=n_classes).eval()
+        with torch.device('meta'), flop_counter.FlopCounterMode(display=False) as count:
+            model = networks.create(r.arch, size, num_classes=n_classes).eval()
             model(torch.empty(1, 3, *size))
         flop[size] = count.get_total_flops()
     epochs = sum(p.epochs*flop[r.size(p)] for p in r.phases)
