@@ -101,6 +101,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from fastcore.basics import patch
 from torch import nn
 
 from .core import BadInput, Run, choose, lazy, typed
@@ -171,17 +172,20 @@ class Members:
                 'and not for ONNX')
         if self.ensemble is None: return np.full(len(self.mix), 1/len(self.mix)) @ self.mix
         return voting.votes(self.ensemble.found, ['']*len(self.mix)) @ self.mix
-    def __call__(self,
-                 parts: list[Predictions],   # of each network, of the same images
-                ) -> Predictions:
-        first = parts[0]
-        if len(parts) == 1 and self.linear or not len(first): return first
-        e = self.ensemble or ensembling.Ensemble()
-        classes = self.networks[0].classes if e.decision is None else e.decision.classes
-        probs = combiners.line_up(parts, [n.name for n in self.networks])
-        probs = probs[..., [first.classes.index(c) for c in classes]]
-        q = e(np.tensordot(self.mix, probs, 1)).combined
-        return DecidedPredictions(first.ids, voting.as_logits(q), classes, decision=e.decision)
+
+# %% ../nbs/04_predict.ipynb #b8980ebe
+@patch
+def __call__(self: Members,
+             parts: list[Predictions],   # of each network, of the same images
+            ) -> Predictions:
+    first = parts[0]
+    if len(parts) == 1 and self.linear or not len(first): return first
+    e = self.ensemble or ensembling.Ensemble()
+    classes = self.networks[0].classes if e.decision is None else e.decision.classes
+    probs = combiners.line_up(parts, [n.name for n in self.networks])
+    probs = probs[..., [first.classes.index(c) for c in classes]]
+    q = e(np.tensordot(self.mix, probs, 1)).combined
+    return DecidedPredictions(first.ids, voting.as_logits(q), classes, decision=e.decision)
 
 # %% ../nbs/04_predict.ipynb #8349be86
 def side_by_side(parts: list[Members],

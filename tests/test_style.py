@@ -26,7 +26,7 @@ LIMITS = dict(
 )
 LINES, COLUMNS = 30, 100
 # programs; the front door's functions, which hand on to those of their notebooks; names in two registries
-TWICE = {'main', 'Run', 'ensemble', 'fit', 'v1', 'v2'}
+TWICE = {'main', 'command_line', 'Run', 'ensemble', 'fit', 'v1', 'v2'}
 TALL = ('class Recipe:', 'class Options:')    # one field a line
 MODULES = sorted(p for p in (ROOT / 'rock_nb').rglob('*.py') if p.name != '_modidx.py')
 

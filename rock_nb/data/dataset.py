@@ -34,8 +34,7 @@ class SampleKey(NamedTuple):
 
 # %% ../../nbs/data/dataset.ipynb #ff492ec1
 class ImageDataset(Dataset):
-    """Transformed images of a list of files: `dataset[SampleKey(i, epoch)]` is (uint8 tensor (H, W,
-    3), label, i)."""
+    "Transformed images of files: `dataset[SampleKey(i, epoch)]` is (uint8 (H, W, 3), label, i)."
     def __init__(self,
                  files: list[str],                       # paths
                  labels: np.ndarray | list[int] | None = None,   # (n,) class numbers (None: -1 for each)
