@@ -20,6 +20,8 @@ from .training.command import (
 class OfPipeline:
     "What the pipeline is told beside what all its trainings are."
     versions: str | None = option(None, 'recipes, with spaces between (None: all)')
+    floor: bool = option(
+        True, "train 'frozen' first, if it has weights: what a recipe must be better than")
 
 PARAMETERS = options_of(OfPipeline) | {
     n: o for n, o in OF_TRAINING.items() if n in (
@@ -56,6 +58,7 @@ from .data.attributes import at_target, label_option
 from .core.registry import from_anywhere
 from .ensemble import own_folder
 from .evaluation.submission import f1_on_test
+from .training.linear_probe import check_linear_head
 from .training.network import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, pick_scale
@@ -187,6 +190,27 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
         check_run(Run(out/name), recipe_record(r, scale, data, parts, weights[name]))
     check_room(out, check_networks(recipes, weights, len(data.classes), codes))
 
+# %% ../nbs/06_pipeline.ipynb #f1004001
+FLOOR = 'frozen'
+
+def floor_given(names: list[str],   # recipes
+                scale: str,
+                given: dict,        # parameters of the pipeline
+               ) -> dict | None:    # None: there is none
+    "What the floor is given so that it stands beside the others."
+    if FLOOR in names or not given.get('floor', True): return None
+    own = {k: v for k, v in given.items() if k not in ('epochs', 'lr', 'floor')}
+    recipes = recipes_of([names[0], FLOOR], scale, own)
+    try:
+        weights = find_weights(recipes[FLOOR].arch, recipes[FLOOR].pretrained)
+        why = weights.note if weights.kind in ('missing', 'random') else ''
+        check_linear_head(network(recipes[FLOOR], 2, Weights('random', 'to look at')))
+    except BadInput as e: why = str(e)
+    if why:
+        print(f'there is no floor to compare with ({FLOOR}): {why}', flush=True)
+        return None
+    return own | {f: getattr(recipes[names[0]], f) for f in ('valid', 'seed')}
+
 # %% ../nbs/06_pipeline.ipynb #a1f6d3dc
 # which images are learned from
 SPLIT = ('data', 'folds', 'fold', 'test_fold', 'valid', 'label', 'level', 'seed')
@@ -210,7 +234,7 @@ def recipe_steps(version: str, out: Path,     # a recipe; folder of runs
              images: tuple[Path, ...],    # of `folders`
             ) -> list[NotebookStep]:
     "Train a recipe, and look at what it confuses."
-    scores, own = Run(out/version).metrics, [p for p in PARAMETERS if p != 'versions']
+    scores, own = Run(out/version).metrics, [p for p in PARAMETERS if p not in ('versions', 'floor')]
     trained = some(given, out, *own, version=version, run=version)
     return [
         NotebookStep('03_train', out/version/'train.ipynb', trained, images, (scores,)),
@@ -237,6 +261,7 @@ def vote_steps(versions: list[str],   # recipes that are trained
 def pipeline_steps(versions: list[str],     # recipes, in the order in which they are trained
           out: Path,               # folder of runs
           given: dict,             # parameters of the pipeline
+          floor: dict | None = None,   # of `floor_given`
          ) -> list[NotebookStep]:
     "The steps from photographs to submission."
     images, looks = folders(given.get('data')), {}
@@ -244,6 +269,7 @@ def pipeline_steps(versions: list[str],     # recipes, in the order in which the
     walk = [
         NotebookStep(
             '01_eda', out/'eda'/'eda.ipynb', some(given, out, *SPLIT, version=versions[0]), images)]
+    if floor is not None: walk += recipe_steps(FLOOR, out, floor, images)[:1]
     for v in versions:
         if v in looks.values():
             of_look = some(given, out, *SPLIT, 'scale', 'img_size', version=v)
@@ -254,10 +280,11 @@ def pipeline_steps(versions: list[str],     # recipes, in the order in which the
 # %% ../nbs/06_pipeline.ipynb #7db704f9
 def results(versions: list[str],   # recipes
             out: Path,             # folder of runs
+            floor: bool = False,   # whether its row comes first
            ) -> pd.DataFrame:      # indexed by run; the ensemble last
     "Scores of the versions and their ensemble, from their run folders."
     rows = {}
-    for name in [*versions, 'ensemble']:
+    for name in [*[FLOOR]*floor, *versions, 'ensemble']:
         m, about = core.read_json(Run(out/name).metrics), core.read_json(Run(out/name).recipe)
         made = about.get('recipe', {})
         rows[name] = dict(
@@ -303,14 +330,17 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     shared = shared_split(recipes_of(names, scale, given), where, given)
     if shared: tell_shared(shared, names[0])
     given |= shared
-    walk = pipeline_steps(names, folder, given)
+    floor = floor_given(names, scale, given)
+    walk = pipeline_steps(names, folder, given, floor)
     open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
     with kernels_for(walk):
         if to_train := [s.record.parent.name for s in open_steps]:
-            look_ahead(recipes_of(to_train, scale, given), where, scale, folder, given)
+            own = lambda v: given if v in names else floor
+            recipes = {v: recipes_of([v], scale, own(v))[v] for v in to_train}
+            look_ahead(recipes, where, scale, folder, given)
         for i, step in enumerate(walk, 1):
             run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
-    return results(names, folder)
+    return results(names, folder, floor is not None)
 
 # %% ../nbs/06_pipeline.ipynb #3ad09321
 def tell_shared(shared: dict,   # of `shared_split`

@@ -27,6 +27,7 @@ from ..speed.decoded_cache import split_deterministic_prefix, packed
 from ..data.table import Data
 from ..data.resize import evaluation
 from .processes import run_on_main, is_main_process, rank, world
+from .linear_probe import check_linear_head
 from .loss import Loss, make_loss
 from ..speed.precision import choose_amp, fastest, set_determinism
 from .recipe import Phase, Recipe
@@ -190,6 +191,7 @@ def build_setup(
     "The parts of a training by a recipe, on a split data set."
     set_determinism(deterministic)
     model = to_device(network(recipe, len(data.classes), weights, codes), device)
+    if any(p.solver == 'logistic' for p in recipe.phases): check_linear_head(model)
     amp, speeds = choose_precision(recipe, model, out)      # by one process alone, so before SyncBN
     if recipe.sync_bn: model = with_sync_bn(model)
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values

@@ -390,7 +390,8 @@ def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
     """The recipe, made smaller: image and batch size, epochs (one a phase at least), precision by
     measuring."""
     small = choose(scale, SCALES, 'scale')
-    if not small: return r
+    fitted = all(p.solver == 'logistic' for p in r.phases)
+    if not small or scale == 'demo' and fitted: return r      # seconds as it is
     ratio = small['img_size']/max(r.size())
     phases = tuple(replace(p, img_size=p.img_size and shrunk(p.img_size, ratio)) for p in r.phases)
     r = replace(
