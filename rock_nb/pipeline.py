@@ -193,20 +193,25 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
 # %% ../nbs/06_pipeline.ipynb #f1004001
 FLOOR = 'frozen'
 
+def no_floor(r: Recipe) -> str:   # '' if there can be one
+    "Why a network can't be the floor: it has no weights here, or no linear classifier."
+    try:
+        weights = find_weights(r.arch, r.pretrained)
+        if weights.kind in ('missing', 'random'): return weights.note
+        check_linear_head(network(r, 2, Weights('random', 'to look at')))
+    except BadInput as e: return str(e)
+    return ''
+
 def floor_given(names: list[str],   # recipes
                 scale: str,
                 given: dict,        # parameters of the pipeline
+                out: Path,          # folder of runs
                ) -> dict | None:    # None: there is none
     "What the floor is given so that it stands beside the others."
     if FLOOR in names or not given.get('floor', True): return None
     own = {k: v for k, v in given.items() if k not in ('epochs', 'lr', 'floor')}
     recipes = recipes_of([names[0], FLOOR], scale, own)
-    try:
-        weights = find_weights(recipes[FLOOR].arch, recipes[FLOOR].pretrained)
-        why = weights.note if weights.kind in ('missing', 'random') else ''
-        check_linear_head(network(recipes[FLOOR], 2, Weights('random', 'to look at')))
-    except BadInput as e: why = str(e)
-    if why:
+    if not Run(out/FLOOR).done and (why := no_floor(recipes[FLOOR])):
         print(f'there is no floor to compare with ({FLOOR}): {why}', flush=True)
         return None
     return own | {f: getattr(recipes[names[0]], f) for f in ('valid', 'seed')}
@@ -330,13 +335,13 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     shared = shared_split(recipes_of(names, scale, given), where, given)
     if shared: tell_shared(shared, names[0])
     given |= shared
-    floor = floor_given(names, scale, given)
+    floor = floor_given(names, scale, given, folder)
     walk = pipeline_steps(names, folder, given, floor)
     open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
     with kernels_for(walk):
         if to_train := [s.record.parent.name for s in open_steps]:
-            own = lambda v: given if v in names else floor
-            recipes = {v: recipes_of([v], scale, own(v))[v] for v in to_train}
+            options = lambda v: given if v in names else floor
+            recipes = {v: recipes_of([v], scale, options(v))[v] for v in to_train}
             look_ahead(recipes, where, scale, folder, given)
         for i, step in enumerate(walk, 1):
             run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)

@@ -124,6 +124,7 @@ def time_step(name: str,          # of `STEPS`
     n = STEPS[name](data, out, size)
     return dict(seconds=time.perf_counter() - start, images=n)
 
+# %% ../../nbs/bench/end_to_end.ipynb #5ca1efa0
 def measure_step(name: str, where: Path, out: Path, size: int) -> dict:
     """Run a step in a process of its own: step, images, seconds, of these in the processor, MB at
     the peak, µs an image."""

@@ -97,6 +97,14 @@ def shell_command(module: str, given: dict) -> str:
     return ' '.join(
         [f'python -m {module}', *(f'--{k} {shlex.quote(str(v))}' for k, v in given.items())])
 
+# %% ../../nbs/jobs/notebook_step.ipynb #f476b3a0
+def last_epoch(run: Run) -> str:
+    "The last epoch of a run as a line."
+    import pandas as pd
+    from rock_nb.training.live_plot import epoch_line
+    recipe = core.read_json(run.recipe)['recipe']
+    return epoch_line(pd.read_csv(run.history), sum(p['epochs'] for p in recipe['phases']), recipe)
+
 # %% ../../nbs/jobs/notebook_step.ipynb #f476b3e2
 class EpochReporter(threading.Thread):
     "Print the last epoch of a run whenever its history grows, until stopped."
@@ -114,13 +122,7 @@ class EpochReporter(threading.Thread):
         while not self.over.wait(self.seconds): self.report()
     def report(self):
         if (n := self.rows(self.run_folder)) > self.seen:
-            import pandas as pd
-            from rock_nb.training.live_plot import epoch_line
-            recipe = core.read_json(self.run_folder.recipe)['recipe']
-            epochs = sum(p['epochs'] for p in recipe['phases'])
-            print(
-                '       ', epoch_line(pd.read_csv(self.run_folder.history), epochs, recipe),
-                flush=True)
+            print('       ', last_epoch(self.run_folder), flush=True)
             self.seen = n
     def __enter__(self):
         self.start()
