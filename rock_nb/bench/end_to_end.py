@@ -37,8 +37,8 @@ from ..training.recipes import get_recipe
 STEPS = {}
 
 def step(f: Callable) -> Callable:
-    "Register a step under its name."
-    STEPS[f.__name__] = f
+    "Register a step under its name, without its ending."
+    STEPS[f.__name__.removesuffix('_step')] = f
     return f
 
 def everything(data: Data) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def everything(data: Data) -> pd.DataFrame:
     return pd.concat([f[['path']] for f in (data.train, data.test) if f is not None])
 
 @step
-def table(data: Data, out: Path, size: int) -> int:
+def table_step(data: Data, out: Path, size: int) -> int:
     "The folder becomes a table (its time is that of `read_data`)."
     return len(everything(data))
 
@@ -61,7 +61,7 @@ def duplicates(data: Data, out: Path, size: int) -> int:
     return len(group_duplicates(data, out))
 
 @step
-def split(data: Data, out: Path, size: int) -> int:
+def split_step(data: Data, out: Path, size: int) -> int:
     "Training and validation part, copies together."
     return len(split_together(data, out=out, valid=.2))
 
@@ -80,23 +80,23 @@ def fit_frozen(data: Data, out: Path, **given: object) -> int:
     return len(everything(data))
 
 @step
-def frozen(data: Data, out: Path, size: int) -> int:
-    "Logistic regression on features of two views; logits of validation and test part."
+def frozen_step(data: Data, out: Path, size: int) -> int:
+    "Logistic regression on features of one view; logits of validation and test part."
     return fit_frozen(data, out, run='frozen', img_size=size)
 
 @step
 def frozen_again(data: Data, out: Path, size: int) -> int:
-    "The same with one view: a second member."
-    return fit_frozen(data, out, run='one_view', img_size=size, tta='none')
+    "The same with two views: a second member."
+    return fit_frozen(data, out, run='two_views', img_size=size, tta='hflip')
 
 @step
 def vote(data: Data, out: Path, size: int) -> int:
     "The mean of the two, judged and written."
-    ensemble('frozen,one_view', out=str(out), name='vote')
+    ensemble('frozen,two_views', out=str(out), name='vote')
     return len(data.test)
 
 @step
-def submission(data: Data, out: Path, size: int) -> int:
+def submission_step(data: Data, out: Path, size: int) -> int:
     "The answers checked, and scored by the solution that generated data has."
     frame = pd.read_csv(out/'vote'/'submission.csv', dtype=str)
     answer_score(check_submission(frame, data), data.root, list(data.classes))

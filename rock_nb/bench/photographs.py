@@ -21,7 +21,7 @@ from ..core import progress, rng, write_csv
 from ..data.synthetic import CLASSES, counts, draw
 
 # %% ../../nbs/bench/photographs.ipynb #5ca1ee06
-def moved(image: np.ndarray,   # uint8 (h, w, 3)
+def warped(image: np.ndarray,   # uint8 (h, w, 3)
           r: np.random.Generator, height: int, width: int,   # pixels
          ) -> np.ndarray:      # float32 (height, width, 3)
     "An image turned, zoomed, mirrored and bent by chance, in another light."
@@ -48,7 +48,7 @@ def blended(drawn: list[np.ndarray],    # of one class
     short = int(side*r.uniform(.66, 1))
     height, width = (side, short) if r.random() < .3 else (short, side)
     two = r.choice(len(drawn), 2, replace=False)
-    a, b = (moved(drawn[i], r, height, width) for i in two)
+    a, b = (warped(drawn[i], r, height, width) for i in two)
     share = np.float32(r.uniform(.4, .6))
     noise = r.integers(-8, 9, (height, width, 1), np.int8)
     return (share*a + (1 - share)*b + noise).clip(0, 255).astype(np.uint8)
@@ -60,7 +60,7 @@ def original_of(number: np.ndarray) -> np.ndarray:   # int, of the same shape
     "The number of the photograph that a file shows."
     return np.where(np.isin(number % 100, (COPY, POORER)), number - number % 100, number)
 
-def listing(n: int,           # photographs, 42 or more
+def photograph_table(n: int,           # photographs, 42 or more
             seed: int = 41,
            ) -> pd.DataFrame:   # path, label, test
     "What each photograph of a generated data set is called, and its class."
@@ -73,7 +73,7 @@ def listing(n: int,           # photographs, 42 or more
         for i, (c, t) in enumerate(zip(labels, test))]
     return pd.DataFrame(dict(path=paths, label=labels, test=test))
 
-def encoded(image: np.ndarray, quality: int) -> bytes:   # a JPEG
+def jpeg_bytes(image: np.ndarray, quality: int) -> bytes:   # a JPEG
     "An image as a JPEG."
     return cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
@@ -81,8 +81,8 @@ def photograph_bytes(i: int, label: str, drawn: dict[str, list], seed: int) -> b
     "The file of a number: of every hundred one is the copy of its neighbour's, one a poorer copy."
     r = rng(seed, 4, int(original_of(np.array(i))))
     image = blended(drawn[label], r)
-    if i % 100 == POORER: return encoded(cv2.resize(image, None, fx=.8, fy=.8), 60)
-    return encoded(image, int(r.integers(65, 85)))
+    if i % 100 == POORER: return jpeg_bytes(cv2.resize(image, None, fx=.8, fy=.8), 60)
+    return jpeg_bytes(image, int(r.integers(65, 85)))
 
 # %% ../../nbs/bench/photographs.ipynb #5ca1ee0a
 def draw_all(each: int,       # of every class
@@ -111,7 +111,7 @@ def many_photographs(folder: str | Path,   # new, or made before with the same n
                      workers: int | None = None,   # processes (None: one a core)
                     ) -> Path:
     "A data set of very many photographs of 300 pixels, about 15 KB each; returns its folder."
-    folder, rows = Path(folder), listing(n, seed)
+    folder, rows = Path(folder), photograph_table(n, seed)
     if (folder/'sample_submission.csv').exists(): return folder
     each = each or max(2, min(24, n//100))
     for d in sorted({str(Path(p).parent) for p in rows.path}):
