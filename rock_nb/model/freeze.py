@@ -9,6 +9,7 @@ __all__ = ['freeze', 'train_mode']
 from fnmatch import fnmatch
 
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from ..core import BadInput
 
@@ -104,10 +105,12 @@ def freeze(model: nn.Module,
 # %% ../../nbs/model/freeze.ipynb #b17cd9f6
 def train_mode(model: nn.Module,
                frozen_eval: bool = True,  # False: frozen batch norms go on gathering statistics
+               norm: str = 'train',       # 'eval': no batch norm gathers any, or uses a batch's
               ) -> nn.Module:
     "Training mode for the parts that learn, evaluation mode for those that are frozen."
     model.train()
     for m in model.modules():
         own = list(m.parameters())
         if frozen_eval and own and not any(p.requires_grad for p in own): m.eval()
+        if norm == 'eval' and isinstance(m, _NormBase): m.eval()
     return model

@@ -244,7 +244,7 @@ def run_epoch(setup: TrainSetup, state: TrainState,
               bar: tqdm) -> tuple[dict, pd.DataFrame, dict]:  # line of history, classes, timing
     "Train and validate once; the schedule gets the score."
     start, phase = time.perf_counter(), state.phase
-    train_mode(setup.model, phase.phase.frozen_eval)
+    train_mode(setup.model, phase.phase.frozen_eval, phase.phase.norm)
     phase.schedule.set_epoch(state.phase_epoch)
     lr = phase.schedule.lr
     if len(set(gather_objects(lr))) > 1:

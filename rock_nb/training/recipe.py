@@ -60,6 +60,9 @@ class Phase:
     gap: float = option(
         .1, "'gap': validation loss less training loss, beyond which it ends", between=(0, 1e6))
     frozen_eval: bool = option(True, 'frozen parts in evaluation mode: their batch norm is frozen')
+    norm: str = option(
+        'train', "batch norm of what learns: statistics of the batch ('train'), or those it has ('eval')",
+        choices=('train', 'eval'))
     schedule: str | None = option(None, "None: the recipe's", choices=SCHEDULES)
     img_size: int | tuple[int, int] | None = option(None, "None: the recipe's")
     solver: str = option(

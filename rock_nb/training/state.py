@@ -119,7 +119,7 @@ class PhaseState:
         self.net = DistributedDataParallel(model) if world() > 1 else model
         self.trial_images = trial_images(recipe.size(self.phase), setup.device)
         self.prefix = find_prefix(
-            train_mode(model, self.phase.frozen_eval), self.trial_images, setup.amp)
+            train_mode(model, self.phase.frozen_eval, self.phase.norm), self.trial_images, setup.amp)
         self.caches = feature_caches(self)
         self.steps = 0          # of the optimizer, since the phase began
         self.valid_preds = None # labels and predictions of the last validation, (n,) each
