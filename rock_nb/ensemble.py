@@ -6,6 +6,8 @@
 __all__ = ['find_members', 'ensemble', 'summary_of']
 
 # %% ../nbs/05_ensemble.ipynb #3bee3d4b
+from pathlib import Path
+
 from . import core
 from .core.registry import NamesOf
 
@@ -62,7 +64,6 @@ if __name__ == '__main__' and '__file__' in globals():
 import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd

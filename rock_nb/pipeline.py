@@ -208,7 +208,8 @@ def floor_given(names: list[str],   # recipes
                 out: Path,          # folder of runs
                ) -> dict | None:    # None: there is none
     "What the floor is given so that it stands beside the others."
-    if FLOOR in names or not given.get('floor', True): return None
+    off = not given.get('floor', True) or given.get('pretrained') is False
+    if FLOOR in names or off: return None
     own = {k: v for k, v in given.items() if k not in ('epochs', 'lr', 'floor')}
     recipes = recipes_of([names[0], FLOOR], scale, own)
     if not Run(out/FLOOR).done and (why := no_floor(recipes[FLOOR])):
@@ -341,6 +342,7 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     with kernels_for(walk):
         if to_train := [s.record.parent.name for s in open_steps]:
             options = lambda v: given if v in names else floor
+            to_train.sort(key=lambda v: v not in names)
             recipes = {v: recipes_of([v], scale, options(v))[v] for v in to_train}
             look_ahead(recipes, where, scale, folder, given)
         for i, step in enumerate(walk, 1):

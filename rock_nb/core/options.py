@@ -53,7 +53,7 @@ declare(str, 'name part csv npz onnx takes gives combine decide ip user peers be
 declare(int, 'n index draws n_sheet n_odd rounds port retries')
 declare(float, 'precision')
 declare(bool, 'compile')
-declare(list, 'runs compare images files contenders what after')
+declare(list, 'runs compare images files photographs contenders what after')
 declare(object, 'test_folds weights view_weights')    # numbers, one or several: as they come
 
 # %% ../../nbs/core/options.ipynb #0b7e0002
