@@ -214,7 +214,8 @@ def image_features(setup: TrainSetup,
         loader = make_loader(
             some, SequentialBatchSampler(len(some), setup.recipe.batch_size), loaders.workers)
         found, _, order = predict_loader(
-            fast_body(setup, model, content, size), loader, setup.normalise, views, device=setup.device, amp=setup.amp, bar=bar)
+            fast_body(setup, model, content, size), loader, setup.normalise, views,
+            device=setup.device, amp=setup.amp, bar=bar)
         store.add(contents[new[order]], found.astype(np.float32))
     return store.get(contents)
 
