@@ -452,7 +452,7 @@ def learners(names: list[str],
     "The contenders for quality; fastai's network is that of `quick`, at the size that it knows."
     found = {
         name: partial(train_ours, where, folds, out=out, version=name)
-        for name in ('quick', 'thorough')}
+        for name in ('frozen', 'frozen_wide', 'wise_ft', 'quick', 'thorough')}
     if python:
         found['fastai'] = partial(
             train_fastai, where, folds, out=out, python=python, arch=get_recipe('quick').arch)
