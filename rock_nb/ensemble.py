@@ -78,6 +78,7 @@ from .data.tabular import read_text, rename_columns
 from .folds import members_of
 from .evaluation.agreement import agreement_table
 from .evaluation.combiners import line_up
+from .evaluation.conformal import fit_conformal, save_conformal
 from .evaluation.run_data import split_groups
 from .evaluation.run_data import data_of
 from .evaluation.ensembling import (
@@ -530,6 +531,7 @@ def remove_outputs(run: Run):
     "Take away what an ensemble that was here before has left, its scores first."
     for f in (
         run.metrics, run.valid, run.path / 'oof.npz', run.test, run.submission, decision_file(run),
+        run.conformal,
         run.path / 'decided.csv', run.path / 'probabilities.csv', run.split, run.path / 'oof.csv'):
         f.unlink(missing_ok=True)
 
@@ -584,6 +586,9 @@ def write_ensemble(run: Run, record: dict, case: Case):
         core.write_csv(run.path / 'decided.csv', decided_table(case))
     copy_sources(run, case.members[0])
     for part, p in case.parts.items(): save_predictions(run.path/f'{part}.npz', p)
+    if case.own:
+        probs, labels = case.answers[case.own].probs, case.parts[case.own].labels
+        save_conformal(run, fit_conformal(probs, labels, case.classes))
     metrics = scores_of(case)
     if data:
         write_submission(
