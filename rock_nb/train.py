@@ -431,7 +431,7 @@ def finish(plan: Plan) -> dict:
     core.write_json(plan.run.metrics, metrics)
     return metrics
 
-# %% ../nbs/03_train.ipynb #0b7e0304
+# %% ../nbs/03_train.ipynb #7f0c0003
 def valid_features(plan: Plan) -> np.ndarray:   # (n, d)
     "What the last layer takes of validation images, a thousand at most, through the first view."
     setup, r = plan.setup, plan.recipe
@@ -453,6 +453,7 @@ def write_doubts(plan: Plan, valid: Predictions):
     features = valid_features(plan)
     if len(features) > 2: save_outliers(plan.run, fit_outliers(features))
 
+# %% ../nbs/03_train.ipynb #0b7e0304
 def write_test_predictions(plan: Plan,
                   done: dict[str, Predictions],   # by part
                   judged: bool,                   # whether the labels of the test set are known

@@ -20,17 +20,7 @@ __all__ = []
 # %% ../../nbs/evaluation/answer_table.ipynb #70419575
 pd = lazy('pandas')
 
-# %% ../../nbs/evaluation/answer_table.ipynb #7215c0df
-def answer_columns(p: Predictions) -> dict[str, list]:
-    "The class of each image, and the likeliest class beside that, by name of the column."
-    probs, best, rows, names = p.probs, p.preds, np.arange(len(p)), np.array(p.classes)
-    second = np.where(np.arange(len(names)) == best[:, None], -1, probs).argmax(1)
-    found = {
-        'file': np.asarray(p.ids), 'class': names[best], 'probability': probs[rows, best],
-        'next': names[second], 'next_probability': probs[rows, second]}
-    if getattr(p, 'decision', None) and p.decision.threshold: found['decided'] = p.decided
-    return {name: values.tolist() for name, values in found.items()} | doubt_columns(p)
-
+# %% ../../nbs/evaluation/answer_table.ipynb #7f0c0004
 def doubt_columns(p: Predictions) -> dict[str, list]:
     """Which classes it may be and how sure that is, and whether an image is unlike those of the
     run, where that is known."""
@@ -42,6 +32,18 @@ def doubt_columns(p: Predictions) -> dict[str, list]:
         found['unlike'] = o.unlike(p.distances).tolist()
         found['distance_quantile'] = o.quantile(p.distances).tolist()
     return found
+
+# %% ../../nbs/evaluation/answer_table.ipynb #7215c0df
+def answer_columns(p: Predictions) -> dict[str, list]:
+    "The class of each image, and the likeliest class beside that, by name of the column."
+    probs, best, rows, names = p.probs, p.preds, np.arange(len(p)), np.array(p.classes)
+    second = np.where(np.arange(len(names)) == best[:, None], -1, probs).argmax(1)
+    found = {
+        'file': np.asarray(p.ids), 'class': names[best], 'probability': probs[rows, best],
+        'next': names[second], 'next_probability': probs[rows, second]}
+    if getattr(p, 'decision', None) and p.decision.threshold:
+        found['decided'] = p.decided
+    return {name: values.tolist() for name, values in found.items()} | doubt_columns(p)
 
 def answers_of(p: Predictions,
                each: bool = False,   # a column for the probability of each class as well
@@ -63,7 +65,8 @@ def json_lines(p: Predictions) -> str:
     "A line for each image, with the probabilities of all classes."
     columns = answer_columns(p)
     rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
-    for row in rows if 'set' in columns else (): row['set'] = row['set'].split(' or ')
+    for row in rows if 'set' in columns else ():
+        row['set'] = row['set'].split(' or ')
     return ''.join(
         json_line(r | dict(probabilities=dict(zip(p.classes, q)))) + '\n'
         for r, q in zip(rows, p.probs.tolist()))
@@ -124,11 +127,13 @@ def as_table(columns: dict[str, list],    # of `answer_columns`
     """Answers as text; in a terminal long names and sets are shortened, and a narrow one is spared
     the second best."""
     if not width: return '\n'.join(table_lines(columns, len))
-    if 'set' in columns: columns = columns | dict(set=[few_names(s) for s in columns['set']])
+    if 'set' in columns:
+        columns = columns | dict(set=[few_names(s) for s in columns['set']])
     for spared in ('distance_quantile', 'next_probability', 'next', 'probability'):
         # of two probabilities the calibrated one stays
         if spared == 'probability' and 'calibrated' not in columns: break
         if _room_for_files(columns, width) < 16:
             columns = {n: values for n, values in columns.items() if n != spared}
     room = max(_room_for_files(columns, width), 12)
-    return '\n'.join(table_lines(columns | dict(file=[shortened(f, room) for f in columns['file']])))
+    return '\n'.join(
+        table_lines(columns | dict(file=[shortened(f, room) for f in columns['file']])))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -65,7 +64,8 @@ def fit_conformal(probs: np.ndarray,     # (n, classes), of images that were not
                  ) -> Conformal:
     """Sets of all classes that are likely enough, for all images and for each class (LAC, [Sadinle
     et al. 2019](https://arxiv.org/abs/1609.00451))."""
-    if not 0 < coverage < 1: raise BadInput(f'coverage {coverage!r} must be in (0, 1)')
+    if not 0 < coverage < 1:
+        raise BadInput(f'coverage {coverage!r} must be in (0, 1)')
     p = np.clip(calibrations.checked_probs(probs, len(classes)), 1e-7, None)
     y = calibrations.checked_labels(labels, p)
     temperature = calibrations.fit_temperature(np.log(p), y)
@@ -112,7 +112,8 @@ def reorder_classes(c: Conformal, classes: tuple[str, ...]) -> Conformal | None:
     if set(c.classes) != set(classes): return None
     order = [c.classes.index(k) for k in classes]
     move = lambda values: tuple(values[i] for i in order)
-    return Conformal(tuple(classes), c.coverage, c.temperature, c.least, move(c.least_of), move(c.counts))
+    return Conformal(
+        tuple(classes), c.coverage, c.temperature, c.least, move(c.least_of), move(c.counts))
 
 # %% ../../nbs/evaluation/conformal.ipynb #c0f0001d
 def set_names(c: Conformal,

@@ -63,7 +63,8 @@ def fit_outliers(features: np.ndarray,   # (n, d) of images that the network was
                  seed: int = 41,
                 ) -> Outliers:
     "A detector of images that are unlike those that a network knows."
-    if not 0 < false_alarm < 1: raise BadInput(f'false_alarm {false_alarm!r} must be in (0, 1)')
+    if not 0 < false_alarm < 1:
+        raise BadInput(f'false_alarm {false_alarm!r} must be in (0, 1)')
     if len(features) < 3:
         raise BadInput(f'{len(features)} images are too few to compare others with; give 3 or more')
     chosen = np.sort(rng(seed, len(features)).permutation(len(features))[:most])
@@ -92,7 +93,8 @@ class FeatureTap(nn.Module):
         logits = self.model(x)
         return logits, unit_length(self.taken.pop())
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor: return self.logits_and_features(x)[1]
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.logits_and_features(x)[1]
 
 # %% ../../nbs/evaluation/outliers.ipynb #0d150011
 class WithDistance(nn.Module):
@@ -121,7 +123,8 @@ def load_outliers(run: Run) -> Outliers | None:
     "What `save_outliers` wrote; None where a run has none."
     if not run.outliers.exists(): return None
     try:
-        with np.load(run.outliers, allow_pickle=False) as z: a = {name: z[name] for name in z.files}
+        with np.load(run.outliers, allow_pickle=False) as z:
+            a = {name: z[name] for name in z.files}
         bank = torch.from_numpy(a['bank']).float()
         return Outliers(bank, a['distances'], int(a['k']), float(a['false_alarm']))
     except (OSError, ValueError, KeyError) as e:
