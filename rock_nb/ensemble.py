@@ -530,8 +530,9 @@ def copy_sources(run: Run, member: Run):
 def remove_outputs(run: Run):
     "Take away what an ensemble that was here before has left, its scores first."
     for f in (
-        run.metrics, run.valid, run.path / 'oof.npz', run.test, run.submission, decision_file(run), run.conformal,
-        run.path / 'decided.csv', run.path / 'probabilities.csv', run.split, run.path / 'oof.csv'):
+        run.metrics, run.valid, run.path / 'oof.npz', run.test, run.submission,
+        decision_file(run), run.path / 'decided.csv', run.conformal,
+        run.path / 'probabilities.csv', run.split, run.path / 'oof.csv'):
         f.unlink(missing_ok=True)
 
 # %% ../nbs/05_ensemble.ipynb #26bb69ad
@@ -580,8 +581,7 @@ def save_sets(run: Run, case: Case):
 
 # %% ../nbs/05_ensemble.ipynb #74dd2caa
 def write_ensemble(run: Run, record: dict, case: Case):
-    """Write what an ensemble is and predicted; the scores come last, so that a folder without them is known
-    to be unfinished."""
+    "Write what an ensemble is and predicted; the scores come last: they mean that it is complete."
     data = (
         data_to_submit(case.members) if 'test' in case.parts and case.parts['test'].labels is None
         else None)
