@@ -103,6 +103,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_one_image(run, sample):
     needed, _ = modules('import torch, timm')
     image = next(sample.glob('test/*.jpg'))

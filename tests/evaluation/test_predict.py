@@ -221,6 +221,7 @@ def test_first_unreadable(out, mixed, monkeypatch, capsys):
     assert e.value.code == 1 and good.name in said.out and said.err.count('cannot be read (') == 1
 
 
+@pytest.mark.slow
 def test_onnx(out, mixed, monkeypatch, capsys):
     import onnxruntime
     monkeypatch.chdir(mixed)
