@@ -26,8 +26,8 @@ class OfPipeline:
 PARAMETERS = options_of(OfPipeline) | {
     n: o for n, o in OF_TRAINING.items() if n in (
         'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level',
-        'workers', 'device', 'arch', 'pretrained', 'epochs', 'lr', 'img_size', 'batch_size',
-        'valid', 'seed')}
+        'workers', 'device', 'keep', 'arch', 'pretrained', 'epochs', 'lr', 'img_size',
+        'batch_size', 'valid', 'seed')}
 
 # %% ../nbs/06_pipeline.ipynb #d87e091c
 def command_line() -> Parser:
@@ -123,21 +123,23 @@ def check_networks(recipes: dict[str, Recipe],
                    weights: dict[str, Weights],   # by recipe
                    n_classes: int,
                    codes: pd.DataFrame | None = None,  # attributes of the classes, where each has a head of its own
-                  ) -> int:                       # parameters of all networks
+                  ) -> list[int]:                 # parameters of each
     "A `BadInput` unless every network can be built, takes its weights and the sizes of its recipe."
-    total = 0
+    counts = []
     for name, r in recipes.items():
         try: model = network(r, n_classes, weights[name], codes)
         except BadInput as e: raise BadInput(f'recipe {name}: {e}') from None
-        total += sum(p.numel() for p in model.parameters())
-    return total
+        counts.append(sum(p.numel() for p in model.parameters()))
+    return counts
 
 # %% ../nbs/06_pipeline.ipynb #5277efe4
 def check_room(folder: Path,      # of the runs
-               parameters: int):  # of the networks that are still to be trained
-    """A `BadInput` unless there is room for their weights: the best ones and two checkpoints, 4
-    bytes each."""
-    need, free = 12*parameters, shutil.disk_usage(folder).free
+               parameters: list[int],   # of each network that is still to be trained
+               keep: bool = False):     # whether their checkpoints stay
+    """A `BadInput` unless there is room for their weights, 4 bytes each: the best ones, and two
+    checkpoints with two moments of the optimizer of one of them, or of all."""
+    need = 4*sum(parameters) + 24*(sum(parameters) if keep else max(parameters))
+    free = shutil.disk_usage(folder).free
     if need <= free: return
     have = f'{folder} has {free/1e9:.1f} GB free, and the weights of these runs need {need/1e9:.1f}'
     raise BadInput(f'{have}; make room, or give another folder with `out`')
@@ -188,7 +190,7 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
     data, parts, codes = at_target(data, parts, target)
     for name, r in recipes.items():
         check_run(Run(out/name), recipe_record(r, scale, data, parts, weights[name]))
-    check_room(out, check_networks(recipes, weights, len(data.classes), codes))
+    check_room(out, check_networks(recipes, weights, len(data.classes), codes), options.keep)
 
 # %% ../nbs/06_pipeline.ipynb #f1004001
 FLOOR = 'frozen'

@@ -50,6 +50,7 @@ from .evaluation.submission import check_sample, with_all_tests, write_submissio
 # %% ../nbs/03_train.ipynb #0b7e0302
 from .training.load_run import pick_device
 from .training.best_epoch import best_epoch
+from .training.checkpoint import remove_checkpoints
 from .training.processes import (
     run_on_main, is_main_process, gather_table, group, rank, world)
 from .training.linear_probe import probe_logits
@@ -411,8 +412,8 @@ def doubtful_labels(plan: Plan) -> pd.DataFrame:   # path, label, index, times, 
 
 # %% ../nbs/03_train.ipynb #26b4d79e
 def finish(plan: Plan) -> dict:
-    """Predict with the best weights; write logits, submission and, last, `metrics.json`; a
-    complete run is left as it is."""
+    """Predict with the best weights; write logits, submission and, last, `metrics.json`; then
+    checkpoints go. A complete run is left as it is."""
     if plan.setup is None: return read_metrics(plan.run)
     done = predict_parts(plan)
     metrics = scores(plan, done)
@@ -425,6 +426,7 @@ def finish(plan: Plan) -> dict:
     about = core.read_json(plan.run.environment) | dict(packs=plan.setup.loaders.notes)
     core.write_json(plan.run.environment, about)
     core.write_json(plan.run.metrics, metrics)
+    if not plan.options.keep: remove_checkpoints(plan.run)
     return metrics
 
 # %% ../nbs/03_train.ipynb #0b7e0304
