@@ -22,6 +22,9 @@ class OfPipeline:
     versions: str | None = option(None, 'recipes, with spaces between (None: all)')
     floor: bool = option(
         True, "train 'frozen' first, if it has weights: what a recipe must be better than")
+    body: str = option(
+        'auto', "network: the recipe's ('recipe'), the 'packaged' one nearest in size, or 'auto': "
+        "the recipe's where its weights can be had")
 
 PARAMETERS = options_of(OfPipeline) | {
     n: o for n, o in OF_TRAINING.items() if n in (
@@ -59,6 +62,7 @@ from .core.registry import from_anywhere
 from .ensemble import own_folder
 from .evaluation.submission import f1_on_test
 from .training.linear_probe import check_linear_head
+from .training.body import body_note, with_body
 from .training.network import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, pick_scale
@@ -179,7 +183,8 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
                where: Path,     # a data folder, or a CSV file
                scale: str,
                out: Path,       # folder of runs
-               given: dict):    # parameters of the pipeline
+               given: dict,     # parameters of the pipeline
+               bodies: dict[str, str]):   # of `bodies_of`
     "A `BadInput` for whatever would stop one of the steps, before the first is done."
     target, options = one_target(recipes), options_from(given | dict(out=str(out)))[0]
     pick_device(options.device)
@@ -189,8 +194,27 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
     data, parts, _ = read_and_split(where, next(iter(recipes.values())), options)
     data, parts, codes = at_target(data, parts, target)
     for name, r in recipes.items():
-        check_run(Run(out/name), recipe_record(r, scale, data, parts, weights[name]))
+        record = recipe_record(r, scale, data, parts, weights[name], bodies.get(name, ''))
+        check_run(Run(out/name), record)
     check_room(out, check_networks(recipes, weights, len(data.classes), codes), options.keep)
+
+# %% ../nbs/06_pipeline.ipynb #8b8b75ca
+def bodies_of(recipes: dict[str, Recipe],
+              body: str,        # of `rock_nb.training.body.BODIES`
+              given: dict,      # parameters of the pipeline
+              out: Path,        # folder of runs
+             ) -> dict[str, str]:   # recipe -> what is said of its body
+    "The recipes whose network is not the named one."
+    notes = {n: body_note(r, with_body(r, body, given, Run(out/n))) for n, r in recipes.items()}
+    return {n: note for n, note in notes.items() if note}
+
+def told_bodies(bodies: dict[str, str]) -> list[str]:   # of `bodies_of`
+    "What is said of them, the recipes of a network together."
+    alike = {}
+    for name, note in bodies.items(): alike.setdefault(note, []).append(name)
+    return [
+        f"{', '.join(names)}: body {note}; all else is the recipe's"
+        for note, names in alike.items()]
 
 # %% ../nbs/06_pipeline.ipynb #f1004001
 FLOOR = 'frozen'
@@ -240,10 +264,12 @@ def some(given: dict, out: Path,   # parameters of the pipeline; folder of runs
 def recipe_steps(version: str, out: Path,     # a recipe; folder of runs
              given: dict,                 # parameters of the pipeline
              images: tuple[Path, ...],    # of `folders`
+             body: str = '',              # of `bodies_of`
             ) -> list[NotebookStep]:
     "Train a recipe, and look at what it confuses."
-    scores, own = Run(out/version).metrics, [p for p in PARAMETERS if p not in ('versions', 'floor')]
+    scores, own = Run(out/version).metrics, [p for p in PARAMETERS if p not in ('versions', 'floor', 'body')]
     trained = some(given, out, *own, version=version, run=version)
+    if body: trained['body'] = 'packaged'
     return [
         NotebookStep('03_train', out/version/'train.ipynb', trained, images, (scores,)),
         NotebookStep(
@@ -270,6 +296,7 @@ def pipeline_steps(versions: list[str],     # recipes, in the order in which the
           out: Path,               # folder of runs
           given: dict,             # parameters of the pipeline
           floor: dict | None = None,   # of `floor_given`
+          bodies: dict[str, str] | None = None,   # of `bodies_of`
          ) -> list[NotebookStep]:
     "The steps from photographs to submission."
     images, looks = folders(given.get('data')), {}
@@ -282,7 +309,7 @@ def pipeline_steps(versions: list[str],     # recipes, in the order in which the
         if v in looks.values():
             of_look = some(given, out, *SPLIT, 'scale', 'img_size', version=v)
             walk.append(NotebookStep('02_augment', out/v/'augment.ipynb', of_look, images))
-        walk += recipe_steps(v, out, given, images)
+        walk += recipe_steps(v, out, given, images, (bodies or {}).get(v, ''))
     return walk + vote_steps(versions, out)
 
 # %% ../nbs/06_pipeline.ipynb #7db704f9
@@ -296,11 +323,13 @@ def results(versions: list[str],   # recipes
         m, about = core.read_json(Run(out/name).metrics), core.read_json(Run(out/name).recipe)
         made = about.get('recipe', {})
         rows[name] = dict(
-            arch=made.get('arch', f'{len(versions)} runs'), start=about.get('start', ''),
+            arch=made.get('arch', f'{len(versions)} runs'), body=about.get('body', ''),
+            start=about.get('start', ''),
             epochs=m.get('epochs', ''), valid_f1=m['valid']['f1'] if 'valid' in m else None,
             test_f1=f1_on_test(Run(out / name)),
             minutes=m['seconds'] / 60 if 'seconds' in m else None)
-    return pd.DataFrame(rows).T.rename_axis('run')
+    table = pd.DataFrame(rows).T.rename_axis('run')
+    return table if any(table.body) else table.drop(columns='body')
 
 def notes_of(table: pd.DataFrame,  # of `results`
              out: Path,            # folder of runs
@@ -333,20 +362,23 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     for k in given: choose(k, PARAMETERS, 'parameter')
     own = dict(versions=' '.join(names)) | (dict(out=out) if out else {})
     again, given = shell_command('rock_nb.pipeline', given | own), from_here(given)
-    where, folder = Path(given['data']), core.outputs(out)
+    where, folder, body = Path(given['data']), core.outputs(out), given.pop('body', 'auto')
     scale = pick_scale(given.get('scale'), is_sample(where))
     shared = shared_split(recipes_of(names, scale, given), where, given)
     if shared: tell_shared(shared, names[0])
     given |= shared
     floor = floor_given(names, scale, given, folder)
-    walk = pipeline_steps(names, folder, given, floor)
+    bodies = bodies_of(recipes_of(names, scale, given), body, given, folder)
+    for sentence in told_bodies(bodies): print(sentence, flush=True)
+    walk = pipeline_steps(names, folder, given, floor, bodies)
     open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
     with kernels_for(walk):
         if to_train := [s.record.parent.name for s in open_steps]:
             options = lambda v: given if v in names else floor
             to_train.sort(key=lambda v: v not in names)
             recipes = {v: recipes_of([v], scale, options(v))[v] for v in to_train}
-            look_ahead(recipes, where, scale, folder, given)
+            recipes |= {v: with_body(recipes[v], 'packaged') for v in to_train if v in bodies}
+            look_ahead(recipes, where, scale, folder, given, bodies)
         for i, step in enumerate(walk, 1):
             run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
     return results(names, folder, floor is not None)
