@@ -60,6 +60,8 @@ from .data.table import read_data
 from .data.attributes import at_target, label_option
 from .core.registry import from_anywhere
 from .ensemble import own_folder
+from .evaluation.bootstrap import interval
+from .evaluation.predictions import load_predictions
 from .evaluation.submission import f1_on_test
 from .training.linear_probe import check_linear_head
 from .training.body import body_note, with_body
@@ -216,6 +218,19 @@ def told_bodies(bodies: dict[str, str]) -> list[str]:   # of `bodies_of`
         f"{', '.join(names)}: body {note}; all else is the recipe's"
         for note, names in alike.items()]
 
+def recipes_to_train(names: list[str],   # recipes
+                     scale: str, given: dict,   # as in `recipes_of`
+                     floor: dict | None,        # of `floor_given`
+                     bodies: dict[str, str],    # of `bodies_of`
+                    ) -> dict[str, Recipe]:     # the floor last
+    "The recipes of steps that are still to be done, each with what it is given and with its body."
+    found = {}
+    for v in sorted(names, key=lambda v: floor is not None and v == FLOOR):
+        own = floor if floor is not None and v == FLOOR else given
+        r = recipes_of([v], scale, own)[v]
+        found[v] = with_body(r, 'packaged') if v in bodies else r
+    return found
+
 # %% ../nbs/06_pipeline.ipynb #f1004001
 FLOOR = 'frozen'
 
@@ -267,7 +282,8 @@ def recipe_steps(version: str, out: Path,     # a recipe; folder of runs
              body: str = '',              # of `bodies_of`
             ) -> list[NotebookStep]:
     "Train a recipe, and look at what it confuses."
-    scores, own = Run(out/version).metrics, [p for p in PARAMETERS if p not in ('versions', 'floor', 'body')]
+    scores = Run(out/version).metrics
+    own = [p for p in PARAMETERS if p not in ('versions', 'floor', 'body')]
     trained = some(given, out, *own, version=version, run=version)
     if body: trained['body'] = 'packaged'
     return [
@@ -312,6 +328,58 @@ def pipeline_steps(versions: list[str],     # recipes, in the order in which the
         walk += recipe_steps(v, out, given, images, (bodies or {}).get(v, ''))
     return walk + vote_steps(versions, out)
 
+# %% ../nbs/06_pipeline.ipynb #a42136f1
+def valid_interval(run: Run) -> str:   # '' where no validation images were judged
+    "The 95 % interval of a run's macro F1, of validation images drawn again and again."
+    p = load_predictions(run.valid) if run.valid.exists() else None
+    if p is None or p.labels is None: return ''
+    f1 = interval(p.labels, p.preds, len(p.classes))
+    return f'{f1.low:.2f}–{f1.high:.2f}'
+
+def out_of_sample(run: Run) -> float:   # NaN where it isn't known
+    """Macro F1 of the validation images, less the optimism of the choice of an epoch where that is
+    known."""
+    valid = core.read_json(run.metrics).get('valid', {})
+    return valid.get('f1_crossfit', valid.get('f1', float('nan')))
+
+def recommended(names: list[str],   # of the table of results
+                out: Path,          # folder of runs
+               ) -> str | None:     # None: none was judged
+    "The run or ensemble that judged best out of sample; of equals the first."
+    found = pd.Series({n: out_of_sample(Run(out/n)) for n in names}, dtype=float).dropna()
+    return found.idxmax() if len(found) else None
+
+# %% ../nbs/06_pipeline.ipynb #b2d75bb1
+def about_test(run: Run) -> str:
+    "What the test images of a run are."
+    p = load_predictions(run.test) if run.test.exists() else None
+    if p is None: return 'test: there are no test images'
+    n = f'{len(p.ids):,} images'
+    if p.labels is not None: return f'test: {n} with labels, which no run was trained or chosen on'
+    if pd.notna(f1_on_test(run)):
+        return f'test: {n}, scored by solution.csv, which no run was trained or chosen on'
+    return f'test: {n} without labels, so there is no score of them'
+
+def conclusion(table: pd.DataFrame,   # of `results`
+               out: Path,             # folder of runs
+              ) -> list[str]:
+    "What the table says, in sentences."
+    trained = table.minutes.drop('ensemble', errors='ignore')
+    said = [about_test(Run(out/table.index[0])), f'{trained.sum():.1f} minutes of training in all']
+    best = recommended(list(table.index), out)
+    if best is None: return said
+    score = out_of_sample(Run(out/best))
+    return [*said, (
+        f'recommended: {best}, macro F1 {score:.4f} on the validation images, the highest (less '
+        'what the choice of an epoch adds, where that is known)')]
+
+def submit(table: pd.DataFrame, out: Path) -> Path | None:   # of `results`; the file
+    "Copy the submission of the run that is recommended into the folder of runs."
+    best = recommended(list(table.index), out)
+    if best is None or not Run(out/best).submission.exists(): return None
+    with core.atomic(out/'submission.csv') as tmp: shutil.copyfile(Run(out/best).submission, tmp)
+    return out/'submission.csv'
+
 # %% ../nbs/06_pipeline.ipynb #7db704f9
 def results(versions: list[str],   # recipes
             out: Path,             # folder of runs
@@ -326,6 +394,7 @@ def results(versions: list[str],   # recipes
             arch=made.get('arch', f'{len(versions)} runs'), body=about.get('body', ''),
             start=about.get('start', ''),
             epochs=m.get('epochs', ''), valid_f1=m['valid']['f1'] if 'valid' in m else None,
+            interval=valid_interval(Run(out / name)),
             test_f1=f1_on_test(Run(out / name)),
             minutes=m['seconds'] / 60 if 'seconds' in m else None)
     table = pd.DataFrame(rows).T.rename_axis('run')
@@ -373,15 +442,15 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     walk = pipeline_steps(names, folder, given, floor, bodies)
     open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
     with kernels_for(walk):
-        if to_train := [s.record.parent.name for s in open_steps]:
-            options = lambda v: given if v in names else floor
-            to_train.sort(key=lambda v: v not in names)
-            recipes = {v: recipes_of([v], scale, options(v))[v] for v in to_train}
-            recipes |= {v: with_body(recipes[v], 'packaged') for v in to_train if v in bodies}
+        to_train = [s.record.parent.name for s in open_steps]
+        if to_train:
+            recipes = recipes_to_train(to_train, scale, given, floor, bodies)
             look_ahead(recipes, where, scale, folder, given, bodies)
         for i, step in enumerate(walk, 1):
             run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
-    return results(names, folder, floor is not None)
+    table = results(names, folder, floor is not None)
+    submit(table, folder)
+    return table
 
 # %% ../nbs/06_pipeline.ipynb #3ad09321
 def tell_shared(shared: dict,   # of `shared_split`
@@ -405,7 +474,8 @@ def main(argv: list[str] | None = None,   # None: the words of this process
             )
         print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'))
         folder = core.outputs(given.get('out'))
-        for sentence in notes_of(table, folder): print(sentence)
+        for sentence in [*conclusion(table, folder), *notes_of(table, folder)]: print(sentence)
+        if (file := folder/'submission.csv').exists(): print(f'submission: {file}')
         print(f"\nrecords and figures: {folder}/<run>/*.ipynb")
 
 # %% ../nbs/06_pipeline.ipynb #f8f501b0
