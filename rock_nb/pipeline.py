@@ -218,19 +218,6 @@ def told_bodies(bodies: dict[str, str]) -> list[str]:   # of `bodies_of`
         f"{', '.join(names)}: body {note}; all else is the recipe's"
         for note, names in alike.items()]
 
-def recipes_to_train(names: list[str],   # recipes
-                     scale: str, given: dict,   # as in `recipes_of`
-                     floor: dict | None,        # of `floor_given`
-                     bodies: dict[str, str],    # of `bodies_of`
-                    ) -> dict[str, Recipe]:     # the floor last
-    "The recipes of steps that are still to be done, each with what it is given and with its body."
-    found = {}
-    for v in sorted(names, key=lambda v: floor is not None and v == FLOOR):
-        own = floor if floor is not None and v == FLOOR else given
-        r = recipes_of([v], scale, own)[v]
-        found[v] = with_body(r, 'packaged') if v in bodies else r
-    return found
-
 # %% ../nbs/06_pipeline.ipynb #f1004001
 FLOOR = 'frozen'
 
@@ -327,6 +314,21 @@ def pipeline_steps(versions: list[str],     # recipes, in the order in which the
             walk.append(NotebookStep('02_augment', out/v/'augment.ipynb', of_look, images))
         walk += recipe_steps(v, out, given, images, (bodies or {}).get(v, ''))
     return walk + vote_steps(versions, out)
+
+# %% ../nbs/06_pipeline.ipynb #7be10c1e
+def recipes_to_train(walk: list[NotebookStep],   # of `pipeline_steps`
+                     scale: str, given: dict,   # as in `recipes_of`
+                     floor: dict | None,        # of `floor_given`
+                     bodies: dict[str, str],    # of `bodies_of`
+                    ) -> dict[str, Recipe]:     # the floor last
+    "The recipes of steps that are still to be done, each with what it is given and with its body."
+    names = [s.record.parent.name for s in walk if s.notebook == '03_train' and not is_complete(s)]
+    found = {}
+    for v in sorted(names, key=lambda v: floor is not None and v == FLOOR):
+        own = floor if floor is not None and v == FLOOR else given
+        r = recipes_of([v], scale, own)[v]
+        found[v] = with_body(r, 'packaged') if v in bodies else r
+    return found
 
 # %% ../nbs/06_pipeline.ipynb #a42136f1
 def valid_interval(run: Run) -> str:   # '' where no validation images were judged
@@ -440,12 +442,9 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     bodies = bodies_of(recipes_of(names, scale, given), body, given, folder)
     for sentence in told_bodies(bodies): print(sentence, flush=True)
     walk = pipeline_steps(names, folder, given, floor, bodies)
-    open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
+    recipes = recipes_to_train(walk, scale, given, floor, bodies)
     with kernels_for(walk):
-        to_train = [s.record.parent.name for s in open_steps]
-        if to_train:
-            recipes = recipes_to_train(to_train, scale, given, floor, bodies)
-            look_ahead(recipes, where, scale, folder, given, bodies)
+        if recipes: look_ahead(recipes, where, scale, folder, given, bodies)
         for i, step in enumerate(walk, 1):
             run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
     table = results(names, folder, floor is not None)
