@@ -64,10 +64,10 @@ class AttributeHead(nn.Module):
 HEADS = ('linear', 'shallow', 'root')
 
 class SignedRoot(nn.Module):
-    "The square root of each value's size, with its sign; a little is added, or its slope at 0 had no end."
+    "The square root of each value's size, with its sign; straightened near 0, where its slope had no end."
     def forward(self,
                 x: torch.Tensor) -> torch.Tensor:   # any shape, both
-        return x.sign()*(x.abs() + 1e-4).sqrt()
+        return x.sign()*((x.abs() + 1e-4).sqrt() - .01)
 
 def make_head(in_features: int,
               n_classes: int,

@@ -29,9 +29,10 @@ def content_hashes(files: list[str]) -> np.ndarray:   # (n,) int64
         return np.fromiter(pool.map(content_hash, files), np.int64, len(files))
 
 def network_hash(*modules: nn.Module) -> str:
-    "Sixteen hexadecimal digits for the numbers that networks hold, and what they are called."
+    "Sixteen hexadecimal digits for the layers of networks and the numbers that they hold."
     seen = hashlib.blake2b(digest_size=8)
     for m in modules:
+        seen.update(repr(m).encode())     # some layers hold no numbers
         for name, t in [*m.named_parameters(), *m.named_buffers()]:
             seen.update(f'{name}{tuple(t.shape)}{t.dtype}'.encode())
             seen.update(t.detach().flatten().cpu().numpy().tobytes())

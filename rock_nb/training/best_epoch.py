@@ -28,8 +28,11 @@ def phase_sizes(recipe: Recipe | dict,   # a recipe, or what `recipe.json` says 
 # %% ../../nbs/training/best_epoch.ipynb #0ccfa15f
 def final_phases(recipe: Recipe | dict,   # a recipe, or what `recipe.json` says of one
                 ) -> list[int]:
-    "The numbers of the phases whose images have the size of the last phase, at which a run is judged."
-    sizes = phase_sizes(recipe)
+    """The numbers of the phases whose images have the size of the last phase, at which a run is judged;
+    of the last one alone if it averages what was before."""
+    sizes, values = phase_sizes(recipe), recipe if isinstance(recipe, dict) else to_dict(recipe)
+    last = (values.get('phases') or [{}])[-1]
+    if last.get('solver') == 'average': return [len(sizes) - 1]
     return [i for i, s in enumerate(sizes) if s == sizes[-1]]
 
 def competing(history: pd.DataFrame,                # a run's `history.csv`
@@ -74,9 +77,10 @@ def best_file(run: Run, recipe: Recipe,
 def is_best(recipe: Recipe, history: list[dict],
             row: dict,          # the epoch that has just ended, not in the history yet
            ) -> bool:
-    "Whether an epoch has a higher macro F1 than all before it at the same image size."
-    sizes = phase_sizes(recipe)
-    same = [h['valid_f1'] for h in history if sizes[h['phase']] == sizes[row['phase']]]
+    "Whether an epoch has a higher macro F1 than all before it that it competes with."
+    sizes, final = phase_sizes(recipe), final_phases(recipe)
+    group = [row['phase'] in final, sizes[row['phase']]]
+    same = [h['valid_f1'] for h in history if [h['phase'] in final, sizes[h['phase']]] == group]
     return row['valid_f1'] > max(same, default=-1)
 
 # %% ../../nbs/training/best_epoch.ipynb #ba5e0004

@@ -15,10 +15,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 from torch import nn
 from tqdm import tqdm
 
-from ..core import BadInput
+from ..core import BadInput, use_fast
 from ..data.loader import SequentialBatchSampler, make_loader
 from ..evaluation.metrics import macro_f1
 from ..evaluation.predictions import (
@@ -26,7 +27,7 @@ from ..evaluation.predictions import (
 from ..evaluation.tta import find_views
 from ..model.head import SignedRoot, classifiers, output_layers
 from ..speed.feature_store import FeatureStore, content_hashes, network_hash
-from ..speed.folded_inference import inference
+from ..speed.folded_inference import inference, trial_images
 from .ema import make_ema
 from .meter import StepOutput
 from .processes import is_main_process, run_on_main
@@ -106,18 +107,24 @@ def two_or_more(fitted: LogisticRegression, n_classes: int,
     all_coef[fitted.classes_], all_intercept[fitted.classes_] = coef, intercept
     return all_coef, all_intercept
 
-def fit_path(x: np.ndarray,               # (n, r)
-             labels: np.ndarray,          # (n,) class numbers
-             n_classes: int,
-             strengths: tuple[float, ...],   # rising: each fit begins at the one before
-             image_weights: np.ndarray,      # (n,) in the loss
-            ) -> list[tuple[np.ndarray, np.ndarray]]:   # for each: (classes, r), (classes,)
-    "Multinomial logistic regression at several strengths."
-    model, found = LogisticRegression(warm_start=True, max_iter=200, tol=1e-3), []
-    for strength in strengths:
-        model.set_params(C=strength).fit(x, labels, sample_weight=image_weights)
-        found.append(two_or_more(model, n_classes))
-    return found
+# %% ../../nbs/training/linear_probe.ipynb #9f0be0b2
+class FitPath:
+    "Multinomial logistic regression at one strength after another, each begun at the one before."
+    def __init__(self,
+                 x: np.ndarray,               # (n, r)
+                 labels: np.ndarray,          # (n,) class numbers
+                 n_classes: int,
+                 image_weights: np.ndarray,   # (n,) in the loss
+                ):
+        self.x, self.labels, self.n_classes, self.image_weights = x, labels, n_classes, image_weights
+        self.model = LogisticRegression(warm_start=True, max_iter=200, tol=1e-3)
+    def __call__(self, strength: float,   # inverse regularisation
+                ) -> tuple[np.ndarray, np.ndarray]:   # (classes, r), (classes,)
+        self.model.set_params(C=strength)
+        # many small products: threads that share one wait for each other ten times as long
+        with threadpool_limits(1):
+            self.model.fit(self.x, self.labels, sample_weight=self.image_weights)
+        return two_or_more(self.model, self.n_classes)
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be010
 def cross_validate(x: np.ndarray,          # (n, r)
@@ -129,18 +136,22 @@ def cross_validate(x: np.ndarray,          # (n, r)
                    folds: int = 3,
                    seed: int = 41,
                   ) -> pd.DataFrame:       # strength, log_loss, macro_f1
-    "Log loss and macro F1 of each strength on images that were not fitted on."
+    """Log loss and macro F1 of each strength on images that were not fitted on; none above the
+    second one that was worse than the one before."""
     dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    probs = np.zeros((len(strengths), len(labels), n_classes))
-    for fit, held_out in dealer.split(x, labels, groups):
-        path = fit_path(x[fit], labels[fit], n_classes, strengths, image_weights[fit])
-        for i, (coef, intercept) in enumerate(path):
-            probs[i, held_out] = softmax(x[held_out] @ coef.T + intercept)
-    return pd.DataFrame([
-        dict(
-            strength=s, log_loss=log_loss(labels, p.clip(1e-7), labels=range(n_classes)),
-            macro_f1=macro_f1(labels, p.argmax(1), n_classes))
-        for s, p in zip(strengths, probs)])
+    splits = list(dealer.split(x, labels, groups))
+    paths = [FitPath(x[fit], labels[fit], n_classes, image_weights[fit]) for fit, _ in splits]
+    rows, probs = [], np.zeros((len(labels), n_classes))
+    for strength in strengths:
+        for path, (_, held_out) in zip(paths, splits):
+            coef, intercept = path(strength)
+            probs[held_out] = softmax(x[held_out] @ coef.T + intercept)
+        rows.append(dict(
+            strength=strength, log_loss=log_loss(labels, probs, labels=range(n_classes)),
+            macro_f1=macro_f1(labels, probs.argmax(1), n_classes)))
+        last = [r['log_loss'] for r in rows[-3:]]
+        if len(last) == 3 and last[0] < last[1] < last[2]: break
+    return pd.DataFrame(rows)
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be011
 def fit_logistic(features: np.ndarray,     # (n, views, d) float32
@@ -163,10 +174,24 @@ def fit_logistic(features: np.ndarray,     # (n, views, d) float32
         scores = cross_validate(
             first, labels, n_classes, groups, strengths, image_weights, seed=seed)
         strength = float(scores.strength[scores.log_loss.idxmin()])
-    path = fit_path(
-        space.coordinates, labels.repeat(views), n_classes, (strength,),
-        image_weights.repeat(views)/views)
-    return LinearHead(*space.head(*path[0]), strength, scores)
+    fit = FitPath(
+        space.coordinates, labels.repeat(views), n_classes, image_weights.repeat(views)/views)
+    return LinearHead(*space.head(*fit(strength)), strength, scores)
+
+# %% ../../nbs/training/linear_probe.ipynb #9f0be0b1
+BODIES = {}    # what it was made of -> the body in its fastest form: the last one
+
+def fast_body(setup: TrainSetup,
+              model: nn.Module,         # as `before_last` makes it
+              content: str,             # its `network_hash`
+              size: tuple[int, int],    # pixels: height and width
+             ) -> nn.Module:            # images, normalised -> features
+    "`inference` of a body, made once for all images that are looked at with it."
+    key = content, size, setup.amp, setup.device, use_fast()
+    if key not in BODIES:
+        BODIES.clear()
+        BODIES[key] = inference(model, trial_images(size, setup.device), setup.amp)
+    return BODIES[key]
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be017
 def image_features(setup: TrainSetup,
@@ -177,9 +202,10 @@ def image_features(setup: TrainSetup,
                   ) -> np.ndarray:            # (n, views, d) float32
     "Features of images from the body of a network as it is now: kept ones, and of images that are new."
     loaders, model = setup.loaders, before_last(setup.model)
+    content = network_hash(model, setup.normalise)
     photos = loaders.unaugmented(rows, size)
     seen_as = setup.recipe.resize_mode, size, views, setup.amp, photos.read
-    store = FeatureStore(loaders.out, network_hash(model, setup.normalise), *seen_as)
+    store = FeatureStore(loaders.out, content, *seen_as)
     contents = content_hashes(photos.files)
     new = store.missing(contents)
     if bar is not None: bar.update(len(rows) - len(new))
@@ -187,9 +213,9 @@ def image_features(setup: TrainSetup,
         some = loaders.unaugmented(rows.iloc[new], size)
         loader = make_loader(
             some, SequentialBatchSampler(len(some), setup.recipe.batch_size), loaders.workers)
-        body = inference(model, torch.zeros(2, 3, *size, device=setup.device), setup.amp)
         found, _, order = predict_loader(
-            body, loader, setup.normalise, views, device=setup.device, amp=setup.amp, bar=bar)
+            fast_body(setup, model, content, size), loader, setup.normalise, views,
+            device=setup.device, amp=setup.amp, bar=bar)
         store.add(contents[new[order]], found.astype(np.float32))
     return store.get(contents)
 
@@ -233,7 +259,9 @@ def fit_on_features(setup: TrainSetup, phase: PhaseState, bar: tqdm) -> Fitted:
     loaders, r = setup.loaders, setup.recipe
     views, size = find_views(r.tta), r.size(phase.phase)
     of_part = {p: loaders.parts[loaders.parts.part == p] for p in ('train', 'valid')}
-    x = {p: image_features(setup, rows, size, views, bar) for p, rows in of_part.items()}
+    # all of them together: one pass through one loader
+    found = image_features(setup, pd.concat(of_part.values()), size, views, bar)
+    x = dict(zip(of_part, np.split(found, [len(of_part['train'])])))
     y = {p: loaders.unaugmented(rows, size).labels for p, rows in of_part.items()}
     def fit(parts: tuple[str, ...], **how: object) -> LinearHead:
         rows, labels = (pd.concat([of_part[p] for p in parts]), np.concatenate([y[p] for p in parts]))

@@ -67,8 +67,9 @@ def load_state_dict(self: EpochMeter, state: dict):
 # %% ../../nbs/training/meter.ipynb #a8ff9f73
 def epoch_scores(meter: EpochMeter,
                  n_classes: int) -> tuple[float, float]:   # mean loss, macro F1
-    "Training loss and score of an epoch, over all processes."
+    "Training loss and score of an epoch, over all processes; nan, nan if it had no images."
     parts = gather_objects(meter.state_dict())
+    if not sum(meter.weight): return float('nan'), float('nan')
     loss = sum(float(p['loss'].double().sum()) for p in parts)
     labels, preds = (torch.cat([p[n].long() for p in parts]).numpy() for n in ('labels', 'preds'))
     return loss/sum(meter.weight), macro_f1(labels, preds, n_classes)

@@ -118,8 +118,9 @@ class PhaseState:
         self.train_loader, self.valid_loader = setup.loaders(self.phase)
         self.net = DistributedDataParallel(model) if world() > 1 else model
         self.trial_images = trial_images(recipe.size(self.phase), setup.device)
-        self.prefix = find_prefix(
-            train_mode(model, self.phase.frozen_eval, self.phase.norm), self.trial_images, setup.amp)
+        train_mode(model, self.phase.frozen_eval, self.phase.norm)
+        by_steps = self.phase.solver == 'sgd'     # else it is over at once
+        self.prefix = find_prefix(model, self.trial_images, setup.amp) if by_steps else None
         self.caches = feature_caches(self)
         self.steps = 0          # of the optimizer, since the phase began
         self.valid_preds = None # labels and predictions of the last validation, (n,) each

@@ -102,6 +102,15 @@ def test_images_pass_the_body_once(photos, tmp_path, monkeypatch):
     assert sum(seen) == 0, 'another split needs no new features'
 
 
+def test_features_of_one_head_are_not_those_of_another(photos, tmp_path):
+    given = dict(data=photos, head='linear', run='linear', **TINY, **quiet)
+    alone = rock_nb.fit('frozen', out=tmp_path / 'alone', **given)
+    rock_nb.fit('frozen', data=photos, out=tmp_path / 'both', run='root', **TINY, **quiet)
+    second = rock_nb.fit('frozen', out=tmp_path / 'both', **given)
+    ours, theirs = (load_predictions(r.path / 'test.npz').logits for r in (alone, second))
+    assert np.allclose(ours, theirs, atol=1e-5)
+
+
 def test_several_bodies_side_by_side(photos, tmp_path):
     wide = dict(TINY, arch='test_resnet+test_efficientnet')
     run = rock_nb.fit('frozen', data=photos, out=tmp_path, head='linear', **wide, **quiet)
