@@ -37,6 +37,7 @@ from .processes import (
 from .recipe import Recipe
 from .state import PhaseState, TrainSetup, TrainState
 from .step import train_step
+from .weight_average import average_start, average_weights, start_file
 
 # %% ../../nbs/training/loop.ipynb #95170b5e
 def gathered_meter(meter: EpochMeter) -> dict | None:   # None in all processes but the main one
@@ -251,6 +252,8 @@ def append_timing(run: Run, timing: dict):   # of an epoch
     write_csv(run.timing, pd.concat([f for f in (old, pd.DataFrame([timing])) if len(f)]))
 
 # %% ../../nbs/training/loop.ipynb #c5de1b8f
+FIT_EPOCH = dict(sgd=train_epoch, logistic=fit_head, average=average_weights)
+
 def run_epoch(setup: TrainSetup, state: TrainState,
               bar: tqdm) -> tuple[dict, pd.DataFrame, dict]:  # line of history, classes, timing
     "Train and validate once; the schedule gets the score."
@@ -261,7 +264,7 @@ def run_epoch(setup: TrainSetup, state: TrainState,
     if len(set(gather_objects(lr))) > 1:
         raise RuntimeError('the processes hold different learning rates')
     bar.set_description(f'epoch {state.epoch + 1}/{setup.recipe.epochs}')
-    fit_epoch = fit_head if phase.phase.solver == 'logistic' else train_epoch
+    fit_epoch = FIT_EPOCH[phase.phase.solver]
     with explain_oom(setup.recipe): fit_epoch(setup, state, bar)
     train_scores = epoch_scores(state.meter, len(setup.classes))
     trained = time.perf_counter() - start
@@ -286,7 +289,7 @@ def phase_finished(history: list[dict],
     without_gain = len(rows) - 1 - int(np.argmax([h['valid_f1'] for h in rows]))
     overfit = rows[-1]['valid_loss'] - rows[-1]['train_loss']
     return bool(
-        len(rows) >= phase.epochs or phase.solver == 'logistic'
+        len(rows) >= phase.epochs or phase.solver != 'sgd'
         or recipe.early_stop and without_gain >= recipe.early_stop
         or phase.until == 'plateau' and without_gain >= max(1, recipe.early_stop//2)
         or phase.until == 'gap' and overfit > phase.gap)
@@ -296,8 +299,8 @@ def advance_phase(setup: TrainSetup, state: TrainState):
     state.step, state.meter = 0, EpochMeter()
     recipe, phase, run = setup.recipe, state.phase, setup.run
     if not phase_finished(state.history, phase.index, recipe): return
-    if phase.phase.until != 'epochs' and is_main_process():
-        save_model(run.path/f'phase{phase.index}.safetensors', phase.eval_model)
+    kept = phase.phase.until != 'epochs' or phase.index == average_start(recipe)
+    if kept and is_main_process(): save_model(start_file(run.path, phase.index), phase.eval_model)
     index = phase.index + 1
     following = recipe.phases[index] if index < len(recipe.phases) else None
     if following and following.start == 'best':
@@ -341,4 +344,6 @@ def learn(setup: TrainSetup,
             save_state(setup, state)
             if main and show: show(pd.DataFrame(state.history), classes)
     load_best(run.best, setup.model)
+    start = average_start(setup.recipe)
+    if main and start is not None: start_file(run.path, start).unlink(missing_ok=True)
     return pd.DataFrame(state.history)

@@ -42,7 +42,7 @@ HEADS = NamesOf('rock_nb.model.head:HEADS', 'linear shallow root')
 PRECISIONS = NamesOf('rock_nb.speed.folded_inference:AMP', 'none bf16 fp16 auto')
 
 # %% ../../nbs/training/recipe.ipynb #8b96428b
-SOLVERS = ('sgd', 'logistic')     # `logistic`: see `training.linear_probe`
+SOLVERS = ('sgd', 'logistic', 'average')     # see `training.linear_probe`, `training.weight_average`
 
 @dataclass(frozen=True)
 class Phase:
@@ -66,7 +66,8 @@ class Phase:
     schedule: str | None = option(None, "None: the recipe's", choices=SCHEDULES)
     img_size: int | tuple[int, int] | None = option(None, "None: the recipe's")
     solver: str = option(
-        'sgd', "how it learns: 'sgd' (the recipe's optimizer), or 'logistic' (the head at once, on features)",
+        'sgd', "how it learns: 'sgd' (the recipe's optimizer), 'logistic' (the head at once, on features), "
+        "or 'average' (weights between a fitted head's and those so far)",
         choices=SOLVERS)
 
 # %% ../../nbs/training/recipe.ipynb #a2c0d002
@@ -261,6 +262,17 @@ def check_fields(of: object):   # a phase or a recipe
         check_field(name, value, o.type, o.metadata['choices'], o.metadata['between'])
 
 # %% ../../nbs/training/recipe.ipynb #0b7e0202
+def check_average(r: Recipe):
+    "A `BadInput` unless a phase that averages comes last, behind a fitted head and a tuned network."
+    solvers = [p.solver for p in r.phases]
+    if 'average' not in solvers: return
+    *before, last = solvers
+    tuned = 'logistic' in before and 'sgd' in before[before.index('logistic'):]
+    if last != 'average' or 'average' in before or not tuned:
+        raise BadInput(
+            f'the phases of {r.name!r} have the solvers {", ".join(solvers)}; average comes last, once, '
+            'behind a phase with solver logistic and one with sgd')
+
 def check_together(r: Recipe):
     "A `BadInput` unless the options of a recipe go together."
     if r.hard.memory and r.sampler != 'balanced':
@@ -274,6 +286,7 @@ def check_together(r: Recipe):
             'is chosen by the validation images; give refit False')
     if not r.phases:
         raise BadInput(f'recipe {r.name!r} has no phase; give it one at least')
+    check_average(r)
     low = next((p for p in r.phases if p.lr < r.lr_min), None)
     if low:
         raise BadInput(
@@ -304,13 +317,14 @@ def check_recipe(r: Recipe) -> Recipe:
 def with_epochs(r: Recipe, epochs: int) -> Recipe:
     "The recipe with `epochs` in all, shared among its phases as before, one at least for each."
     check_number('epochs', epochs, len(r.phases), 10**6, whole=True)
-    marks = [
-        round(epochs * sum(p.epochs for p in r.phases[: i + 1]) / r.epochs)
-        for i in range(len(r.phases))]
-    n = len(r.phases)
+    many = [p.epochs for p in r.phases if p.solver == 'sgd']    # of the others one is all
+    n, shared = len(many), epochs - len(r.phases) + len(many)
+    marks = [round(shared*sum(many[:i + 1])/sum(many)) for i in range(n)]
     for i in range(n):
-        marks[i] = min(max(marks[i], (marks[i - 1] if i else 0) + 1), epochs - (n - 1 - i))
-    phases = tuple(replace(p, epochs=b - a) for p, a, b in zip(r.phases, [0, *marks], marks))
+        marks[i] = min(max(marks[i], (marks[i - 1] if i else 0) + 1), shared - (n - 1 - i))
+    lengths = iter(b - a for a, b in zip([0, *marks], marks))
+    phases = tuple(
+        replace(p, epochs=next(lengths) if p.solver == 'sgd' else 1) for p in r.phases)
     return replace(
         r, phases=phases, warmup=r.warmup * epochs / r.epochs, period=r.period * epochs / r.epochs)
 
