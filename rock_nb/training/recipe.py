@@ -415,7 +415,7 @@ def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
         r, phases=phases, img_size=shrunk(r.img_size, ratio, 80 if 'inception' in r.arch else 16),
         batch_size=small['batch_size'], accumulate=min(r.accumulate, 2),
         amp='auto' if scale == 'demo' else 'none')
-    r = with_lr(r, max(r.lr, min(r.lr*small.get('lr', 1), 1e-3)))
+    if 'lr' in small: r = with_lr(r, max(r.lr, min(r.lr*small['lr'], 1e-3)))
     return with_epochs(r, max(len(r.phases), min(r.epochs, small['epochs'])))
 
 # %% ../../nbs/training/recipe.ipynb #180927a3
