@@ -24,13 +24,13 @@ class _CallableModule(ModuleType):
 
 class _FrontDoor(ModuleType):
     "The package: what it offers is loaded when it is first used."
-    def __getattr__(self, name):
+    def __getattr__(self, name: str):
         if name in ('predict', 'ensemble'): return import_module(f'rock_nb.{name}')
         if name == 'BadInput': return import_module('rock_nb.core').BadInput
         if name in __all__: return getattr(import_module('rock_nb.api'), name)
         raise AttributeError(f'rock_nb has no {name!r}; it has {", ".join(__all__)}, and modules such as rock_nb.train')
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object):
         if name in ('predict', 'ensemble') and isinstance(value, ModuleType): value.__class__ = _CallableModule
         super().__setattr__(name, value)
 

@@ -1,6 +1,7 @@
 """Modules under the names of earlier versions: importing one warns, and names the new one."""
 import sys
 import warnings
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
@@ -108,7 +109,9 @@ class _OldName(ModuleType):
 
 class MovedModules:
     "Finds the modules of `MOVED`, and those of `DIVIDED` where they are."
-    def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         old = name.removeprefix('rock_nb.')
         if old == name: return None
         if old in DIVIDED:

@@ -179,6 +179,8 @@ class Recipes(Mapping):
         return pd.DataFrame.from_dict(
             found, 'index', columns=['network', 'pixels', 'epochs', 'what it is'])
 
+    def __repr__(self) -> str: return f'Recipes: {", ".join(self)}'
+
     def _repr_html_(self) -> str:
         with pd.option_context('display.max_colwidth', None, 'display.max_rows', None):
             return self.table().to_html()

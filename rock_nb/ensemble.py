@@ -78,6 +78,7 @@ from .data.tabular import read_text, rename_columns
 from .folds import members_of
 from .evaluation.agreement import agreement_table
 from .evaluation.combiners import line_up
+from .evaluation.conformal import fit_conformal, save_conformal
 from .evaluation.run_data import split_groups
 from .evaluation.run_data import data_of
 from .evaluation.ensembling import (
@@ -529,8 +530,9 @@ def copy_sources(run: Run, member: Run):
 def remove_outputs(run: Run):
     "Take away what an ensemble that was here before has left, its scores first."
     for f in (
-        run.metrics, run.valid, run.path / 'oof.npz', run.test, run.submission, decision_file(run),
-        run.path / 'decided.csv', run.path / 'probabilities.csv', run.split, run.path / 'oof.csv'):
+        run.metrics, run.valid, run.path / 'oof.npz', run.test, run.submission,
+        decision_file(run), run.path / 'decided.csv', run.conformal,
+        run.path / 'probabilities.csv', run.split, run.path / 'oof.csv'):
         f.unlink(missing_ok=True)
 
 # %% ../nbs/05_ensemble.ipynb #26bb69ad
@@ -570,10 +572,16 @@ def scores_of(case: Case) -> dict:
             called[part]: {k: None if np.isnan(v) else float(v) for k, v in t.items()}
             for part, t in tables.items()})
 
+# %% ../nbs/05_ensemble.ipynb #7f0c0005
+def save_sets(run: Run, case: Case):
+    "Write what makes sets of an ensemble's answers, from those that it gave out of sample."
+    if not case.own: return
+    labels, probs = case.parts[case.own].labels, case.answers[case.own].probs
+    if labels is not None: save_conformal(run, fit_conformal(probs, labels, case.classes))
+
 # %% ../nbs/05_ensemble.ipynb #74dd2caa
 def write_ensemble(run: Run, record: dict, case: Case):
-    """Write what an ensemble is and predicted; the scores come last, so that a folder without them is known
-    to be unfinished."""
+    "Write what an ensemble is and predicted; the scores come last: they mean that it is complete."
     data = (
         data_to_submit(case.members) if 'test' in case.parts and case.parts['test'].labels is None
         else None)
@@ -584,6 +592,7 @@ def write_ensemble(run: Run, record: dict, case: Case):
         core.write_csv(run.path / 'decided.csv', decided_table(case))
     copy_sources(run, case.members[0])
     for part, p in case.parts.items(): save_predictions(run.path/f'{part}.npz', p)
+    save_sets(run, case)
     metrics = scores_of(case)
     if data:
         write_submission(

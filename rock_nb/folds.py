@@ -42,6 +42,7 @@ from .core.options import Options, document_options
 from .data.split import folds_of, split
 from .data.table import Data, read_data
 from .data.attributes import at_target, label_option
+from .evaluation.conformal import fit_conformal, save_conformal
 from .evaluation.metrics import per_class, short_names
 from .evaluation.predictions import Predictions, load_predictions, save_predictions
 from .evaluation.selection import crossfit_score
@@ -182,6 +183,7 @@ def write_folds(run: Run,            # of all folds
         core.write_csv(run.path / 'tests.csv', plan.data.tests)
     for name, p in dict(oof=oof, **votes).items():
         save_predictions(run.path / f'{name}.npz', p)
+    save_conformal(run, fit_conformal(oof.probs, oof.labels, oof.classes))
     metrics = scores(plan, dict(valid=oof, **votes)) | dict(
         folds=each.valid_f1.to_dict(), folds_mean=each.valid_f1.mean(),
         folds_std=each.valid_f1.std(), seconds=60 * each.minutes.sum())

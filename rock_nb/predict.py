@@ -98,7 +98,7 @@ if __name__ == '__main__' and '__file__' in globals(): check_command(command_lin
 # %% ../nbs/04_predict.ipynb #4a32fa62
 import shutil, sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -108,7 +108,9 @@ from torch import nn
 from .core import choose, typed
 from .data.loader import make_loader
 from .evaluation.answer_table import answer_columns, answers_of, as_table, json_lines
+from .evaluation.conformal import Conformal, load_conformal, reorder_classes
 from .evaluation.inference_dataset import UNREADABLE, InferenceDataset, check_images
+from .evaluation.outliers import Outliers
 from .evaluation.tta import find_views
 from .evaluation.predictions import (
     Predictions, load_predictions, predict_loader, save_predictions)
@@ -139,8 +141,12 @@ def find_member(run: Run,
 # %% ../nbs/04_predict.ipynb #d00f3aff
 @dataclass
 class DecidedPredictions(Predictions):
-    "Predictions of several networks as one, decided as an ensemble has learned to."
+    """Predictions of several networks as one, decided as an ensemble has learned to, with what tells
+    how sure they are."""
     decision: decision.Decision | None = None   # on the classes in this order (None: the likeliest class)
+    conformal: Conformal | None = None   # what makes sets of classes (None: not known)
+    outliers: Outliers | None = None     # of the first network (None: not known)
+    distances: np.ndarray | None = None  # (n,) from the images that it knows
     @property
     def probs(self) -> np.ndarray:
         return super().probs if self.decision is None else self.decision.probs(self.logits)
@@ -159,6 +165,7 @@ class Members:
     networks: list[Network]
     mix: np.ndarray  # (members, networks) the part of each network in each member; rows sum to 1
     ensemble: ensembling.Ensemble | None = None   # of the members (None: their mean)
+    conformal: Conformal | None = None   # fitted to what they answer together (None: not known)
     @property
     def linear(self) -> bool:
         e = self.ensemble
@@ -200,6 +207,9 @@ def side_by_side(parts: list[Members],
         row[end - len(part.networks):end] = part.share
     return Members([n for part in parts for n in part.networks], mix, ensemble)
 
+def one_network(n: Network) -> Members:
+    return Members([n], np.ones((1, 1)), conformal=load_conformal(n.run))
+
 def members_of_run(run: Run,
                    device: str | torch.device | None = None,   # as in `load_network`
                   ) -> Members:
@@ -210,12 +220,13 @@ def members_of_run(run: Run,
             f'{run.name} was voted from submission files, for which no network can answer; name '
             'runs, or an ensemble of runs')
     if 'members' not in known:
-        return side_by_side([Members([load_network(run, device=device)], np.ones((1, 1)))])
+        return one_network(load_network(run, device=device))
     ensemble, members = ensembling.load_ensemble(run), [find_member(run, m) for m in known['members']]
     if isinstance(ensemble.found, list):
         members = [r for r, w in zip(members, ensemble.found) if w]
         ensemble = replace(ensemble, found=[w for w in ensemble.found if w])
-    return side_by_side([members_of_run(r, device) for r in members], ensemble)
+    found = side_by_side([members_of_run(r, device) for r in members], ensemble)
+    return replace(found, conformal=load_conformal(run))
 
 # %% ../nbs/04_predict.ipynb #2ee55c45
 def load_members(
@@ -226,6 +237,7 @@ def load_members(
     "The networks that answer for a run, an ensemble, or several runs."
     given = [run] if isinstance(run, Network) else run
     if isinstance(given, (list, tuple)) and given and all(isinstance(n, Network) for n in given):
+        if len(given) == 1: return one_network(given[0])
         return Members(list(given), np.eye(len(given)))
     several = [members_of_run(r, device) for r in named_runs(run, out)]
     return several[0] if len(several) == 1 else side_by_side(several)
@@ -277,9 +289,22 @@ def logits_of_same(networks: list[Network],   # that want to be shown the same
             f'out of memory with batch_size {batch_size} at {size[0]}×{size[1]} pixels; give a '
             'smaller batch_size'
         ) from None
-    ends = np.cumsum([len(n.classes) for n in networks])[:-1]
+    # a distance is one column more
+    ends = np.cumsum([len(n.classes) + (n.outliers is not None) for n in networks])[:-1]
     bad = np.flatnonzero(labels == UNREADABLE)
     return np.split(logits, ends, axis=2), {int(i): photos.reason(i) for i in bad}
+
+# %% ../nbs/04_predict.ipynb #7f0c0001
+def predictions_of(n: Network, ids: np.ndarray,   # (n,)
+                   columns: np.ndarray,           # (n, views, classes), or one more: the distance
+                   views: tuple[str, ...],        # names
+                  ) -> Predictions:
+    "What a network said, its distances apart."
+    if n.outliers is None: return Predictions(ids, columns, n.classes, views=views)
+    logits, distances = np.split(columns, [len(n.classes)], axis=2)
+    return DecidedPredictions(
+        ids, np.ascontiguousarray(logits), n.classes, views=views, outliers=n.outliers,
+        distances=distances[:, :1].reshape(-1))
 
 # %% ../nbs/04_predict.ipynb #02191657
 def predict_logits(networks: list[Network],   # ready, as `prepared` makes them
@@ -290,7 +315,8 @@ def predict_logits(networks: list[Network],   # ready, as `prepared` makes them
                    workers: int | None = None,       # loader processes (None: one a core)
                    together: int | None = None,      # views at once (None: all on a GPU, else one)
                   ) -> tuple[list[Predictions], dict[str, str]]:
-    "Predictions of each network, and why some of the images can't be read, by id."
+    """Predictions of each network, and why some of the images can't be read, by id; with distances,
+    where a network tells them."""
     wanted, found, bad = input_specs(networks, tta, batch_size), {}, {}
     for spec in dict.fromkeys(wanted):
         same = [k for k, s in enumerate(wanted) if s == spec]
@@ -300,8 +326,7 @@ def predict_logits(networks: list[Network],   # ready, as `prepared` makes them
         found |= dict(zip(same, logits))
     good = np.array([i for i in range(len(images)) if i not in bad], dtype=int)
     parts = [
-        Predictions(ids[good], found[k][good], n.classes, views=wanted[k][3])
-        for k, n in enumerate(networks)]
+        predictions_of(n, ids[good], found[k][good], wanted[k][3]) for k, n in enumerate(networks)]
     for n, p in zip(networks, parts):
         if not np.isfinite(p.logits).all():
             raise BadInput(
@@ -350,6 +375,23 @@ def weigh(n: Network,
         choose(view_weights, view_fits.FITS, 'score to learn the weights of views by')
     return voting.votes(view_weights, list(views))
 
+# %% ../nbs/04_predict.ipynb #7f0c0002
+def first_has_distance(networks: list[Network]) -> list[Network]:
+    "Of several networks the first alone tells how far an image is from those that it knows."
+    return [networks[0], *(replace(n, outliers=None) for n in networks[1:])]
+
+def with_doubts(found: Predictions,        # of all networks together
+                first: Predictions,        # of the first
+                conformal: Conformal | None,   # fitted to what they say together
+               ) -> Predictions:
+    "Predictions with what is known about how sure they are."
+    conformal = conformal and reorder_classes(conformal, found.classes)
+    outliers = getattr(first, 'outliers', None)
+    if conformal is None and outliers is None: return found
+    known = {f.name: getattr(found, f.name) for f in fields(found)}
+    return DecidedPredictions(**known | dict(
+        conformal=conformal, outliers=outliers, distances=getattr(first, 'distances', None)))
+
 # %% ../nbs/04_predict.ipynb #c19553b6
 @typed
 def try_images(
@@ -369,12 +411,13 @@ def try_images(
     images, names = check_images(images)
     if tta is not None: find_views(tta)
     members = load_members(run, out, device)
-    networks = members.networks
+    networks = first_has_distance(members.networks)
     weights = [weigh(n, view_weights, find_views(tta, n.views), workers) for n in networks]
     places = np.arange(len(images)).astype(str)      # one may be there twice
     ready = prepared(networks, tta, batch_size, amp, compile)
     parts, bad = predict_logits(ready, images, places, tta, batch_size, workers, together)
     found = members([replace(p, weights=w) for p, w in zip(parts, weights)])
+    found = with_doubts(found, parts[0], members.conformal)
     return replace(found, ids=names[found.ids.astype(int)]), {
         str(names[int(i)]): why for i, why in bad.items()}
 
@@ -401,7 +444,8 @@ def export_onnx(
 ) -> float | None:  # the greatest difference between onnxruntime and torch
     "Write networks as an ONNX file that holds weights, normalisation and, as metadata, the classes."
     members = load_members(run, out, 'cpu')
-    return export_networks(members.networks, members.share, path, **how)
+    return export_networks(
+        members.networks, members.share, path, conformal=members.conformal, **how)
 
 # %% ../nbs/04_predict.ipynb #4b000001
 def save_answers(

@@ -40,7 +40,10 @@ from .data.split import split_data
 from .data.table import Data, fingerprint
 from .data.attributes import at_target, codebook, label_option, shift_labels
 from .evaluation.attribute_scores import attribute_f1
+from .evaluation.conformal import (
+    fit_conformal, load_conformal, save_conformal, small_classes)
 from .evaluation.metrics import missing_note, summary
+from .evaluation.outliers import MOST, FeatureTap, fit_outliers, save_outliers
 from .evaluation.predictions import (
     Predictions, load_predictions, predict_loader, save_predictions)
 from .evaluation.tta import find_views
@@ -54,7 +57,7 @@ from .training.body import body_note, with_body
 from .training.checkpoint import remove_checkpoints
 from .training.processes import (
     run_on_main, is_main_process, gather_table, group, rank, world)
-from .training.linear_probe import probe_logits
+from .training.linear_probe import image_features, probe_logits
 from .training.loop import learn
 from .training.build import build_setup, photos_for
 from .training.state import TrainSetup
@@ -427,6 +430,7 @@ def finish(plan: Plan) -> dict:
     metrics = scores(plan, done)
     if not is_main_process(): return metrics
     write_test_predictions(plan, done, judged='test' in metrics)
+    write_doubts(plan, done['valid'])
     if 'valid' in metrics:
         metrics['valid'] |= crossfit_score([plan.run], [done['valid']], metrics['valid']['f1'])
     metrics |= effort(plan)
@@ -436,6 +440,28 @@ def finish(plan: Plan) -> dict:
     core.write_json(plan.run.metrics, metrics)
     if not plan.options.keep: remove_checkpoints(plan.run)
     return metrics
+
+# %% ../nbs/03_train.ipynb #7f0c0003
+def valid_features(plan: Plan) -> np.ndarray:   # (n, d)
+    "What the last layer takes of validation images, a thousand at most, through the first view."
+    setup, r = plan.setup, plan.recipe
+    rows = plan.parts[plan.parts.part == 'valid']
+    chosen = np.sort(core.rng(r.seed, len(rows)).permutation(len(rows))[:MOST])
+    rows, size, views = rows.iloc[chosen], r.size(r.phases[-1]), find_views(r.tta)
+    if r.phases[-1].solver == 'logistic': return image_features(setup, rows, size, views)[:, 0]
+    photos = photos_for(r, plan.data, rows, size, out=setup.loaders.out)
+    loader = make_loader(
+        photos, SequentialBatchSampler(len(photos), r.batch_size), plan.options.workers)
+    model = FeatureTap(inference(setup.model, trial_images(size, setup.device), setup.amp))
+    return predict_loader(
+        model, loader, setup.normalise, views[:1], setup.device, setup.amp)[0][:, 0]
+
+def write_doubts(plan: Plan, valid: Predictions):
+    "What makes sets of the answers, and what tells images of another kind, from validation images."
+    if valid.labels is None or not len(valid): return
+    save_conformal(plan.run, fit_conformal(valid.probs, valid.labels, valid.classes))
+    features = valid_features(plan)
+    if len(features) > 2: save_outliers(plan.run, fit_outliers(features))
 
 # %% ../nbs/03_train.ipynb #0b7e0304
 def write_test_predictions(plan: Plan,
@@ -459,6 +485,11 @@ def read_metrics(run: Run) -> dict:
     return core.read_json(run.metrics)
 
 # %% ../nbs/03_train.ipynb #9aee45f2
+def note_on_sets(run: Run) -> list[str]:
+    "A sentence where some classes have too few validation images for sets of their own."
+    sets = load_conformal(run)
+    return [s for s in [sets and small_classes(sets)] if s]
+
 def notes_on(run: Run,
              parts: tuple[str, ...] = ('valid', 'oof', 'test'),   # of photographs
             ) -> list[str]:
@@ -493,7 +524,8 @@ def main(argv: list[str] | None = None,   # None: the words of this process
     with core.program():
         run = fit(**given_options(command_line(), argv))
         if os.environ.get('RANK', '0') == '0':
-            print(f"{run.path}: {read_metrics(run)['valid']}", *notes_on(run), sep='\n')
+            notes = notes_on(run) + note_on_sets(run)
+            print(f"{run.path}: {read_metrics(run)['valid']}", *notes, sep='\n')
 
 # %% ../nbs/03_train.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -77,20 +77,33 @@ NEEDS = dict(
     server=['redis'], disk=['root'], hosts=['root', 'processes'], lab=['browser', 'processes'])
 
 
-@pytest.hookimpl(tryfirst=True)
+# files in the order of what they cost, the longest first: none of them begins last. Those that
+# mostly wait stand beside those that compute. The others follow in the order of their names.
+LONGEST = [
+    'test_hosts', 'test_kill', 'test_photographs', 'test_queue', 'test_launch', 'test_sweep_queue',
+    'test_same_seed', 'test_pipeline', 'test_folds_sweep', 'test_models', 'test_notes', 'test_browser']
+# each of their tests may run beside the others: they share nothing that costs
+DIVIDED = ['test_kill']
+
+
 def pytest_collection_modifyitems(items: list):
-    """Mark tests by the fixtures that they use; tests of one file share a process (`--dist
-    loadgroup`) unless they name a group; the slow ones begin."""
+    "Mark tests by the fixtures that they use; files that take long begin."
     for item in items:
         for fixture, marks in NEEDS.items():
             if fixture in item.fixturenames:
                 for mark in marks: item.add_marker(mark)
-        if not item.get_closest_marker('xdist_group'):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    slow = {group(i) for i in items if i.get_closest_marker('slow')}
-    items.sort(key=lambda i: group(i) not in slow)
+    order = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda i: order.get(i.path.stem, len(order)))
 
 
-def group(item) -> str:
-    "The group of a test: those of a group run in one process, one after another."
-    return item.get_closest_marker('xdist_group').args[0]
+def pytest_xdist_make_scheduler(config, log):
+    """`--dist loadfile`: the tests of a file share a process and its fixtures, but for those of
+    `DIVIDED`. Marks of groups say nothing to pytest-xdist 3.8 under pytest 9.2."""
+    if config.getvalue('dist') != 'loadfile': return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return nodeid if Path(file).stem in DIVIDED else file
+    return Scheduling(config, log)

@@ -22,6 +22,7 @@ LIMITS = dict(
     tall_cells=0,              # exported cells over 30 lines at 100 columns
     misplaced_comments=0,      # comments of an argument that are read as the return value
     public_names=250,          # in `__all__` of all modules
+    untyped_arguments=0,       # of every function, nested ones too
     names_twice=0,             # functions and classes of one name in several modules
 )
 LINES, COLUMNS = 30, 100
@@ -93,6 +94,17 @@ def test_no_name_stands_for_two_things():
     check(
         'names_twice',
         [f'{n}: {", ".join(sorted(w))}' for n, w in sorted(where.items()) if len(w) > 1 and n not in TWICE])
+
+
+def test_every_argument_has_a_type():
+    found = []
+    for p in MODULES:
+        for n in ast.walk(ast.parse(p.read_text(encoding='utf-8'))):
+            if not isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)): continue
+            for a in n.args.posonlyargs + n.args.args + n.args.kwonlyargs:
+                if a.annotation is None and a.arg not in ('self', 'cls'):
+                    found.append(f'{p.relative_to(ROOT)}:{n.lineno}: {a.arg} of {n.name}')
+    check('untyped_arguments', found)
 
 
 def functions(module: str, name: str):

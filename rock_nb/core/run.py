@@ -19,7 +19,8 @@ class Run:
         recipe='recipe.json', environment='environment.json', split='split.csv',
         history='history.csv', timing='timing.csv', best='best.safetensors', last='last.ckpt',
         previous='previous.ckpt', suspects='suspects.csv', logs='logs', valid='valid.npz',
-        test='test.npz', metrics='metrics.json', submission='submission.csv', skipped='skipped.csv')
+        test='test.npz', metrics='metrics.json', submission='submission.csv', skipped='skipped.csv',
+        conformal='conformal.json', outliers='outliers.npz')
     def __init__(self, path: str | Path): self.path = Path(path)
     def __repr__(self): return f"Run({str(self.path)!r}{', complete' if self.done else ''})"
     def __getattr__(self, name: str) -> Path:

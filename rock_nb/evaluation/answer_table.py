@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..core import lazy
+from .conformal import set_names
 from .predictions import Predictions
 
 # %% auto #0
@@ -18,6 +19,19 @@ __all__ = []
 
 # %% ../../nbs/evaluation/answer_table.ipynb #70419575
 pd = lazy('pandas')
+
+# %% ../../nbs/evaluation/answer_table.ipynb #7f0c0004
+def doubt_columns(p: Predictions) -> dict[str, list]:
+    """Which classes it may be and how sure that is, and whether an image is unlike those of the
+    run, where that is known."""
+    found, rows = {}, np.arange(len(p))
+    if (c := getattr(p, 'conformal', None)) is not None:
+        found['calibrated'] = c.calibrated(p.probs)[rows, p.preds].tolist()
+        found['set'] = [' or '.join(names) for names in set_names(c, p.probs)]
+    if (o := getattr(p, 'outliers', None)) is not None:
+        found['unlike'] = o.unlike(p.distances).tolist()
+        found['distance_quantile'] = o.quantile(p.distances).tolist()
+    return found
 
 # %% ../../nbs/evaluation/answer_table.ipynb #7215c0df
 def answer_columns(p: Predictions) -> dict[str, list]:
@@ -27,12 +41,13 @@ def answer_columns(p: Predictions) -> dict[str, list]:
     found = {
         'file': np.asarray(p.ids), 'class': names[best], 'probability': probs[rows, best],
         'next': names[second], 'next_probability': probs[rows, second]}
-    if getattr(p, 'decision', None) and p.decision.threshold: found['decided'] = p.decided
-    return {name: values.tolist() for name, values in found.items()}
+    if getattr(p, 'decision', None) and p.decision.threshold:
+        found['decided'] = p.decided
+    return {name: values.tolist() for name, values in found.items()} | doubt_columns(p)
 
 def answers_of(p: Predictions,
                each: bool = False,   # a column for the probability of each class as well
-              ) -> pd.DataFrame:  # file, class, probability, next, next_probability; decided, where not all are
+              ) -> pd.DataFrame:  # file, class, probability, next, next_probability; what else is known
     "The class of each image, and the likeliest class beside that."
     columns = answer_columns(p)
     # pandas' own text has no names but those in UTF-8
@@ -50,6 +65,8 @@ def json_lines(p: Predictions) -> str:
     "A line for each image, with the probabilities of all classes."
     columns = answer_columns(p)
     rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
+    for row in rows if 'set' in columns else ():
+        row['set'] = row['set'].split(' or ')
     return ''.join(
         json_line(r | dict(probabilities=dict(zip(p.classes, q)))) + '\n'
         for r, q in zip(rows, p.probs.tolist()))
@@ -89,6 +106,14 @@ def table_lines(columns: dict[str, list],       # of the same length, ≥ 1
     return [' '.join(row) for row in zip(*padded)]
 
 # %% ../../nbs/evaluation/answer_table.ipynb #3a8ccda4
+def few_names(text: str,       # names with `or` between them
+              most: int = 3,   # that are named, if there are more than one beyond them
+             ) -> str:
+    "A set of classes in a few words."
+    names = text.split(' or ')
+    if len(names) <= most + 1: return text
+    return ' or '.join([*names[:most], f'{len(names) - most} others'])
+
 def _room_for_files(columns: dict[str, list],   # of `answer_columns`
                     width: int,                 # columns of the terminal
                    ) -> int:
@@ -99,11 +124,16 @@ def _room_for_files(columns: dict[str, list],   # of `answer_columns`
 def as_table(columns: dict[str, list],    # of `answer_columns`
              width: int | None = None,    # columns of the terminal (None: as many as it takes)
             ) -> str:
-    """Answers as text; in a terminal long names are shortened, and a narrow one is spared the
-    second best."""
+    """Answers as text; in a terminal long names and sets are shortened, and a narrow one is spared
+    the second best."""
     if not width: return '\n'.join(table_lines(columns, len))
-    for spared in ('next_probability', 'next'):
+    if 'set' in columns:
+        columns = columns | dict(set=[few_names(s) for s in columns['set']])
+    for spared in ('distance_quantile', 'next_probability', 'next', 'probability'):
+        # of two probabilities the calibrated one stays
+        if spared == 'probability' and 'calibrated' not in columns: break
         if _room_for_files(columns, width) < 16:
             columns = {n: values for n, values in columns.items() if n != spared}
     room = max(_room_for_files(columns, width), 12)
-    return '\n'.join(table_lines(columns | dict(file=[shortened(f, room) for f in columns['file']])))
+    return '\n'.join(
+        table_lines(columns | dict(file=[shortened(f, room) for f in columns['file']])))

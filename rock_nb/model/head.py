@@ -14,7 +14,7 @@ from ..core import BadInput, choose, lazy
 from .freeze import head_names
 
 # %% auto #0
-__all__ = ['HEADS', 'SignedRoot', 'make_head']
+__all__ = []
 
 # %% ../../nbs/model/head.ipynb #880b7f19
 pd = lazy('pandas')

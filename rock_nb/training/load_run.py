@@ -15,6 +15,7 @@ from torch import nn
 from ..core import BadInput, Run, choose, find_run, is_ensemble, lazy, read_json, whole
 from ..data.image import ImageReader
 from ..data.normalize import Normalize
+from ..evaluation.outliers import Outliers, WithDistance, fits_network, load_outliers
 from ..evaluation.tta import find_views, view_sizes
 from ..model.create import statistics
 from ..model.weights import Weights
@@ -62,6 +63,7 @@ class Network:
     normalise: nn.Module       # uint8 images -> what the model takes
     size: tuple[int, int]      # height and width of what it is shown, pixels
     amp: str = 'none'          # precision
+    outliers: Outliers | None = None   # what says whether an image is unlike those of its run
     @property
     def device(self) -> torch.device: return next(self.normalise.buffers()).device
     @property
@@ -123,7 +125,7 @@ def load_network(
     normalise = Normalize(*statistics(recipe.normalize, model)).to(device)
     return Network(
         run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]),
-        precision_of(run, device))
+        precision_of(run, device), load_outliers(run))
 
 # %% ../../nbs/training/load_run.ipynb #815d90ad
 def check_turns(n: Network,
@@ -195,6 +197,12 @@ def folded(n: Network) -> Network:
     "The network in its fastest form for judging, as its run was judged."
     return replace(n, model=inference(n.model, trial_images(n.size, n.device), n.amp))
 
+def with_distance(n: Network) -> Network:
+    "The network with a column for the distance of an image, where its run can tell that."
+    if n.outliers is None: return n
+    if not fits_network(n.outliers, n.model): return replace(n, outliers=None)
+    return replace(n, model=WithDistance(n.model, n.outliers).to(n.device))
+
 # %% ../../nbs/training/load_run.ipynb #f1974a39
 def prepared(networks: list[Network],
              tta: str | list | None = None,    # views, as `find_views` takes them (None: as in the recipe)
@@ -206,5 +214,5 @@ def prepared(networks: list[Network],
     if batch_size is not None: whole(batch_size, 'batch_size', 1)
     for n in networks: check_turns(n, find_views(tta, n.views))
     size = lambda n: batch_size or n.recipe.batch_size
-    ready = [folded(at_precision(n, amp, size(n))) for n in networks]
+    ready = [with_distance(folded(at_precision(n, amp, size(n)))) for n in networks]
     return [compiled(n, size(n)) for n in ready] if compile else ready

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from ..core import BadInput, choose
+from ..evaluation.conformal import Conformal, reorder_classes
 from ..evaluation.tta import find_view, find_views
 from .load_run import Network, check_turns
 
@@ -87,17 +88,28 @@ def check_graph(networks: list[Network],
         )
 
 # %% ../../nbs/training/onnx_export.ipynb #cebf918f
+def set_facts(conformal: Conformal | None,
+              classes: tuple[str, ...],   # in the order of the graph
+             ) -> dict[str, str]:
+    "What makes sets of classes, as text: p**(1/temperature), scaled to sum 1, ≥ `set_least`."
+    c = conformal and reorder_classes(conformal, classes)
+    if c is None: return {}
+    return dict(
+        coverage=f'{c.coverage:g}', temperature=repr(c.temperature),
+        set_least=json.dumps(c.least_of), set_least_of_all=repr(c.least))
+
 def facts_of(
     networks: list[Network],
     views: tuple[str, ...],   # names
     takes: str,  # one of `TAKES`
     gives: str,  # one of `GIVES`
+    conformal: Conformal | None = None,   # what makes sets of the probabilities (None: not known)
 ) -> dict[str, str]:
     "What a user of the file must know, as text."
     n = networks[0]
     # white, of images with more than 8 bits
     deep = {'max_value': f'{n.reader.max_value:g}'} if n.reader.max_value else {}
-    return deep | dict(
+    return deep | set_facts(conformal, n.classes) | dict(
         classes=json.dumps(list(n.classes), ensure_ascii=False),
         runs=json.dumps([m.name for m in networks]), input=TAKES[takes], output=gives,
         views=','.join(views), height=str(n.size[0]), width=str(n.size[1]),
@@ -167,13 +179,14 @@ def export_networks(
     tta: str | list | None = None,  # views in the graph (None: one)
     batch: int | None = None,  # images at once (None: any number)
     tolerance: float = 1e-3,  # greatest difference allowed
+    conformal: Conformal | None = None,  # what makes sets of the probabilities (None: not known)
 ) -> float | None:  # the greatest difference found
     "Write networks as one ONNX file; a file that differs from torch is not written: a `BadInput`."
     views = find_views(tta)
     check_graph(networks, views, takes, gives)
     for n in networks: check_turns(n, views)
     graph = Graph(networks, share, views, takes, gives).eval()
-    facts = facts_of(networks, views, takes, gives)
+    facts = facts_of(networks, views, takes, gives, conformal)
     with core.atomic(path) as tmp:
         tmp.touch()     # a place that can't be written is known before the export
         write_onnx(graph, samples(networks, takes, batch or 2), tmp, facts, batch is None)

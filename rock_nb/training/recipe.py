@@ -261,7 +261,7 @@ def check_fields(of: object):   # a phase or a recipe
         if value is None and type(None) in get_args(o.type): continue
         check_field(name, value, o.type, o.metadata['choices'], o.metadata['between'])
 
-# %% ../../nbs/training/recipe.ipynb #0b7e0202
+# %% ../../nbs/training/recipe.ipynb #0b7e02b1
 def check_average(r: Recipe):
     "A `BadInput` unless a phase that averages comes last, behind a fitted head and a tuned network."
     solvers = [p.solver for p in r.phases]
@@ -273,6 +273,7 @@ def check_average(r: Recipe):
             f'the phases of {r.name!r} have the solvers {", ".join(solvers)}; average comes last, once, '
             'behind a phase with solver logistic and one with sgd')
 
+# %% ../../nbs/training/recipe.ipynb #0b7e0202
 def check_together(r: Recipe):
     "A `BadInput` unless the options of a recipe go together."
     if r.hard.memory and r.sampler != 'balanced':

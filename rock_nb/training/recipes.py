@@ -256,6 +256,17 @@ def thorough():
         phases=(replace(small, epochs=4), replace(small, epochs=5, lr=5e-4, img_size=256), last),
         tta='d7')
 
+# %% ../../nbs/training/recipes.ipynb #a7e2b001
+@recipe
+def wise_ft():
+    """Fine-tuning that stays near the floor, for a few hundred images: a head fitted to features,
+    three gentle epochs that leave batch norm alone, then the mean of both weights if it is better
+    (LP-FT, Kumar et al. 2022; WiSE-FT, Wortsman et al. 2022)."""
+    phases = (
+        Phase(1, train='head', solver='logistic'), Phase(3, 3e-4, 'stage3 stage4 head', norm='eval'),
+        Phase(1, solver='average'))
+    return replace(quick(), img_size=224, phases=phases, lr_scale='head=.1')
+
 # %% ../../nbs/training/recipes.ipynb #0dfa9874
 def cost(r: Recipe,
          photographs: int = 304_016,   # that it learns from; here four fifths of the contest's

@@ -98,6 +98,7 @@ def share_logits(setup: TrainSetup, state: TrainState,
     n = len(logits)
     return logits.reshape(n, len(weights), -1).transpose(1, 0, 2), labels, rows
 
+# %% ../../nbs/training/weight_average.ipynb #a7e2a0b1
 def average_weights(setup: TrainSetup, state: TrainState, bar: tqdm):
     "An epoch of a phase with `solver='average'`: the network gets the best weights on the line."
     phase = state.phase

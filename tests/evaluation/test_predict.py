@@ -143,9 +143,9 @@ def test_shell(out, mixed):
     assert (table.probability >= table.next_probability).all() and (
         table['class'] != table.next).all()
     lines = r.stdout.splitlines()
-    assert (
-        lines[0].split() == ['file', 'class', 'probability', 'next', 'next_probability']
-        and len(lines) == 5)
+    columns = ['file', 'class', 'probability', 'next', 'next_probability']
+    doubts = ['calibrated', 'set', 'unlike', 'distance_quantile']
+    assert lines[0].split() == columns + doubts and len(lines) == 5
     for line, row in zip(lines[1:], table.itertuples()):
         assert (
             line.strip().startswith(row.file) and row.next in line

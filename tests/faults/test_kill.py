@@ -73,10 +73,7 @@ def sitting(processes, given, log, seconds=None, call=None) -> int:
     return p.exitcode
 
 
-EACH = [pytest.param(n, marks=pytest.mark.xdist_group(f'kill-{n}')) for n in RECIPES]
-
-
-@pytest.mark.parametrize('name', EACH)
+@pytest.mark.parametrize('name', RECIPES)
 def test_killed_again_and_again(name, processes, sample, tmp_path):
     given, log = {**SMALL, **RECIPES[name], 'data': str(sample), 'run': name}, tmp_path / 'log.txt'
     for folder in ('warm', 'whole'):    # twice: the first sitting waits until everything is loaded
