@@ -22,12 +22,15 @@ class OfPipeline:
     versions: str | None = option(None, 'recipes, with spaces between (None: all)')
     floor: bool = option(
         True, "train 'frozen' first, if it has weights: what a recipe must be better than")
+    body: str = option(
+        'auto', "network: the recipe's ('recipe'), the 'packaged' one nearest in size, or 'auto': "
+        "the recipe's where its weights can be had")
 
 PARAMETERS = options_of(OfPipeline) | {
     n: o for n, o in OF_TRAINING.items() if n in (
         'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level',
-        'workers', 'device', 'arch', 'pretrained', 'epochs', 'lr', 'img_size', 'batch_size',
-        'valid', 'seed')}
+        'workers', 'device', 'keep', 'arch', 'pretrained', 'epochs', 'lr', 'img_size',
+        'batch_size', 'valid', 'seed')}
 
 # %% ../nbs/06_pipeline.ipynb #d87e091c
 def command_line() -> Parser:
@@ -57,8 +60,11 @@ from .data.table import read_data
 from .data.attributes import at_target, label_option
 from .core.registry import from_anywhere
 from .ensemble import own_folder
+from .evaluation.bootstrap import interval
+from .evaluation.predictions import load_predictions
 from .evaluation.submission import f1_on_test
 from .training.linear_probe import check_linear_head
+from .training.body import body_note, with_body
 from .training.network import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, pick_scale
@@ -123,21 +129,23 @@ def check_networks(recipes: dict[str, Recipe],
                    weights: dict[str, Weights],   # by recipe
                    n_classes: int,
                    codes: pd.DataFrame | None = None,  # attributes of the classes, where each has a head of its own
-                  ) -> int:                       # parameters of all networks
+                  ) -> list[int]:                 # parameters of each
     "A `BadInput` unless every network can be built, takes its weights and the sizes of its recipe."
-    total = 0
+    counts = []
     for name, r in recipes.items():
         try: model = network(r, n_classes, weights[name], codes)
         except BadInput as e: raise BadInput(f'recipe {name}: {e}') from None
-        total += sum(p.numel() for p in model.parameters())
-    return total
+        counts.append(sum(p.numel() for p in model.parameters()))
+    return counts
 
 # %% ../nbs/06_pipeline.ipynb #5277efe4
 def check_room(folder: Path,      # of the runs
-               parameters: int):  # of the networks that are still to be trained
-    """A `BadInput` unless there is room for their weights: the best ones and two checkpoints, 4
-    bytes each."""
-    need, free = 12*parameters, shutil.disk_usage(folder).free
+               parameters: list[int],   # of each network that is still to be trained
+               keep: bool = False):     # whether their checkpoints stay
+    """A `BadInput` unless there is room for their weights, 4 bytes each: the best ones, and two
+    checkpoints with two moments of the optimizer of one of them, or of all."""
+    need = 4*sum(parameters) + 24*(sum(parameters) if keep else max(parameters))
+    free = shutil.disk_usage(folder).free
     if need <= free: return
     have = f'{folder} has {free/1e9:.1f} GB free, and the weights of these runs need {need/1e9:.1f}'
     raise BadInput(f'{have}; make room, or give another folder with `out`')
@@ -177,7 +185,8 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
                where: Path,     # a data folder, or a CSV file
                scale: str,
                out: Path,       # folder of runs
-               given: dict):    # parameters of the pipeline
+               given: dict,     # parameters of the pipeline
+               bodies: dict[str, str]):   # of `bodies_of`
     "A `BadInput` for whatever would stop one of the steps, before the first is done."
     target, options = one_target(recipes), options_from(given | dict(out=str(out)))[0]
     pick_device(options.device)
@@ -187,8 +196,27 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
     data, parts, _ = read_and_split(where, next(iter(recipes.values())), options)
     data, parts, codes = at_target(data, parts, target)
     for name, r in recipes.items():
-        check_run(Run(out/name), recipe_record(r, scale, data, parts, weights[name]))
-    check_room(out, check_networks(recipes, weights, len(data.classes), codes))
+        record = recipe_record(r, scale, data, parts, weights[name], bodies.get(name, ''))
+        check_run(Run(out/name), record)
+    check_room(out, check_networks(recipes, weights, len(data.classes), codes), options.keep)
+
+# %% ../nbs/06_pipeline.ipynb #8b8b75ca
+def bodies_of(recipes: dict[str, Recipe],
+              body: str,        # of `rock_nb.training.body.BODIES`
+              given: dict,      # parameters of the pipeline
+              out: Path,        # folder of runs
+             ) -> dict[str, str]:   # recipe -> what is said of its body
+    "The recipes whose network is not the named one."
+    notes = {n: body_note(r, with_body(r, body, given, Run(out/n))) for n, r in recipes.items()}
+    return {n: note for n, note in notes.items() if note}
+
+def told_bodies(bodies: dict[str, str]) -> list[str]:   # of `bodies_of`
+    "What is said of them, the recipes of a network together."
+    alike = {}
+    for name, note in bodies.items(): alike.setdefault(note, []).append(name)
+    return [
+        f"{', '.join(names)}: body {note}; all else is the recipe's"
+        for note, names in alike.items()]
 
 # %% ../nbs/06_pipeline.ipynb #f1004001
 FLOOR = 'frozen'
@@ -238,10 +266,13 @@ def some(given: dict, out: Path,   # parameters of the pipeline; folder of runs
 def recipe_steps(version: str, out: Path,     # a recipe; folder of runs
              given: dict,                 # parameters of the pipeline
              images: tuple[Path, ...],    # of `folders`
+             body: str = '',              # of `bodies_of`
             ) -> list[NotebookStep]:
     "Train a recipe, and look at what it confuses."
-    scores, own = Run(out/version).metrics, [p for p in PARAMETERS if p not in ('versions', 'floor')]
+    scores = Run(out/version).metrics
+    own = [p for p in PARAMETERS if p not in ('versions', 'floor', 'body')]
     trained = some(given, out, *own, version=version, run=version)
+    if body: trained['body'] = 'packaged'
     return [
         NotebookStep('03_train', out/version/'train.ipynb', trained, images, (scores,)),
         NotebookStep(
@@ -268,6 +299,7 @@ def pipeline_steps(versions: list[str],     # recipes, in the order in which the
           out: Path,               # folder of runs
           given: dict,             # parameters of the pipeline
           floor: dict | None = None,   # of `floor_given`
+          bodies: dict[str, str] | None = None,   # of `bodies_of`
          ) -> list[NotebookStep]:
     "The steps from photographs to submission."
     images, looks = folders(given.get('data')), {}
@@ -280,8 +312,75 @@ def pipeline_steps(versions: list[str],     # recipes, in the order in which the
         if v in looks.values():
             of_look = some(given, out, *SPLIT, 'scale', 'img_size', version=v)
             walk.append(NotebookStep('02_augment', out/v/'augment.ipynb', of_look, images))
-        walk += recipe_steps(v, out, given, images)
+        walk += recipe_steps(v, out, given, images, (bodies or {}).get(v, ''))
     return walk + vote_steps(versions, out)
+
+# %% ../nbs/06_pipeline.ipynb #7be10c1e
+def recipes_to_train(walk: list[NotebookStep],   # of `pipeline_steps`
+                     scale: str, given: dict,   # as in `recipes_of`
+                     floor: dict | None,        # of `floor_given`
+                     bodies: dict[str, str],    # of `bodies_of`
+                    ) -> dict[str, Recipe]:     # the floor last
+    "The recipes of steps that are still to be done, each with what it is given and with its body."
+    names = [s.record.parent.name for s in walk if s.notebook == '03_train' and not is_complete(s)]
+    found = {}
+    for v in sorted(names, key=lambda v: floor is not None and v == FLOOR):
+        own = floor if floor is not None and v == FLOOR else given
+        r = recipes_of([v], scale, own)[v]
+        found[v] = with_body(r, 'packaged') if v in bodies else r
+    return found
+
+# %% ../nbs/06_pipeline.ipynb #a42136f1
+def valid_interval(run: Run) -> str:   # '' where no validation images were judged
+    "The 95 % interval of a run's macro F1, of validation images drawn again and again."
+    p = load_predictions(run.valid) if run.valid.exists() else None
+    if p is None or p.labels is None: return ''
+    f1 = interval(p.labels, p.preds, len(p.classes))
+    return f'{f1.low:.2f}–{f1.high:.2f}'
+
+def out_of_sample(run: Run) -> float:   # NaN where it isn't known
+    """Macro F1 of the validation images, less the optimism of the choice of an epoch where that is
+    known."""
+    valid = core.read_json(run.metrics).get('valid', {})
+    return valid.get('f1_crossfit', valid.get('f1', float('nan')))
+
+def recommended(names: list[str],   # of the table of results
+                out: Path,          # folder of runs
+               ) -> str | None:     # None: none was judged
+    "The run or ensemble that judged best out of sample; of equals the first."
+    found = pd.Series({n: out_of_sample(Run(out/n)) for n in names}, dtype=float).dropna()
+    return found.idxmax() if len(found) else None
+
+# %% ../nbs/06_pipeline.ipynb #b2d75bb1
+def about_test(run: Run) -> str:
+    "What the test images of a run are."
+    p = load_predictions(run.test) if run.test.exists() else None
+    if p is None: return 'test: there are no test images'
+    n = f'{len(p.ids):,} images'
+    if p.labels is not None: return f'test: {n} with labels, which no run was trained or chosen on'
+    if pd.notna(f1_on_test(run)):
+        return f'test: {n}, scored by solution.csv, which no run was trained or chosen on'
+    return f'test: {n} without labels, so there is no score of them'
+
+def conclusion(table: pd.DataFrame,   # of `results`
+               out: Path,             # folder of runs
+              ) -> list[str]:
+    "What the table says, in sentences."
+    trained = table.minutes.drop('ensemble', errors='ignore')
+    said = [about_test(Run(out/table.index[0])), f'{trained.sum():.1f} minutes of training in all']
+    best = recommended(list(table.index), out)
+    if best is None: return said
+    score = out_of_sample(Run(out/best))
+    return [*said, (
+        f'recommended: {best}, macro F1 {score:.4f} on the validation images, the highest (less '
+        'what the choice of an epoch adds, where that is known)')]
+
+def submit(table: pd.DataFrame, out: Path) -> Path | None:   # of `results`; the file
+    "Copy the submission of the run that is recommended into the folder of runs."
+    best = recommended(list(table.index), out)
+    if best is None or not Run(out/best).submission.exists(): return None
+    with core.atomic(out/'submission.csv') as tmp: shutil.copyfile(Run(out/best).submission, tmp)
+    return out/'submission.csv'
 
 # %% ../nbs/06_pipeline.ipynb #7db704f9
 def results(versions: list[str],   # recipes
@@ -294,11 +393,14 @@ def results(versions: list[str],   # recipes
         m, about = core.read_json(Run(out/name).metrics), core.read_json(Run(out/name).recipe)
         made = about.get('recipe', {})
         rows[name] = dict(
-            arch=made.get('arch', f'{len(versions)} runs'), start=about.get('start', ''),
+            arch=made.get('arch', f'{len(versions)} runs'), body=about.get('body', ''),
+            start=about.get('start', ''),
             epochs=m.get('epochs', ''), valid_f1=m['valid']['f1'] if 'valid' in m else None,
+            interval=valid_interval(Run(out / name)),
             test_f1=f1_on_test(Run(out / name)),
             minutes=m['seconds'] / 60 if 'seconds' in m else None)
-    return pd.DataFrame(rows).T.rename_axis('run')
+    table = pd.DataFrame(rows).T.rename_axis('run')
+    return table if any(table.body) else table.drop(columns='body')
 
 def notes_of(table: pd.DataFrame,  # of `results`
              out: Path,            # folder of runs
@@ -331,23 +433,23 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     for k in given: choose(k, PARAMETERS, 'parameter')
     own = dict(versions=' '.join(names)) | (dict(out=out) if out else {})
     again, given = shell_command('rock_nb.pipeline', given | own), from_here(given)
-    where, folder = Path(given['data']), core.outputs(out)
+    where, folder, body = Path(given['data']), core.outputs(out), given.pop('body', 'auto')
     scale = pick_scale(given.get('scale'), is_sample(where))
     shared = shared_split(recipes_of(names, scale, given), where, given)
     if shared: tell_shared(shared, names[0])
     given |= shared
     floor = floor_given(names, scale, given, folder)
-    walk = pipeline_steps(names, folder, given, floor)
-    open_steps = [s for s in walk if s.notebook == '03_train' and not is_complete(s)]
+    bodies = bodies_of(recipes_of(names, scale, given), body, given, folder)
+    for sentence in told_bodies(bodies): print(sentence, flush=True)
+    walk = pipeline_steps(names, folder, given, floor, bodies)
+    recipes = recipes_to_train(walk, scale, given, floor, bodies)
     with kernels_for(walk):
-        if to_train := [s.record.parent.name for s in open_steps]:
-            options = lambda v: given if v in names else floor
-            to_train.sort(key=lambda v: v not in names)
-            recipes = {v: recipes_of([v], scale, options(v))[v] for v in to_train}
-            look_ahead(recipes, where, scale, folder, given)
+        if recipes: look_ahead(recipes, where, scale, folder, given, bodies)
         for i, step in enumerate(walk, 1):
             run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
-    return results(names, folder, floor is not None)
+    table = results(names, folder, floor is not None)
+    submit(table, folder)
+    return table
 
 # %% ../nbs/06_pipeline.ipynb #3ad09321
 def tell_shared(shared: dict,   # of `shared_split`
@@ -371,7 +473,8 @@ def main(argv: list[str] | None = None,   # None: the words of this process
             )
         print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'))
         folder = core.outputs(given.get('out'))
-        for sentence in notes_of(table, folder): print(sentence)
+        for sentence in [*conclusion(table, folder), *notes_of(table, folder)]: print(sentence)
+        if (file := folder/'submission.csv').exists(): print(f'submission: {file}')
         print(f"\nrecords and figures: {folder}/<run>/*.ipynb")
 
 # %% ../nbs/06_pipeline.ipynb #f8f501b0

@@ -53,6 +53,8 @@ from .evaluation.submission import check_sample, with_all_tests, write_submissio
 # %% ../nbs/03_train.ipynb #0b7e0302
 from .training.load_run import pick_device
 from .training.best_epoch import best_epoch
+from .training.body import body_note, with_body
+from .training.checkpoint import remove_checkpoints
 from .training.processes import (
     run_on_main, is_main_process, gather_table, group, rank, world)
 from .training.linear_probe import image_features, probe_logits
@@ -186,9 +188,11 @@ def read_and_split(where: Path,          # a data folder, or a CSV file
 
 def recipe_record(recipe: Recipe, scale: str, data: Data,
               parts: pd.DataFrame,   # the split
-              weights: Weights) -> dict:
+              weights: Weights,
+              body: str = '',        # of `body_note`
+             ) -> dict:
     "What `recipe.json` says of a run, but for the number of its processes."
-    return dict(
+    return (dict(body=body) if body else {}) | dict(
         recipe=to_dict(recipe), scale=scale, classes=list(data.classes), data=fingerprint(data),
         start='random' if weights.kind == 'random' else 'pretrained',
         split=core.short_hash(parts[['path', 'label', 'part']].to_csv()))
@@ -199,18 +203,22 @@ def plan_run(options: Options,
            processes: int,    # that will train together
           ) -> Plan:
     "Check everything that was given, read and split the data, claim the run folder."
-    where, scale, recipe = look_up(options, given)
-    changed = given | dict(fold=options.fold, test_fold=options.test_fold, shift=options.shift)
+    where, scale, named = look_up(options, given)
+    own = ('fold', 'test_fold', 'shift', 'body')
+    changed = given | {n: getattr(options, n) for n in own}
     name = options.run or find_name(options.version, changed, options.out)
     folder = Run(core.outputs(options.out)/core.folder_name(name))
+    recipe = with_body(named, options.body, given, folder)
+    body = body_note(named, recipe)
+    if body: print(f'{folder.name}: {recipe.arch} ({body})', flush=True)
     weights = check_weights(
         find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
     found, parts, skipped = read_and_split(where, recipe, options)
     recipe = with_white(recipe, found, options.out)
     if options.shift: parts = shift_labels(parts, options.shift)
     found, parts, codes = at_target(found, parts, recipe.target)
-    record = recipe_record(recipe, scale, found, parts, weights) | dict(processes=processes)
-    began = claim(folder, record)['processes']
+    record = recipe_record(recipe, scale, found, parts, weights, body)
+    began = claim(folder, record | dict(processes=processes))['processes']
     return Plan(folder, recipe, found, parts, skipped, weights, codes=codes, processes=began)
 
 # %% ../nbs/03_train.ipynb #4572fe2e
@@ -299,6 +307,7 @@ def write_beginning(plan: Plan, device: torch.device,
     about = dict(
         data=str(plan.data.root), weights=plan.weights.note, device=str(device),
         processes=world(), precision=plan.setup.amp, precision_speeds=speeds)
+    if body := core.read_json(plan.run.recipe).get('body'): about |= dict(body=body)
     core.write_json(plan.run.environment, core.environment() | about)
     if not core.in_test(): note_few_steps(plan)
 
@@ -414,8 +423,8 @@ def doubtful_labels(plan: Plan) -> pd.DataFrame:   # path, label, index, times, 
 
 # %% ../nbs/03_train.ipynb #26b4d79e
 def finish(plan: Plan) -> dict:
-    """Predict with the best weights; write logits, submission and, last, `metrics.json`; a
-    complete run is left as it is."""
+    """Predict with the best weights; write logits, submission and, last, `metrics.json`; then
+    checkpoints go. A complete run is left as it is."""
     if plan.setup is None: return read_metrics(plan.run)
     done = predict_parts(plan)
     metrics = scores(plan, done)
@@ -429,6 +438,7 @@ def finish(plan: Plan) -> dict:
     about = core.read_json(plan.run.environment) | dict(packs=plan.setup.loaders.notes)
     core.write_json(plan.run.environment, about)
     core.write_json(plan.run.metrics, metrics)
+    if not plan.options.keep: remove_checkpoints(plan.run)
     return metrics
 
 # %% ../nbs/03_train.ipynb #7f0c0003

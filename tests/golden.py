@@ -4,6 +4,10 @@
     python tests/golden.py compare FOLDER FOLDER    # weights, curves, logits, splits, answers: equal, or where not
     python tests/golden.py resume OLD NEW FOLDER    # runs that OLD began and NEW ended, beside those of OLD alone
 
+The photographs are drawn once, by the checkout that runs first, beside FOLDER (`golden-photographs`):
+give folders that have one parent, and both checkouts learn from the same files, whatever each would
+draw itself.
+
 Not a test: byte for byte the same is what one machine promises, so both checkouts have to be run on it.
 """
 import argparse

@@ -259,6 +259,11 @@ class Options:
     track: str | None = option(None, 'tensorboard, mlflow or wandb (None: none)')
     pack: str = option(
         'auto', 'keep decoded images: raw, reduced, jpeg, none (None: raw where it pays)')
+    body: str | None = option(
+        None, "network: the recipe's ('recipe'), the 'packaged' one nearest in size, or 'auto': the "
+        "recipe's where its weights can be had")
+    keep: bool = option(
+        False, 'the checkpoints of a run stay when it is complete (None: False)')
     deterministic: bool = option(False, 'the same bits on a GPU each time, slower (None: False)')
 
 # %% ../../nbs/core/options.ipynb #1fe36273

@@ -6,7 +6,7 @@
 __all__ = ['Weights', 'find_weights']
 
 # %% ../../nbs/model/weights.ipynb #7ba4cc5f
-import importlib.util, os, socket
+import importlib.util, os, socket, time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlparse
@@ -59,13 +59,18 @@ def from_cache(arch: str) -> Weights | None:
     return Weights('cache', f'{path.name} from the local torch hub cache', str(path))
 
 # %% ../../nbs/model/weights.ipynb #8249624b
-def host_answers(url: str, seconds: float = 3) -> bool:
-    "Whether a host takes connections within some seconds, unless HF_HUB_OFFLINE is set."
+SILENT = {}      # host and port -> until when it isn't asked again, of `time.monotonic`
+
+def host_answers(url: str, seconds: float = 2) -> bool:
+    """Whether a host takes connections within some seconds, unless HF_HUB_OFFLINE is set. One that
+    didn't isn't asked again for a minute."""
     if os.environ.get('HF_HUB_OFFLINE', '0') not in ('', '0'): return False
-    host = urlparse(url)
+    host = (urlparse(url).hostname, urlparse(url).port or 443)
+    if time.monotonic() < SILENT.get(host, 0): return False
     try:
-        socket.create_connection((host.hostname, host.port or 443), seconds).close()
+        socket.create_connection(host, seconds).close()
     except OSError:
+        SILENT[host] = time.monotonic() + 60
         return False
     return True
 

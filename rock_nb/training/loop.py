@@ -106,6 +106,16 @@ def restore_state(setup: TrainSetup,
     return state
 
 # %% ../../nbs/training/loop.ipynb #5d3a91d2
+def finished_state(setup: TrainSetup) -> TrainState | None:
+    """The end of a training whose checkpoints were removed when its run was complete; None: of
+    another one, or of one whose hard examples went with them."""
+    run, recipe = setup.run, setup.recipe
+    if recipe.hard.memory or not (run.history.exists() and run.best.exists()): return None
+    history = pd.read_csv(run.history).to_dict('records')
+    last = len(recipe.phases) - 1
+    ended = history and history[-1]['phase'] == last and phase_finished(history, last, recipe)
+    return TrainState(history, None) if ended else None
+
 def resume(setup: TrainSetup) -> TrainState:
     "The moment of the newest checkpoint of a run; the beginning if there is none."
     saved = run_on_main(load_checkpoint, setup.run)
@@ -114,7 +124,8 @@ def resume(setup: TrainSetup) -> TrainState:
             f'this training of {setup.run.path} was stopped before its first checkpoint, and its '
             'network has learned meanwhile; prepare it again, then train')
     setup.started = True
-    if saved is None: return TrainState([], PhaseState(setup, 0))
+    if saved is None:
+        return run_on_main(finished_state, setup) or TrainState([], PhaseState(setup, 0))
     state = restore_state(setup, saved)
     if is_main_process() and state.history:
         write_csv(setup.run.history, pd.DataFrame(state.history))

@@ -392,7 +392,7 @@ def override(r: Recipe,
 
 # %% ../../nbs/training/recipe.ipynb #3a6758ba
 SCALES = dict(
-    full=None, demo=dict(img_size=64, batch_size=16, epochs=4),
+    full=None, demo=dict(img_size=64, batch_size=16, epochs=4, lr=3),
     smoke=dict(img_size=32, batch_size=8, epochs=1))
 
 def shrunk(size: int | tuple[int, int],   # a side, or (height, width), in pixels
@@ -406,7 +406,7 @@ def shrunk(size: int | tuple[int, int],   # a side, or (height, width), in pixel
 # %% ../../nbs/training/recipe.ipynb #3199db57
 def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
     """The recipe, made smaller: image and batch size, epochs (one a phase at least), precision by
-    measuring."""
+    measuring; fewer steps are larger ones, up to a rate of 1e-3."""
     small = choose(scale, SCALES, 'scale')
     fitted = all(p.solver == 'logistic' for p in r.phases)
     if not small or scale == 'demo' and fitted: return r      # seconds as it is
@@ -416,6 +416,7 @@ def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
         r, phases=phases, img_size=shrunk(r.img_size, ratio, 80 if 'inception' in r.arch else 16),
         batch_size=small['batch_size'], accumulate=min(r.accumulate, 2),
         amp='auto' if scale == 'demo' else 'none')
+    if 'lr' in small: r = with_lr(r, max(r.lr, min(r.lr*small['lr'], 1e-3)))
     return with_epochs(r, max(len(r.phases), min(r.epochs, small['epochs'])))
 
 # %% ../../nbs/training/recipe.ipynb #180927a3

@@ -68,7 +68,7 @@ def test_a_moved_run_says_the_same_to_the_bit(name, out, tmp_path):
     files, before = run_files(Run(out / name), 'valid'), load_predictions(Run(out / name).valid)
     moved = shutil.copytree(out / name, tmp_path / 'elsewhere')
     for f in ('environment.json', 'last.ckpt', 'history.csv', 'valid.npz'):
-        (moved / f).unlink()
+        (moved / f).unlink(missing_ok=True)
     p = predict_images(moved, [str(files[i]) for i in before.ids], workers=0)
     assert p.views == before.views and p.classes == before.classes
     np.testing.assert_array_equal(p.logits, before.logits)
