@@ -446,7 +446,7 @@ def valid_features(plan: Plan) -> np.ndarray:   # (n, d)
     "What the last layer takes of validation images, a thousand at most, through the first view."
     setup, r = plan.setup, plan.recipe
     rows = plan.parts[plan.parts.part == 'valid']
-    chosen = np.sort(core.rng(r.seed, len(rows)).permutation(len(rows))[:MOST])
+    chosen = np.sort(core.rng(r.seed, 21, len(rows)).permutation(len(rows))[:MOST])
     rows, size, views = rows.iloc[chosen], r.size(r.phases[-1]), find_views(r.tta)
     if r.phases[-1].solver == 'logistic': return image_features(setup, rows, size, views)[:, 0]
     photos = photos_for(r, plan.data, rows, size, out=setup.loaders.out)

@@ -112,7 +112,7 @@ def few_names(text: str,       # names with `or` between them
     "A set of classes in a few words."
     names = text.split(' or ')
     if len(names) <= most + 1: return text
-    return ' or '.join([*names[:most], f'{len(names) - most} others'])
+    return ' or '.join([*names[:most], f'{len(names) - most} others' if most else f'{len(names)} classes'])
 
 def _room_for_files(columns: dict[str, list],   # of `answer_columns`
                     width: int,                 # columns of the terminal
@@ -134,6 +134,9 @@ def as_table(columns: dict[str, list],    # of `answer_columns`
         if spared == 'probability' and 'calibrated' not in columns: break
         if _room_for_files(columns, width) < 16:
             columns = {n: values for n, values in columns.items() if n != spared}
+    for most in (1, 0):
+        if 'set' in columns and _room_for_files(columns, width) < 12:
+            columns = columns | dict(set=[few_names(s, most) for s in columns['set']])
     room = max(_room_for_files(columns, width), 12)
     return '\n'.join(
         table_lines(columns | dict(file=[shortened(f, room) for f in columns['file']])))

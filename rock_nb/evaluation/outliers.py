@@ -67,7 +67,7 @@ def fit_outliers(features: np.ndarray,   # (n, d) of images that the network was
         raise BadInput(f'false_alarm {false_alarm!r} must be in (0, 1)')
     if len(features) < 3:
         raise BadInput(f'{len(features)} images are too few to compare others with; give 3 or more')
-    chosen = np.sort(rng(seed, len(features)).permutation(len(features))[:most])
+    chosen = np.sort(rng(seed, 20, len(features)).permutation(len(features))[:most])
     bank = unit_length(torch.from_numpy(np.ascontiguousarray(features[chosen])))
     bank = bank.half().float()           # as it is kept
     similarity = bank @ bank.T

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT, TINY, flags, shell
 from rock_nb.core import Run
 
-FILES = 'recipe environment split history timing best last valid test metrics submission'.split()
+FILES = 'recipe environment split history timing best valid test metrics submission'.split()
 
 
 def check(run: Run, arch: str):

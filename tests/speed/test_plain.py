@@ -70,4 +70,4 @@ def test_weights_are_close_where_a_part_is_frozen(runs):
     weights, same = load_file(fast.best), load_file(plain.best)
     assert list(weights) == list(same)
     for k in weights:       # the frozen beginning is folded: features differ by rounding
-        torch.testing.assert_close(weights[k], same[k], atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(weights[k], same[k], atol=5e-3, rtol=1e-3)

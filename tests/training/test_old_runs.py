@@ -12,6 +12,7 @@ from conftest import ROOT
 from rock_nb.core import BadInput, Run
 from rock_nb.core.options import RENAMED
 from rock_nb.data.synthetic import make
+from rock_nb.data.table import fingerprint
 from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.folds import fit_folds
 from rock_nb.queue import check_training
@@ -34,6 +35,9 @@ def out(tmp_path, images):
     shutil.copytree(ROOT/'tests'/'old_runs', tmp_path/'runs')
     for run in (tmp_path/'runs').iterdir():
         (run/'environment.json').write_text(json.dumps(dict(data=str(images))))
+        # the images are drawn otherwise today: the runs shall know these
+        if 'data' in (saved := json.loads((run/'recipe.json').read_text())):
+            (run/'recipe.json').write_text(json.dumps(saved | dict(data=fingerprint(rock_nb.read_data(images)))))
     return tmp_path/'runs'
 
 
