@@ -121,6 +121,7 @@ def _room_for_files(columns: dict[str, list],   # of `answer_columns`
     rest = table_lines({n: values for n, values in columns.items() if n != 'file'})
     return width - 1 - max(map(columns_of, rest))
 
+# %% ../../nbs/evaluation/answer_table.ipynb #3a8ccdb1
 def as_table(columns: dict[str, list],    # of `answer_columns`
              width: int | None = None,    # columns of the terminal (None: as many as it takes)
             ) -> str:
