@@ -45,6 +45,7 @@ def train(people, out, **more) -> Run:
         show=lambda *_: None)
 
 
+@pytest.mark.slow
 def test_heads_and_networks(people, tmp_path):
     joint, heads = (train(people, tmp_path, run=t, target=t) for t in ('joint', 'heads'))
     for run in (joint, heads):

@@ -119,6 +119,7 @@ def test_duplicates_of_many(many, tmp_path):
     assert groups.alike.nunique() >= N - len(pairs['copy']) - len(pairs['near'])
 
 
+@pytest.mark.slow
 def test_memory_is_flat(many, tmp_path):
     def peak(folder, out):
         data = read_data(folder)

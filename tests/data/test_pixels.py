@@ -557,6 +557,7 @@ SMALL = dict(
     version='baseline', arch='resnet18', pretrained=False, img_size=32, epochs=1, batch_size=8,
     workers=0, device='cpu')
 
+@pytest.mark.slow
 def test_runs(tmp_path, capsys):
     """A run of deep images learns from the same pixels as one of 8 bits, says and keeps its white,
     and answers with it."""

@@ -122,6 +122,7 @@ def test_as_json_and_as_a_file(out, images, tmp_path, capsys):
     assert [r['unlike'] for r in lines] == table.unlike.tolist()
 
 
+@pytest.mark.slow
 def test_onnx_says_how_sets_are_made(out, images, tmp_path):
     onnx = pytest.importorskip('onnx')
     export_onnx('one', tmp_path / 'one.onnx', out=out)

@@ -145,6 +145,7 @@ def test_read_only_folder(disk, files, steps, right):
 
 @pytest.mark.parametrize('augment', ['v2', 'v1'])
 @pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.slow
 def test_same_training(augment, workers, sample, tmp_path, monkeypatch, capsys):
     given = {
         **TINY, 'epochs': 2, 'augment': augment, 'workers': workers,
@@ -158,6 +159,7 @@ def test_same_training(augment, workers, sample, tmp_path, monkeypatch, capsys):
         assert getattr(plain, f).read_bytes() == getattr(with_pack, f).read_bytes()
 
 
+@pytest.mark.slow
 def test_packed_from_the_middle(sample, tmp_path, monkeypatch):
     "A run that began without a pack goes on with one to the same bits."
     given = {

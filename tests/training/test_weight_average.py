@@ -44,6 +44,7 @@ def test_the_best_of_floor_middle_and_tuned_is_kept(photos, tmp_path, averaged):
     assert not list(run.path.glob('phase*')), 'what the average began with goes with its end'
 
 
+@pytest.mark.slow
 def test_a_stop_before_or_within_the_average_changes_nothing(photos, tmp_path, averaged, monkeypatch):
     given = dict(data=photos, **TINY)
     whole = rock_nb.fit('averaged', out=tmp_path / 'whole', **given)
@@ -59,6 +60,7 @@ def test_a_stop_before_or_within_the_average_changes_nothing(photos, tmp_path, a
         assert (torn.path / file).read_bytes() == (whole.path / file).read_bytes(), file
 
 
+@pytest.mark.slow
 def test_with_averages_of_weights_and_without_what_is_clever(photos, tmp_path, averaged, monkeypatch):
     given = dict(data=photos, ema=.5, **TINY)
     fast = rock_nb.fit('averaged', out=tmp_path / 'fast', **given)
