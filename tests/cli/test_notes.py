@@ -28,6 +28,7 @@ def runs(sample, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_the_choice_of_an_epoch_is_said_where_there_was_one(runs):
     chosen, single = (
         ensemble([runs / f'e{e}-{lr}' for lr in (1e-3, 2e-3)], name=f'both{e}', out=runs)

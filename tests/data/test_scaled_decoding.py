@@ -65,6 +65,7 @@ def test_colours_are_converted_as_ever(tmp_path):
     assert np.abs(means[0] - means[1]).max() < .5 < np.abs(means[1] - means[2]).max()
 
 
+@pytest.mark.slow
 def test_one_way_to_read_in_training_pack_and_prediction(tmp_path):
     "A run with scaled decoding says so, and answers the same by its record, from a pack or from files."
     data = make(tmp_path/'data', n=56, n_test=7, size=(150, 300))

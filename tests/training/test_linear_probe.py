@@ -37,6 +37,7 @@ def recipe_of():
     for name in added: del RECIPES[name]
 
 
+@pytest.mark.slow
 def test_a_run_like_any_other_and_the_same_each_time(photos, tmp_path):
     runs = [rock_nb.fit('frozen', data=photos, out=tmp_path / str(k), **TINY, **quiet) for k in (1, 2)]
     first, second = (load_file(r.path / 'best.safetensors') for r in runs)
