@@ -43,7 +43,8 @@ from .evaluation.attribute_scores import attribute_f1
 from .evaluation.conformal import (
     fit_conformal, load_conformal, save_conformal, small_classes)
 from .evaluation.metrics import missing_note, summary
-from .evaluation.outliers import MOST, FeatureTap, fit_outliers, save_outliers
+from .evaluation.outliers import (
+    FeatureTap, fit_outliers, save_outliers, some_images)
 from .evaluation.predictions import (
     Predictions, load_predictions, predict_loader, save_predictions)
 from .evaluation.tta import find_views
@@ -446,8 +447,8 @@ def valid_features(plan: Plan) -> np.ndarray:   # (n, d)
     "What the last layer takes of validation images, a thousand at most, through the first view."
     setup, r = plan.setup, plan.recipe
     rows = plan.parts[plan.parts.part == 'valid']
-    chosen = np.sort(core.rng(r.seed, 21, len(rows)).permutation(len(rows))[:MOST])
-    rows, size, views = rows.iloc[chosen], r.size(r.phases[-1]), find_views(r.tta)
+    rows = rows.iloc[some_images(len(rows), seed=r.seed)]
+    size, views = r.size(r.phases[-1]), find_views(r.tta)
     if r.phases[-1].solver == 'logistic': return image_features(setup, rows, size, views)[:, 0]
     photos = photos_for(r, plan.data, rows, size, out=setup.loaders.out)
     loader = make_loader(

@@ -179,7 +179,7 @@ def fit_logistic(features: np.ndarray,     # (n, views, d) float32
     return LinearHead(*space.head(*fit(strength)), strength, scores)
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be0b1
-BODIES = {}    # what it was made of -> the body in its fastest form: the last one
+FAST_BODY = {}    # what it was made of -> the body in its fastest form: the last one
 
 def fast_body(setup: TrainSetup,
               model: nn.Module,         # as `before_last` makes it
@@ -188,10 +188,10 @@ def fast_body(setup: TrainSetup,
              ) -> nn.Module:            # images, normalised -> features
     "`inference` of a body, made once for all images that are looked at with it."
     key = content, size, setup.amp, setup.device, use_fast()
-    if key not in BODIES:
-        BODIES.clear()
-        BODIES[key] = inference(model, trial_images(size, setup.device), setup.amp)
-    return BODIES[key]
+    if key not in FAST_BODY:
+        FAST_BODY.clear()
+        FAST_BODY[key] = inference(model, trial_images(size, setup.device), setup.amp)
+    return FAST_BODY[key]
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be017
 def image_features(setup: TrainSetup,
