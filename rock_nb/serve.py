@@ -14,7 +14,8 @@ from .training.command import check_command, given_options
 
 # %% ../nbs/09_serve.ipynb #99ecfeb4
 PARAMETERS = (
-    'run', 'out', 'host', 'port', 'store', 'tta', 'device', 'max_images', 'max_mb', 'max_megapixels')
+    'run', 'out', 'host', 'port', 'store', 'tta', 'device', 'max_images', 'max_mb',
+    'max_megapixels')
 declare(str, 'host store')
 declare(int, 'max_images max_mb max_megapixels')
 
@@ -44,16 +45,20 @@ def check_served(given: dict):   # by name, as the command line has it
     "A `BadInput` for what is wrong whatever a network says."
     lacking = [p for p in ('starlette', 'uvicorn', 'python_multipart') if not find_spec(p)]
     if lacking:
-        raise BadInput(f"{', '.join(lacking)} is not installed; pip install 'rock_nb[serve]' brings it")
+        raise BadInput(
+            f"{', '.join(lacking)} is not installed; pip install 'rock_nb[serve]' brings it")
     for name in ('max_images', 'max_mb', 'max_megapixels'):
-        if given.get(name, 1) < 1: raise BadInput(f'{name} {given[name]} must be an integer ≥ 1')
+        if given.get(name, 1) < 1:
+            raise BadInput(f'{name} {given[name]} must be an integer ≥ 1')
     if not 0 <= given.get('port', 0) < 65536:
         raise BadInput(f"port {given['port']} must be in [0, 65535]")
     run, out = given.get('run'), given.get('out')
-    for name in [run] if run is None or is_run(run, out) else listed(run): find_run(name, out)
+    for name in [run] if run is None or is_run(run, out) else listed(run):
+        find_run(name, out)
 
 # %% ../nbs/09_serve.ipynb #b1e5abb3
-if __name__ == '__main__' and '__file__' in globals(): check_command(command_line(), check_served)
+if __name__ == '__main__' and '__file__' in globals():
+    check_command(command_line(), check_served)
 
 # %% ../nbs/09_serve.ipynb #39bc04fd
 import asyncio, base64, io, re, socket, tempfile, traceback
@@ -174,9 +179,12 @@ def checked_uploads(s: PredictionService, files: list[NamedFile]) -> tuple[list[
     "The places of the files that may be decoded, and what is wrong with the others."
     good, problems = [], []
     for i, file in enumerate(files):
-        try: check_upload(file, s.limits)
-        except UploadRefused as e: problems.append(problem_of(i, file, str(e), e.status))
-        else: good.append(i)
+        try:
+            check_upload(file, s.limits)
+        except UploadRefused as e:
+            problems.append(problem_of(i, file, str(e), e.status))
+        else:
+            good.append(i)
     return good, problems
 
 def answer_files(s: PredictionService,
@@ -187,12 +195,14 @@ def answer_files(s: PredictionService,
     good, problems = checked_uploads(s, files)
     if not good: return [], problems
     said, bad = predict_ready(
-        s.members, s.ready, [files[i] for i in good], np.array(good).astype(str), tta=s.tta, workers=0)
+        s.members, s.ready, [files[i] for i in good], np.array(good).astype(str), tta=s.tta,
+        workers=0)
     problems += [problem_of(int(i), files[int(i)], why) for i, why in bad.items()]
     rows = []
     for row in json_rows(said):
         file = files[int(row['file'])]
-        rows.append(dict(index=int(row['file'])) | row | dict(file=file.name, sha256=file_hash(file)))
+        rows.append(
+            dict(index=int(row['file'])) | row | dict(file=file.name, sha256=file_hash(file)))
         if thumbnails: rows[-1]['thumbnail'] = thumbnail_uri(file, s.first.reader)
     return rows, problems
 
@@ -210,7 +220,8 @@ def heat_of_class(s: PredictionService,
     "The image under a map of what speaks for a class; a `BadInput` where there is none."
     n = s.first
     heat = explain.heat_maps(n.model, n.normalise, x, np.array([n.classes.index(name)]))[0]
-    if not heat.max() > 0: raise BadInput(f'no part of the image speaks for {name} by itself')
+    if not heat.max() > 0:
+        raise BadInput(f'no part of the image speaks for {name} by itself')
     return as_data_uri(explain.overlay(x[0].permute(1, 2, 0).numpy(), heat))
 
 @torch.inference_mode()
@@ -222,7 +233,9 @@ def similar_images(s: PredictionService, x: torch.Tensor, n: int = 5) -> list[di
         _, features = tap.logits_and_features(net.normalise(x.to(net.device)))
     rows, cosines = nearest_known(net.outliers, features, n)
     found = [
-        dict(label=s.known.label[i], cosine=float(c), image=thumbnail_uri(s.known.file[i], net.reader, 160))
+        dict(
+            label=s.known.label[i], cosine=float(c),
+            image=thumbnail_uri(s.known.file[i], net.reader, 160))
         for i, c in zip(rows, cosines) if s.known.file[i] is not None]
     return [f for f in found if f['image']]
 
@@ -235,7 +248,8 @@ def explain_file(s: PredictionService, file: NamedFile) -> dict:   # file, class
     try: heat = heat_of_class(s, x, name)
     except BadInput as e: note = str(e)
     return {
-        'file': file.name, 'class': name, 'heat': heat, 'note': note, 'similar': similar_images(s, x)}
+        'file': file.name, 'class': name, 'heat': heat, 'note': note,
+        'similar': similar_images(s, x)}
 
 # %% ../nbs/09_serve.ipynb #29ce88c5
 def remember_answers(s: PredictionService, rows: list[dict], most: int = 5000):
@@ -251,12 +265,15 @@ def correct_file(s: PredictionService,
                 ) -> dict:
     "Keep what somebody says of an answer; an empty correction says that no class is right."
     label, who = fields.get('correction'), ' '.join(fields.get('who', '').split())[:80]
-    if label is None: raise UploadRefused('the form has no field correction; give it a class, or nothing')
+    if label is None:
+        raise UploadRefused('the form has no field correction; give it a class, or nothing')
     if label and label not in s.classes:
-        raise UploadRefused(f"correction {label!r} is no class; the classes are {', '.join(s.classes)}")
+        raise UploadRefused(
+            f"correction {label!r} is no class; the classes are {', '.join(s.classes)}")
     if file_hash(file) not in s.answered:
         rows, problems = answer_files(s, [file])
-        if problems: raise UploadRefused(problems[0]['error'], problems[0]['status'])
+        if problems:
+            raise UploadRefused(problems[0]['error'], problems[0]['status'])
         remember_answers(s, rows)
     row = s.answered[file_hash(file)]
     kept = dict(
@@ -300,25 +317,28 @@ def upload_endpoint(s: PredictionService,
     async def endpoint(request: Request) -> JSONResponse:
         with tempfile.TemporaryDirectory(prefix='rock_nb-serve-') as folder:
             files, fields = await receive_images(request, s.limits, Path(folder))
-            return JSONResponse(await ask_networks(s, work, files, dict(request.query_params) | fields))
+            return JSONResponse(
+                await ask_networks(s, work, files, dict(request.query_params) | fields))
     return endpoint
 
 async def say_refused(request: Request, e: BadInput) -> JSONResponse:
     return JSONResponse(dict(error=str(e)), getattr(e, 'status', 400))
 
 async def say_http(request: Request, e: HTTPException) -> JSONResponse:
-    return JSONResponse(dict(error=f'{request.method} {request.url.path}: {e.detail}'), e.status_code)
+    return JSONResponse(
+        dict(error=f'{request.method} {request.url.path}: {e.detail}'), e.status_code)
 
 async def say_broken(request: Request, e: Exception) -> JSONResponse:
     traceback.print_exception(e)
-    return JSONResponse(dict(error=f'the server failed ({type(e).__name__}); its terminal says more'), 500)
+    return JSONResponse(
+        dict(error=f'the server failed ({type(e).__name__}); its terminal says more'), 500)
 
 # %% ../nbs/09_serve.ipynb #5f471d10
 HEADERS = {
     'Content-Security-Policy': "default-src 'none'; script-src 'self'; style-src 'self'; "
-        "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'",
-    'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store'}
+    "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'", 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer',
+    'Cache-Control': 'no-store'}
 LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 
 def foreign_request(headers: Headers,
@@ -365,12 +385,16 @@ def make_app(s: PredictionService,
              hosts: tuple[str, ...] | None = LOOPBACK,   # as in `foreign_request`
             ) -> Starlette:
     "The page and its endpoints as an application, for uvicorn or to be mounted in one's own."
-    async def say_health(request: Request) -> JSONResponse: return JSONResponse(health(s))
+    async def say_health(request: Request) -> JSONResponse:
+        return JSONResponse(health(s))
     works = dict(predict=answer_predict, explain=answer_explain, correct=answer_correct)
     return Starlette(
         routes=[
-            *(Route(path, page_endpoint(name)) for path, name in PAGE.items()), Route('/api/health', say_health),
-            *(Route(f'/api/{n}', upload_endpoint(s, w), methods=['POST']) for n, w in works.items())],
+            *(Route(path, page_endpoint(name)) for path, name in PAGE.items()),
+            Route('/api/health', say_health),
+            *(
+                Route(f'/api/{n}', upload_endpoint(s, w), methods=['POST'])
+                for n, w in works.items())],
         middleware=[Middleware(Guard, hosts=hosts, limits=s.limits)],
         exception_handlers={BadInput: say_refused, HTTPException: say_http, Exception: say_broken})
 
@@ -386,13 +410,15 @@ def take_port(host: str, port: int) -> socket.socket:
     except OSError as e:
         s.close()
         raise BadInput(
-            f'{host}:{port} cannot be had ({e.strerror or e}); give another --port, or 0 for any') from None
+            f'{host}:{port} cannot be had ({e.strerror or e}); give another --port, or 0 for any'
+        ) from None
     return s
 
 def url_of(s: socket.socket) -> str:
     "Where a browser finds what listens on a socket."
     host, port = s.getsockname()[:2]
-    here = {'0.0.0.0': 'localhost', '::': 'localhost'}.get(host, f'[{host}]' if ':' in host else host)
+    here = {'0.0.0.0': 'localhost', '::': 'localhost'}.get(
+        host, f'[{host}]' if ':' in host else host)
     return f'http://{here}:{port}/'
 
 # %% ../nbs/09_serve.ipynb #5e98b575
@@ -409,7 +435,8 @@ def run_server(given: dict):   # by name, as the command line has it
             Limits(**limits, request_mb=max(200, limits.get('image_mb', 0))), given.get('store'))
         print(f'{s.name} ({len(s.classes)} classes) answers on {url_of(taken)}; Ctrl-C ends it')
         print(f'corrections go to {s.store}')
-        if not alone: print('note: everybody who reaches this machine can ask it; there is no password')
+        if not alone:
+            print('note: everybody who reaches this machine can ask it; there is no password')
         sys.stdout.flush()
         config = uvicorn.Config(
             make_app(s, LOOPBACK if alone else None), log_level='warning', server_header=False)
@@ -422,7 +449,8 @@ def main(argv: list[str] | None = None):   # (None: of the process)
     with core.program():
         given = given_options(command_line(), argv)
         check_served(given)
-        if 'store' in given: given['store'] = str(Path(given['store']).expanduser().absolute())
+        if 'store' in given:
+            given['store'] = str(Path(given['store']).expanduser().absolute())
         run_server(given)
 
 # %% ../nbs/09_serve.ipynb #c2c04f1b

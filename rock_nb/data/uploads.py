@@ -40,14 +40,18 @@ def check_upload(file: NamedFile, limits: Limits):
     if not size: raise UploadRefused(f'{file} is empty; send an image')
     if size > limits.image_mb*10**6:
         raise UploadRefused(
-            f'{file} has {size/1e6:.0f} MB; {limits.image_mb} MB are the most that an image may have', 413)
+            f'{file} has {size / 1e6:.0f} MB; {limits.image_mb} MB are the most that an image may '
+            'have',
+            413)
     try:
         with Image.open(file) as im: width, height, kind = *im.size, im.format
     except Image.DecompressionBombError:
         raise UploadRefused(
-            f'{file} has far more than {limits.megapixels} megapixels, which are the most', 413) from None
+            f'{file} has far more than {limits.megapixels} megapixels, which are the most', 413
+        ) from None
     except Exception: return       # the reader says what is wrong with it, or knows better
-    if kind in PROGRAMS_THAT_DRAW: raise UploadRefused(f'{file} is a program that draws; send an image')
+    if kind in PROGRAMS_THAT_DRAW:
+        raise UploadRefused(f'{file} is a program that draws; send an image')
     if width*height > limits.megapixels*10**6:
         raise UploadRefused(
             f'{file} has {width*height/1e6:.0f} megapixels; {limits.megapixels} are the most', 413)

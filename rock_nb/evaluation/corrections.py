@@ -52,4 +52,5 @@ def append_correction(folder: Path,
             f.write(text.getvalue().encode(errors='surrogateescape'))
     except OSError as e:
         raise BadInput(
-            f'{folder/CORRECTIONS} cannot be written ({e.strerror or e}); give another folder') from None
+            f'{folder / CORRECTIONS} cannot be written ({e.strerror or e}); give another folder'
+        ) from None

@@ -30,7 +30,8 @@ def nearest_known(o: Outliers,
 def known_images(run: Run) -> pd.DataFrame:   # path, label, file (None: no longer there); no row: not known
     "The images whose features a run has kept, in the order of its bank."
     none = pd.DataFrame(columns=['path', 'label', 'file'])
-    if not all(f.exists() for f in (run.split, run.environment, run.recipe)): return none
+    if not all(f.exists() for f in (run.split, run.environment, run.recipe)):
+        return none
     seed = read_json(run.recipe).get('recipe', {}).get('seed', 41)
     rows = read_text(run.split)
     rows = rows[rows.part == 'valid']
