@@ -187,6 +187,7 @@ def checked_uploads(s: PredictionService, files: list[NamedFile]) -> tuple[list[
             good.append(i)
     return good, problems
 
+# %% ../nbs/09_serve.ipynb #5e7f3c02
 def answer_files(s: PredictionService,
                  files: list[NamedFile],
                  thumbnails: bool = False,   # in each row
