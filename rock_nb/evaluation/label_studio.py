@@ -6,7 +6,6 @@
 __all__ = []
 
 # %% ../../nbs/evaluation/label_studio.ipynb #8f4b1134
-import json
 import os
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -15,7 +14,6 @@ from xml.sax.saxutils import quoteattr
 import pandas as pd
 
 from ..core import BadInput
-from ..data.tabular import decode_text, find_columns, read_text
 
 # %% ../../nbs/evaluation/label_studio.ipynb #f049e8bf
 NONE_OF_THEM = 'none of these'

@@ -26,6 +26,7 @@ PROGRAMS = {
     'ensemble': (['--combine', 'equall'], "unknown combiner 'equall'", set(), set()),
     'predict': (['no-such.jpg'], 'there is no file or folder no-such.jpg', OF_FILES, OF_LISTS),
     'serve': (['--port', '70000'], 'port 70000 must be in [0, 65535]', set(), set()),
+    'label': (['read', 'none.csv', '--to', 'table.csv'], 'there is no file none.csv', set(), set()),
     'queue': (['publish', '--lr', '-1'], 'lr -1 is wrong', {'fastcore'}, OF_JOBS),
     'evaluation.compare': (
         ['a.csv'], 'the following arguments are required: labels', OF_FILES,

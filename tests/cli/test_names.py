@@ -32,7 +32,7 @@ from rock_nb.train import OPTIONS, PARAMETERS, add_options, fit, given_options, 
 
 PROGRAMS = (
     'train', 'folds', 'pipeline', 'sweep', 'predict', 'ensemble', 'confusion', 'eda', 'augment',
-    'dashboard', 'benchmark', 'serve')
+    'dashboard', 'benchmark', 'serve', 'label')
 FOLDER = str(Path.cwd())
 
 
