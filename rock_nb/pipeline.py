@@ -364,23 +364,27 @@ def about_test(run: Run) -> str:
 
 def conclusion(table: pd.DataFrame,   # of `results`
                out: Path,             # folder of runs
+               best: str | None,      # of `recommended`
               ) -> list[str]:
     "What the table says, in sentences."
     trained = table.minutes.drop('ensemble', errors='ignore')
     said = [about_test(Run(out/table.index[0])), f'{trained.sum():.1f} minutes of training in all']
-    best = recommended(list(table.index), out)
     if best is None: return said
     score = out_of_sample(Run(out/best))
     return [*said, (
         f'recommended: {best}, macro F1 {score:.4f} on the validation images, the highest (less '
         'what the choice of an epoch adds, where that is known)')]
 
-def submit(table: pd.DataFrame, out: Path) -> Path | None:   # of `results`; the file
-    "Copy the submission of the run that is recommended into the folder of runs."
-    best = recommended(list(table.index), out)
-    if best is None or not Run(out/best).submission.exists(): return None
-    with core.atomic(out/'submission.csv') as tmp: shutil.copyfile(Run(out/best).submission, tmp)
-    return out/'submission.csv'
+def submit(best: str | None,   # of `recommended`
+           out: Path,          # folder of runs
+          ) -> Path | None:    # the file; None: it has none
+    "Copy the submission of a run into the folder of runs; that of an earlier run never stays there."
+    file = out/'submission.csv'
+    if best is None or not Run(out/best).submission.exists():
+        file.unlink(missing_ok=True)
+        return None
+    with core.atomic(file) as tmp: shutil.copyfile(Run(out/best).submission, tmp)
+    return file
 
 # %% ../nbs/06_pipeline.ipynb #7db704f9
 def results(versions: list[str],   # recipes
@@ -448,7 +452,7 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
         for i, step in enumerate(walk, 1):
             run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
     table = results(names, folder, floor is not None)
-    submit(table, folder)
+    submit(recommended(list(table.index), folder), folder)
     return table
 
 # %% ../nbs/06_pipeline.ipynb #3ad09321
@@ -473,7 +477,8 @@ def main(argv: list[str] | None = None,   # None: the words of this process
             )
         print('\n' + table.to_string(float_format='{:.4f}'.format, na_rep='–'))
         folder = core.outputs(given.get('out'))
-        for sentence in [*conclusion(table, folder), *notes_of(table, folder)]: print(sentence)
+        best = recommended(list(table.index), folder)
+        for sentence in [*conclusion(table, folder, best), *notes_of(table, folder)]: print(sentence)
         if (file := folder/'submission.csv').exists(): print(f'submission: {file}')
         print(f"\nrecords and figures: {folder}/<run>/*.ipynb")
 

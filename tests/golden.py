@@ -28,7 +28,7 @@ RUNS = dict(
     baseline=dict(version='baseline'),
     v3=dict(version='v3', arch='resnet18'),
     v5=dict(version='v5', arch='resnet50'),
-    quick=dict(version='quick'),
+    grown=dict(version='d_melting', arch='resnet18'),
     hard=dict(version='v2', **HARD),
     mixed=dict(version='d_cutmix', arch='resnet18'),
 )
@@ -57,7 +57,7 @@ predict([str(data/'test'), '--run', 'v3', '--out', str(out), '--csv', str(out/'v
 RESUMED = dict(
     baseline=dict(version='baseline', epochs=2, seed=41),
     v3=dict(version='v3', arch='resnet18', epochs=4),
-    quick=dict(version='quick', epochs=3),
+    grown=dict(version='d_melting', arch='resnet18', epochs=3),
     hard=dict(version='v2', epochs=2, **HARD))
 
 BEGIN_OR_END = f'''

@@ -29,10 +29,10 @@ def phase_sizes(recipe: Recipe | dict,   # a recipe, or what `recipe.json` says 
 def final_phases(recipe: Recipe | dict,   # a recipe, or what `recipe.json` says of one
                 ) -> list[int]:
     """The numbers of the phases whose images have the size of the last phase, at which a run is judged;
-    of the last one alone if it averages what was before."""
+    of the last one alone if it averages what was before, or learns from the validation images."""
     sizes, values = phase_sizes(recipe), recipe if isinstance(recipe, dict) else to_dict(recipe)
     last = (values.get('phases') or [{}])[-1]
-    if last.get('solver') == 'average': return [len(sizes) - 1]
+    if last.get('solver') == 'average' or values.get('refit'): return [len(sizes) - 1]
     return [i for i, s in enumerate(sizes) if s == sizes[-1]]
 
 def competing(history: pd.DataFrame,                # a run's `history.csv`

@@ -31,6 +31,7 @@ from ..speed.folded_inference import inference, trial_images
 from .ema import make_ema
 from .meter import StepOutput
 from .processes import is_main_process, run_on_main
+from .recipe import Recipe
 from .state import PhaseState, TrainSetup, TrainState
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be005
@@ -194,18 +195,25 @@ def fast_body(setup: TrainSetup,
     return FAST_BODY[key]
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be017
+def is_tuned(r: Recipe) -> bool:
+    "Whether a phase takes steps before the last head is fitted."
+    solvers = [p.solver for p in r.phases]
+    return 'sgd' in solvers[:len(solvers) - 1 - solvers[::-1].index('logistic')]
+
 def image_features(setup: TrainSetup,
                    rows: pd.DataFrame,        # of the table of images
                    size: tuple[int, int],     # pixels: height and width
                    views: tuple[str, ...],    # names, see `evaluation.tta`
                    bar: tqdm | None = None,
                   ) -> np.ndarray:            # (n, views, d) float32
-    "Features of images from the body of a network as it is now: kept ones, and of images that are new."
+    """Features of images from the body of a network as it is now: kept ones, and of images that are
+    new. Of a body that this run has tuned none are kept: no other run has it."""
     loaders, model = setup.loaders, before_last(setup.model)
     content = network_hash(model, setup.normalise)
     photos = loaders.unaugmented(rows, size)
     seen_as = setup.recipe.resize_mode, size, views, setup.amp, photos.read
-    store = FeatureStore(loaders.out, content, *seen_as)
+    store = FeatureStore(
+        loaders.out, content, *seen_as, fast=False if is_tuned(setup.recipe) else None)
     contents = content_hashes(photos.files)
     new = store.missing(contents)
     if bar is not None: bar.update(len(rows) - len(new))
@@ -246,6 +254,11 @@ def probe_logits(setup: TrainSetup,
     return (head or get_head(setup.model)).logits(features).astype(np.float32)
 
 # %% ../../nbs/training/linear_probe.ipynb #55164ca5
+def fitted_views(r: Recipe) -> tuple[str, ...]:
+    "How a head sees the images that it is fitted to: upright, and in the mirror if the recipe has that."
+    views = find_views(r.tta)
+    return tuple(v for v in views if v in ('r0', 'r0f')) or views[:1]
+
 @dataclass
 class Fitted:
     "A head, and what it says of the images that it was fitted to and of those that it wasn't."
@@ -257,7 +270,7 @@ class Fitted:
 def fit_on_features(setup: TrainSetup, phase: PhaseState, bar: tqdm) -> Fitted:
     "The head fitted to the training images, judged, and fitted once more if the recipe says so."
     loaders, r = setup.loaders, setup.recipe
-    views, size = find_views(r.tta), r.size(phase.phase)
+    views, size = fitted_views(r), r.size(phase.phase)
     of_part = {p: loaders.parts[loaders.parts.part == p] for p in ('train', 'valid')}
     # all of them together: one pass through one loader
     found = image_features(setup, pd.concat(of_part.values()), size, views, bar)
@@ -273,8 +286,11 @@ def fit_on_features(setup: TrainSetup, phase: PhaseState, bar: tqdm) -> Fitted:
         return head
     head = kept = fit(('train',))
     if r.refit: kept = fit(('train', 'valid'), strengths=(head.strength,))
+    judged = x['valid']
+    if find_views(r.tta) != views:
+        judged = image_features(setup, of_part['valid'], size, find_views(r.tta))
     return Fitted(
-        head, (head.logits(x['train'][:, 0]), y['train']), (head.logits(x['valid']), y['valid']), kept)
+        head, (head.logits(x['train'][:, 0]), y['train']), (head.logits(judged), y['valid']), kept)
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be0a1
 def loss_weights(setup: TrainSetup, labels: np.ndarray) -> np.ndarray:   # (n,) both

@@ -281,12 +281,12 @@ def check_together(r: Recipe):
             'a memory of hard images fills up the balanced batch; give sampler balanced '
             f'instead of {r.sampler}'
         )
-    if r.refit and any(p.solver != 'logistic' for p in r.phases):
-        raise BadInput(
-            'refit is for recipes whose phases all have solver logistic; of others the best epoch '
-            'is chosen by the validation images; give refit False')
     if not r.phases:
         raise BadInput(f'recipe {r.name!r} has no phase; give it one at least')
+    if r.refit and r.phases[-1].solver != 'logistic':
+        raise BadInput(
+            'refit is for recipes whose last phase has solver logistic; of others the best epoch '
+            'is chosen by the validation images; give refit False')
     check_average(r)
     low = next((p for p in r.phases if p.lr < r.lr_min), None)
     if low:
@@ -404,6 +404,14 @@ def shrunk(size: int | tuple[int, int],   # a side, or (height, width), in pixel
     return sides[0] if sides[0] == sides[1] else tuple(sides)
 
 # %% ../../nbs/training/recipe.ipynb #3199db57
+def hurried(p: Phase,       # with fewer epochs than before
+            epochs: int,    # it had before
+            least: float,   # times the rate
+            most: float = 1e-3,   # where steps grow no further
+           ) -> Phase:
+    "A phase whose steps grow as its epochs shrink."
+    return replace(p, lr=max(p.lr, min(p.lr*max(least, epochs/p.epochs), most)))
+
 def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
     """The recipe, made smaller: image and batch size, epochs (one a phase at least), precision by
     measuring; fewer steps are larger ones, up to a rate of 1e-3."""
@@ -416,8 +424,11 @@ def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
         r, phases=phases, img_size=shrunk(r.img_size, ratio, 80 if 'inception' in r.arch else 16),
         batch_size=small['batch_size'], accumulate=min(r.accumulate, 2),
         amp='auto' if scale == 'demo' else 'none')
-    if 'lr' in small: r = with_lr(r, max(r.lr, min(r.lr*small['lr'], 1e-3)))
-    return with_epochs(r, max(len(r.phases), min(r.epochs, small['epochs'])))
+    before = [p.epochs for p in r.phases]
+    r = with_epochs(r, max(len(r.phases), min(r.epochs, small['epochs'])))
+    if 'lr' not in small: return r
+    return replace(r, phases=tuple(
+        hurried(p, n, small['lr']) for p, n in zip(r.phases, before)))
 
 # %% ../../nbs/training/recipe.ipynb #180927a3
 def pick_scale(scale: str | None,   # as it was given

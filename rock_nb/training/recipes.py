@@ -236,24 +236,26 @@ def frozen_wide():
 # %% ../../nbs/training/recipes.ipynb #0438cabe
 @recipe
 def quick():
-    """EfficientNet-Lite0 for a small collection: later stages from large crops at 192 px, then the
-    last one at 256 px; half of the classes' log shares in the loss. That last epoch alone is
-    judged at the final size, so its weights are kept."""
-    phases = (Phase(5, 1e-3, 'stage3 stage4 head', img_size=192), Phase(1, 2e-4, 'stage4 head'))
+    """EfficientNet-Lite0 for a small collection: later stages from large crops at 192 px, the last
+    one at 256 px, half of the classes' log shares in the loss; then a head fitted at once to the
+    features of the tuned network, from the validation images too once they have judged it."""
+    phases = (
+        Phase(5, 1e-3, 'stage3 stage4 head', img_size=192), Phase(1, 2e-4, 'stage4 head'),
+        Phase(1, train='head', solver='logistic'))
     return Recipe(
         arch='tf_efficientnet_lite0', img_size=256, batch_size=32, phases=phases, optimizer='adamw',
         weight_decay=0.01, layer_decay=0.8, schedule='cosine', by_step=True, warmup=0.5,
         loss='logit_adjusted', tau=0.5, smoothing=0.1, augment='winner', resize_mode='crop',
-        normalize='model', amp='auto', tta='hflip', valid=0.2)
+        normalize='model', amp='auto', tta='hflip', valid=0.2, refit=True)
 
 @recipe
 def thorough():
-    """quick with five epochs at 256 px between, the last one at 320 px, whose weights are kept,
-    and seven views."""
-    small, last = quick().phases
+    """quick with five epochs at 256 px between, the last one and the head at 320 px, and seven
+    views."""
+    small, last, head = quick().phases
     return replace(
         quick(), img_size=320,
-        phases=(replace(small, epochs=4), replace(small, epochs=5, lr=5e-4, img_size=256), last),
+        phases=(replace(small, epochs=4), replace(small, epochs=5, lr=5e-4, img_size=256), last, head),
         tta='d7')
 
 # %% ../../nbs/training/recipes.ipynb #a7e2b001
@@ -265,7 +267,7 @@ def wise_ft():
     phases = (
         Phase(1, train='head', solver='logistic'), Phase(3, 3e-4, 'stage3 stage4 head', norm='eval'),
         Phase(1, solver='average'))
-    return replace(quick(), img_size=224, phases=phases, lr_scale='head=.1')
+    return replace(quick(), img_size=224, phases=phases, lr_scale='head=.1', refit=False)
 
 # %% ../../nbs/training/recipes.ipynb #0dfa9874
 def cost(r: Recipe,

@@ -110,7 +110,7 @@ def spoiled(what, photos, out):
 
 
 @pytest.mark.parametrize('what, given, says', [
-    ('epochs', dict(epochs=1), 'recipe quick: epochs 1 is wrong; expected a whole number from 2'),
+    ('epochs', dict(epochs=1), 'recipe quick: epochs 1 is wrong; expected a whole number from 3'),
     ('networks', dict(arch='resnet50', pretrained=True), 'recipe baseline: no weights of resnet50 '
                                                          'can be had here'),
     ('size', dict(arch='test_vit'), 'recipe quick: test_vit cannot take images of 24×24 px'),

@@ -119,6 +119,33 @@ def test_several_bodies_side_by_side(photos, tmp_path):
     assert len(run.predict(photos / 'test')) == 14
 
 
+@pytest.mark.slow
+def test_a_head_fitted_behind_the_tuning(photos, tmp_path, monkeypatch):
+    given = dict(data=photos, epochs=4, tta='d7', **TINY, **quiet)
+    del given['img_size']      # one size would win over those of the phases
+    run = rock_nb.fit('quick', out=tmp_path / 'whole', **given)
+    history, metrics = run.history(), json.loads((run.path / 'metrics.json').read_text())
+    assert history.phase.to_list() == [0, 0, 1, 2] and metrics['best_epoch'] == 4
+    assert not list((tmp_path / 'whole').rglob('features-*')), 'no other run has that body'
+    # what judged it is of the head that had not learned from these images
+    once = rock_nb.fit('quick', out=tmp_path / 'whole', run='once', refit=False, **given)
+    ours, theirs = (load_predictions(r.path / 'valid.npz') for r in (run, once))
+    if once.metrics['best_epoch'] == 4: assert np.allclose(ours.logits, theirs.logits, atol=1e-3)
+    assert ours.logits.shape[1] == 7
+    # stopped behind each epoch
+    class Stop(Exception): pass
+    def stop(*_): raise Stop
+    for _ in range(4):
+        with pytest.raises(Stop): rock_nb.fit('quick', out=tmp_path / 'torn', **given | dict(show=stop))
+    torn = rock_nb.fit('quick', out=tmp_path / 'torn', **given)
+    for file in ('history.csv', 'best.safetensors', 'valid.npz', 'test.npz'):
+        assert (torn.path / file).read_bytes() == (run.path / file).read_bytes(), file
+    # and without what is clever
+    monkeypatch.setenv('ROCK_NB_PLAIN', '1')
+    plain = rock_nb.fit('quick', out=tmp_path / 'plain', **given)
+    assert plain.history().valid_f1.to_list() == pytest.approx(history.valid_f1.to_list(), abs=.1)
+
+
 def test_refit_is_for_fitted_heads_only(photos, tmp_path):
     with pytest.raises(BadInput, match='refit is for recipes'):
         rock_nb.fit('baseline', data=photos, out=tmp_path, refit=True, **TINY, **quiet)

@@ -80,7 +80,7 @@ def test_phases_that_cannot_be_averaged_are_refused(phases):
 def test_two_processes_average_as_one(photos, tmp_path, averaged):
     # the other process knows recipes by name only, so one of the library's own
     one, two = (
-        rock_nb.fit('quick', data=photos, out=tmp_path, run=name, **TINY, **more).history()
+        rock_nb.fit('wise_ft', data=photos, out=tmp_path, run=name, **TINY, **more).history()
         for name, more in (('one', {}), ('two', dict(nproc=2, batch_size=4))))
     columns = ['valid_loss', 'valid_f1']
     assert one[columns].values == pytest.approx(two[columns].values, abs=.02)
