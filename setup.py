@@ -8,7 +8,7 @@ here = Path(__file__).parent
 config = ConfigParser(delimiters=['='])
 config.read(here / 'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
-extras = {name: cfg[f'{name}_requirements'].split() for name in ('demo', 'formats', 'queue', 'search', 'track', 'dev')}
+extras = {name: cfg[f'{name}_requirements'].split() for name in ('demo', 'formats', 'queue', 'search', 'serve', 'track', 'dev')}
 readme = here / 'README.md'
 
 setup(
@@ -23,6 +23,7 @@ setup(
     keywords=cfg['keywords'].split(),
     license='Apache-2.0',
     packages=find_packages(include=['rock_nb', 'rock_nb.*']),
+    package_data={'rock_nb': ['page/*']},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg['requirements'].split(),
     extras_require=extras,

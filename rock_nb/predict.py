@@ -392,6 +392,20 @@ def with_doubts(found: Predictions,        # of all networks together
     return DecidedPredictions(**known | dict(
         conformal=conformal, outliers=outliers, distances=getattr(first, 'distances', None)))
 
+# %% ../nbs/04_predict.ipynb #5e7f3c01
+def predict_ready(
+    members: Members,          # how their answers become one
+    ready: list[Network],      # its networks, as `prepared` makes them
+    images: list,              # files, arrays or Pillow images
+    ids: np.ndarray,           # (n,) what to call each
+    weights: list | None = None,   # (views,) of each network (None: equal)
+    **how: object,             # tta, batch_size, workers, together: as in `predict_logits`
+) -> tuple[Predictions, dict[str, str]]:  # of those that can be read; id -> why the others can't
+    "What networks that are ready say together, with what is known of how sure that is."
+    parts, bad = predict_logits(ready, images, ids, **how)
+    weighted = [replace(p, weights=w) for p, w in zip(parts, weights or [None]*len(parts))]
+    return with_doubts(members(weighted), parts[0], members.conformal), bad
+
 # %% ../nbs/04_predict.ipynb #c19553b6
 @typed
 def try_images(
@@ -413,11 +427,11 @@ def try_images(
     members = load_members(run, out, device)
     networks = first_has_distance(members.networks)
     weights = [weigh(n, view_weights, find_views(tta, n.views), workers) for n in networks]
-    places = np.arange(len(images)).astype(str)      # one may be there twice
     ready = prepared(networks, tta, batch_size, amp, compile)
-    parts, bad = predict_logits(ready, images, places, tta, batch_size, workers, together)
-    found = members([replace(p, weights=w) for p, w in zip(parts, weights)])
-    found = with_doubts(found, parts[0], members.conformal)
+    places = np.arange(len(images)).astype(str)      # one may be there twice
+    found, bad = predict_ready(
+        members, ready, images, places, weights, tta=tta, batch_size=batch_size, workers=workers,
+        together=together)
     return replace(found, ids=names[found.ids.astype(int)]), {
         str(names[int(i)]): why for i, why in bad.items()}
 

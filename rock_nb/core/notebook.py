@@ -110,11 +110,15 @@ def _annotation(kind: object,   # a type, or several joined by |
     return next((w for w in ('str', 'float', 'bool', 'int') if w in names), 'str')
 
 # %% ../../nbs/core/notebook.ipynb #0b7e0103
+def _parameter(name: str, o: Field) -> str:
+    "A line of that cell; papermill overlooks one with a second `=`, so such help stands above it."
+    line, help = f'{name}: {_annotation(o.type)} = None', f"# {o.metadata['help']}"
+    return f'{help}\n{line}' if '=' in help else f'{line}  {help}'
+
 def parameter_cell(known: dict[str, Field],   # of `options_of`
                   ) -> str:
     "The source of the cell that papermill puts its parameters behind."
-    return '\n'.join(
-        f"{n}: {_annotation(o.type)} = None  # {o.metadata['help']}" for n, o in known.items())
+    return '\n'.join(_parameter(n, o) for n, o in known.items())
 
 def write_parameters(path: str | Path,          # a notebook with one cell that is tagged `parameters`
                      known: dict[str, Field],   # of `options_of`

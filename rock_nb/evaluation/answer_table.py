@@ -61,15 +61,17 @@ def json_line(row: dict) -> str:
     try: return json.dumps(row, ensure_ascii=False).encode().decode()
     except UnicodeEncodeError: return json.dumps(row)
 
-def json_lines(p: Predictions) -> str:
-    "A line for each image, with the probabilities of all classes."
+def json_rows(p: Predictions) -> list[dict]:
+    "What is known of each image, by name, with the probabilities of all classes."
     columns = answer_columns(p)
     rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
     for row in rows if 'set' in columns else ():
         row['set'] = row['set'].split(' or ')
-    return ''.join(
-        json_line(r | dict(probabilities=dict(zip(p.classes, q)))) + '\n'
-        for r, q in zip(rows, p.probs.tolist()))
+    return [r | dict(probabilities=dict(zip(p.classes, q))) for r, q in zip(rows, p.probs.tolist())]
+
+def json_lines(p: Predictions) -> str:
+    "A line for each image, with the probabilities of all classes."
+    return ''.join(json_line(row) + '\n' for row in json_rows(p))
 
 # %% ../../nbs/evaluation/answer_table.ipynb #1f1da8db
 def columns_of(text: str) -> int:

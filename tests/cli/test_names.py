@@ -1,4 +1,5 @@
 """Names stay as they were given: runs and folders made of digits, photographs by links and lists; from shell, make, papermill and Python."""
+import ast
 import importlib
 import inspect
 import io
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
+import papermill
 import pytest
 
 from conftest import ROOT, TINY, shell
@@ -32,7 +34,7 @@ from rock_nb.train import OPTIONS, PARAMETERS, add_options, fit, given_options, 
 
 PROGRAMS = (
     'train', 'folds', 'pipeline', 'sweep', 'predict', 'ensemble', 'confusion', 'eda', 'augment',
-    'dashboard', 'benchmark')
+    'dashboard', 'benchmark', 'serve', 'label')
 FOLDER = str(Path.cwd())
 
 
@@ -59,6 +61,15 @@ def test_cells_of_parameters_are_made_from_the_dataclasses(name):
     cells = nbformat.read(ROOT / 'nbs' / f'{name}.ipynb', 4).cells
     tagged = [c.source for c in cells if 'parameters' in c.metadata.get('tags', [])]
     assert tagged == [parameter_cell(parameters.NOTEBOOKS[name])], 'run python docs/parameters.py'
+
+
+@pytest.mark.parametrize('file', sorted((ROOT / 'nbs').glob('0*.ipynb')), ids=lambda f: f.stem)
+def test_papermill_knows_every_parameter(file, caplog):
+    cells = nbformat.read(file, 4).cells
+    [source] = [c.source for c in cells if 'parameters' in c.metadata.get('tags', [])]
+    names = {getattr(line, 'target', None) or line.targets[0] for line in ast.parse(source).body}
+    assert set(papermill.inspect_notebook(str(file))) == {n.id for n in names}
+    assert not caplog.records
 
 
 def test_make_takes_what_the_pipeline_does():
