@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
+from torch import nn
 
 from ..core import BadInput, Run, read_json
 from ..data.synthetic import is_sample
@@ -23,6 +24,7 @@ from ..evaluation.outliers import load_outliers
 from ..evaluation.predictions import Predictions
 from ..evaluation.run_data import read_part, split_groups
 from ..evaluation.selection import selection_note
+from ..model.head import classifiers
 from .load_run import Network
 from .recipe import Phase, Recipe, differences, from_dict, to_dict
 from .recipes import RECIPES, get_recipe
@@ -258,15 +260,17 @@ def prepare_code(n: Network) -> str:
         + PREPARE[n.recipe.resize_mode])
 
 # %% ../../nbs/training/model_card.ipynb #7a930023
-TIMM = '''import timm, torch
+LOAD = '''import timm, torch
 from torchvision.transforms.functional import normalize, to_tensor
 
-model = timm.create_model({source!r}, pretrained=True).eval()
+model = timm.create_model({source!r}, pretrained=True)
 known = model.pretrained_cfg
+'''
+ASK = '''model = model.eval()
 x = normalize(to_tensor(prepare('photo.jpg')), known['mean'], known['std'])
 with torch.inference_mode():
     probabilities = model(x[None]).softmax(1)[0].tolist()
-print({{name: round(p, 3) for name, p in zip(known['label_names'], probabilities)}})'''
+print({name: round(p, 3) for name, p in zip(known['label_names'], probabilities)})'''
 
 ONNX = '''import json, numpy as np, onnxruntime
 
@@ -280,23 +284,60 @@ def code(text: str,
     "A block of code in Markdown."
     return f'```{language}\n{text}\n```'
 
+# %% ../../nbs/training/model_card.ipynb #7a930f05
+HEAD_LAYERS = dict(
+    root='nn.Sequential(SignedRoot(), nn.Linear({0}, {1}))',
+    shallow='nn.Sequential(nn.Linear({0}, {2}), nn.ReLU(), nn.Dropout(), nn.Linear({2}, {1}))')
+
+OWN_HEAD = '''import json, timm, torch
+from safetensors.torch import load_file
+from torch import nn
+from torchvision.transforms.functional import normalize, to_tensor
+
+class SignedRoot(nn.Module):
+    def forward(self, x): return x.sign()*((x.abs() + 1e-4).sqrt() - .01)
+
+config = json.load(open('config.json', encoding='utf-8'))
+known = config['pretrained_cfg'] | dict(label_names=config['label_names'])
+model = timm.create_model({arch})
+{heads}
+model.load_state_dict(load_file('model.safetensors'))
+'''
+
+def own_head_code(n: Network) -> str:   # '' where more than the head is not timm's
+    "Lines that build a network of timm's with a head of ours, and fill it."
+    known = type(n.model).__module__.startswith('timm.') and n.recipe.head in HEAD_LAYERS
+    heads = classifiers(n.model) if known else {}
+    if not heads or not all(isinstance(h, nn.Sequential) for h in heads.values()):
+        return ''
+    linear = [m for m in next(iter(heads.values())) if isinstance(m, nn.Linear)]
+    layers = HEAD_LAYERS[n.recipe.head].format(
+        linear[0].in_features, len(n.classes), linear[0].out_features)
+    size = getattr(n.model, '_model_args', {}).get('img_size')
+    sized = f', img_size={size}' if size else ''
+    arch = f'{n.recipe.arch!r}, num_classes={len(n.classes)}{sized}'
+    return OWN_HEAD.format(
+        arch=arch, heads='\n'.join(f'model.set_submodule({k!r}, {layers})' for k in heads))
+
 # %% ../../nbs/training/model_card.ipynb #7a930024
 def timm_text(card: Card) -> list[str]:   # paragraphs
     "How timm loads the folder, or why it does not."
     if card.why_not:
+        own = own_head_code(card.network)
         return [
-            f'`timm.create_model` does not load this folder, for {card.why_not}. `rock_nb` does, '
-            'and '
-            '`model.onnx`, where it is there, needs neither.']
+            f'`timm.create_model` does not load this folder, for {card.why_not}. '
+            + ('These lines put it there.' if own else '`rock_nb` does, and `model.onnx`, where it '
+               'is there, needs neither.'),
+            *([code(own + ASK)] if own else ())]
     source = f'hf-hub:{card.repo}' if card.repo else 'local-dir:.'
     differ = timm_differences(card.network)
     same = (
         "`timm.data.create_transform(**timm.data.resolve_model_data_config(model))` prepares "
-        "images "
-        'in the same way.')
+        "images in the same way.")
     note = f"Take `prepare` and not timm's own transform: {'; '.join(differ)}." if differ else same
-    return [code(TIMM.format(source=source)), note]
+    return [code(LOAD.format(source=source) + ASK), note]
 
+# %% ../../nbs/training/model_card.ipynb #7a930f03
 def use_text(card: Card, onnx: bool,   # whether there is an ONNX file
             ) -> str:
     "How the folder is used: with timm, this package, ONNX Runtime."

@@ -95,7 +95,7 @@ def test_heads_of_attributes_become_one(out, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['root', 'two'])
-def test_what_timm_has_not_is_loaded_by_nobody_else(name, out, tmp_path, capsys):
+def test_what_timm_has_not_is_loaded_by_nobody_else(name, out, sample, tmp_path, capsys):
     folder = export_run(name, tmp_path / 'm', onnx=False, runs=out)
     assert 'timm does not load this folder' in capsys.readouterr().out
     said = alone(
@@ -104,6 +104,14 @@ def test_what_timm_has_not_is_loaded_by_nobody_else(name, out, tmp_path, capsys)
     assert said.startswith('Unknown model (')
     card = ModelCard.load(folder / 'README.md')
     assert card.data.library_name == 'rock_nb' and 'does not load this folder, for it' in card.text
+    shutil.copy(sample / 'test' / list_images(sample / 'test')[0], folder / 'photo.jpg')
+    [said] = alone('\n'.join(re.findall(r'```python\n(.*?)```', card.text, re.S)), folder).splitlines() or ['']
+    if name == 'two': assert said == ''
+    else:
+        p = predict_images(folder, [folder / 'photo.jpg'], tta='none', workers=0)
+        found = json.loads(said.replace("'", '"'))
+        assert list(found) == list(p.classes)
+        np.testing.assert_allclose(list(found.values()), p.probs[0], atol=2e-3)
 
 
 @pytest.mark.parametrize('name', ['plain', 'root', 'two', 'oblong', 'heads'])
