@@ -250,12 +250,22 @@ PREPARE = dict(
     left, top = (w - width)//2, (h - height)//2
     return image.resize((w, h), Image.BILINEAR).crop((left, top, left + width, top + height))''')
 
+# %% ../../nbs/training/model_card.ipynb #7a930f09
+# a large JPEG is read at a half, a quarter or an eighth of its size, as `data.image.jpeg_scale`
+SCALED = '''
+    fits = lambda s: min(image.size)//s >= {0}*(2 if any(n % s for n in image.size) else 1)
+    scale = next((s for s in (8, 4, 2) if fits(s)), 1)
+    image.draft(None, tuple(n//scale for n in image.size))'''
+
 def prepare_code(n: Network) -> str:
     "Python that makes of a file what a network wants to see."
-    height, width = n.size
+    (height, width), side = n.size, n.recipe.reader.min_side
     return (
-        'from PIL import Image, ImageOps\n\ndef prepare(file):\n'
-        "    image = ImageOps.exif_transpose(Image.open(file)).convert('RGB')\n"
+        'from PIL import Image, ImageOps\n\ndef prepare(file):\n    image = Image.open(file)'
+        + (SCALED.format(side) if side else '')
+        + "\n    image = ImageOps.exif_transpose(image).convert('RGBA')\n"
+        "    white = Image.new('RGBA', image.size, 'white')     # behind what is transparent\n"
+        "    image = Image.alpha_composite(white, image).convert('RGB')\n"
         f'    (w, h), (width, height) = image.size, ({width}, {height})'
         + PREPARE[n.recipe.resize_mode])
 
@@ -345,7 +355,8 @@ def use_text(card: Card, onnx: bool,   # whether there is an ONNX file
     fetch = f'hf download {card.repo} --local-dir {folder}\n' if card.repo else ''
     shell = code(f'{fetch}python -m rock_nb.predict photo.jpg --run {folder}', 'sh')
     lines = [
-        'An image as the network has learned to see it:', code(prepare_code(card.network)),
+        'An image as the network has learned to see it (one with another colour profile than sRGB, or '
+        'more than 8 bits, is converted before):', code(prepare_code(card.network)),
         'With [timm](https://github.com/huggingface/pytorch-image-models):', *timm_text(card),
         'With `rock_nb`, which adds sets of classes and whether an image is unlike those that the '
         'network knows:', shell]

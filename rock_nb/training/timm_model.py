@@ -100,6 +100,8 @@ def timm_differences(n: Network) -> list[str]:   # sentences
             'network has learned with black bars')
     if r.resize_mode == 'crop':
         found.append("timm's crop of an image may lie a pixel beside the one of this network")
+    if r.decode == 'scaled':
+        found.append('large JPEGs are read at a half, a quarter or an eighth of their size')
     if r.background == 'remove':
         found.append('the background of the images was removed (GrabCut), which timm does not do')
     if r.max_value is not None or r.bands is not None or r.page != 1:
