@@ -23,7 +23,7 @@ HELP = dict(
     part='oof, valid or test: answers to labelled images (None: oof, else valid)',
     n='rows at most (None: 200)', to='folder to write to; of read: the table (a CSV file)',
     root='folder that Label Studio serves (None: the one that holds all images)',
-    prefix="of an image's address in Label Studio (None: /data/local-files/?d=)")
+    prefix="of an image's address in Label Studio (None: that of its local files)")
 
 # %% ../nbs/09_label.ipynb #32c622de
 def command_line() -> Parser:
