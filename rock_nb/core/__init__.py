@@ -20,7 +20,8 @@ from .options import (
     document_options as document_options, old_names as old_names, options_of as options_of,
     whole as whole)
 from .paths import test_folder as test_folder
-from .process import die_with_parent as die_with_parent, keep_memory as keep_memory
+from .process import (
+    die_with_parent as die_with_parent, keep_memory as keep_memory, peak_memory as peak_memory)
 from .random import py_rng as py_rng
 from .run import (
     folder_name as folder_name, is_ensemble as is_ensemble, is_run as is_run, trained as trained)

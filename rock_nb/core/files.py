@@ -6,9 +6,8 @@
 __all__ = ['atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'lock']
 
 # %% ../../nbs/core/files.ipynb #417de7a8
-import contextlib, json, os, time
+import contextlib, json, os
 from pathlib import Path
-from typing import TextIO
 
 from .errors import BadInput
 
@@ -57,24 +56,6 @@ def write_csv(path: str | Path,
     with atomic(path) as tmp:
         frame.to_csv(tmp, index=index, errors='surrogateescape')
 
-# %% ../../nbs/core/files.ipynb #445041ff
-def _lock_file(path: str | Path, what: str) -> TextIO:
-    "The opened file in a folder that stands for holding it."
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        return open(Path(path)/'.lock', 'w')
-    except OSError as e:
-        raise BadInput(
-            f'the {what} {path} cannot be written ({e.strerror or e}); make room or give another '
-            'folder with `out`, then start the same again: what is there stays') from None
-
-def _is_locked(file: TextIO) -> bool:
-    "Take the lock of a file, unless another has it."
-    import fcntl
-    try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError: return False
-    return True
-
 # %% ../../nbs/core/files.ipynb #87a8fb3d
 @contextlib.contextmanager
 def lock(path: str | Path,   # a folder
@@ -82,17 +63,20 @@ def lock(path: str | Path,   # a folder
          wait: float = 0.,   # seconds for which another holder is waited for
         ):
     """Hold a folder for this process alone; a second holder gets a `BadInput`. The lock dies with
-    its process."""
-    import fcntl
-    until = time.monotonic() + wait
-    with _lock_file(path, what) as f:
-        while not _is_locked(f):
-            if time.monotonic() >= until:
-                raise BadInput(
-                    f'the {what} {path} is being written by another process; wait for it or give '
-                    'another name'
-                )
-            time.sleep(.01)
-        try: yield
-        # for children that have the file too, such as loader workers
-        finally: fcntl.flock(f, fcntl.LOCK_UN)
+    its process, and children that are forked meanwhile don't have it."""
+    from filelock import FileLock, Timeout
+    held = FileLock(
+        Path(path)/'.lock', timeout=wait, poll_interval=.01, fallback_to_soft=False)
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        held.acquire()
+    except Timeout:
+        raise BadInput(
+            f'the {what} {path} is being written by another process; wait for it or give another '
+            'name') from None
+    except OSError as e:
+        raise BadInput(
+            f'the {what} {path} cannot be written ({e.strerror or e}); make room or give another '
+            'folder with `out`, then start the same again: what is there stays') from None
+    try: yield
+    finally: held.release()

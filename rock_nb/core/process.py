@@ -11,6 +11,7 @@ import ctypes, os, signal, sys
 # %% ../../nbs/core/process.ipynb #cad86c3f
 def keep_memory():
     "Memory that is free stays with this process; only where the C library is glibc."
+    if sys.platform == 'win32': return
     libc = ctypes.CDLL(None)
     if hasattr(libc, 'mallopt') and hasattr(libc, 'gnu_get_libc_version'):
         # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_MMAP_MAX
@@ -25,3 +26,13 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)    # PR_SET_PDEATHSIG
     parent = os.environ.pop('ROCK_NB_PARENT', None)
     if parent and int(parent) != os.getppid(): os._exit(1)    # it ended before it could be asked
+
+# %% ../../nbs/core/process.ipynb #c0de0011
+def peak_memory() -> float:   # GiB
+    "The most memory that this process has held."
+    try: import resource
+    except ImportError:       # Windows
+        import psutil
+        return psutil.Process().memory_info().peak_wset/2**30
+    unit = 1 if sys.platform == 'darwin' else 1024      # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*unit/2**30

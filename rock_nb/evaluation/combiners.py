@@ -6,7 +6,7 @@
 __all__ = ['combiner', 'COMBINERS', 'rank_combiners']
 
 # %% ../../nbs/evaluation/combiners.ipynb #ca722e4a
-import resource, time
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-from ..core import BadInput, choose, rng, seed_of
+from ..core import BadInput, choose, peak_memory, rng, seed_of
 from ..core.registry import Registry
 from .cross_fitting import nested
 from .metrics import counts_f1, find_metric, macro_f1
@@ -203,7 +203,7 @@ def greedy_cost(n: int,              # images
                 models: int = 12,
                 classes: int = 7,
                 rounds: int = 50,
-               ) -> dict[str, float]:  # seconds, core seconds, peak GiB of the process (Linux)
+               ) -> dict[str, float]:  # seconds, core seconds, peak GiB of the process
     "Time and memory of `greedy` on random logits of models that know something."
     g = rng(n, models)
     labels, probs = g.integers(0, classes, n), np.empty((models, n, classes), np.float32)
@@ -215,7 +215,7 @@ def greedy_cost(n: int,              # images
     greedy(probs, labels, rounds)
     return dict(
         seconds=time.perf_counter() - clock, cpu_seconds=time.process_time() - cpu,
-        gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        gib=peak_memory())
 
 # %% ../../nbs/evaluation/combiners.ipynb #eb9f5fd1
 def log_features(probs: np.ndarray,   # (models, n, classes)

@@ -6,7 +6,7 @@
 __all__ = ['FolderQueue']
 
 # %% ../../nbs/jobs/folder.ipynb #c56a1b39
-import contextlib, fcntl, json, time
+import contextlib, importlib.util, json, sys, time
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ def lock_file(
 ) -> BinaryIO | None:
     """The locked file, or None if another has it; it is free again when it is closed, or when all
     processes that have it are gone."""
+    import fcntl
     path.parent.mkdir(parents=True, exist_ok=True)
     f, end = open(path, 'ab'), time.monotonic() + wait
     while True:
@@ -39,6 +40,13 @@ def lock_file(
                 return None
         time.sleep(.02)
 
+def check_locks():
+    "A `BadInput` where the locks of POSIX are missing: those of Windows don't outlive a handing over."
+    if importlib.util.find_spec('fcntl') is None:
+        raise BadInput(
+            f'the queue in a folder needs POSIX locks, which {sys.platform} has not; give a Redis '
+            'server with --ip')
+
 # %% ../../nbs/jobs/folder.ipynb #0c2845d5
 class FolderQueue:
     "A queue in a folder."
@@ -48,6 +56,7 @@ class FolderQueue:
         self,
         home: Path | str | None = None    # None: `outputs/.queue`
     ):
+        check_locks()
         self.home = Path(home or core.outputs()/'.queue').expanduser().absolute()
         for name in ('open', 'ended', 'locks', 'workers', 'stop', 'logs'):
             try: (self.home / name).mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,9 @@ class StepFailed(BadInput):
 def run_notebook(source: str, record: str, given: dict):
     "Run a notebook with parameters by papermill, in the project's folder."
     import papermill
-    from rock_nb.speed.warm_kernel import NAME
+    from papermill.engines import papermill_engines
+    from rock_nb.speed.warm_kernel import NAME, WarmEngine
+    papermill_engines.register(NAME, WarmEngine)      # where nothing is installed there is no entry point
     papermill.execute_notebook(
         source, record, given, kernel_name='python3', cwd=str(core.root()),
         engine_name=NAME if core.use_fast() else None, progress_bar=False,
