@@ -17,6 +17,7 @@ from torch import nn
 
 from . import core
 from . import ensemble as ensembling
+from . import export as exporting
 from . import predict as prediction
 from . import train as training
 from .core import BadInput, choose, find_run, runs
@@ -135,6 +136,14 @@ def model(self: Run,
     several runs."""
     network = prediction.load_network(self.folder, device=device)
     return nn.Sequential(network.normalise, network.model).eval()
+
+@patch
+def export(self: Run,
+           folder: str | Path,   # to be written
+           **options: object,    # of `rock_nb.export.export_run`: license, push, public, onnx
+          ) -> Path:             # the folder
+    "Its network as a folder that timm, the Hugging Face hub and ONNX Runtime load, with a card."
+    return exporting.export_run(self.folder, folder, **options)
 
 # %% ../nbs/api.ipynb #d32b23b5
 def _lines(run: Run) -> list[tuple[str, str]]:   # (what, text)

@@ -306,8 +306,9 @@ def write_beginning(plan: Plan, device: torch.device,
         core.write_csv(plan.run.path / 'tests.csv', plan.data.tests)
     if len(plan.skipped): core.write_csv(plan.run.skipped, plan.skipped)
     about = dict(
-        data=str(plan.data.root), weights=plan.weights.note, device=str(device),
-        processes=world(), precision=plan.setup.amp, precision_speeds=speeds)
+        data=str(plan.data.root), weights=plan.weights.note,
+        weights_license=plan.weights.license, device=str(device), processes=world(),
+        precision=plan.setup.amp, precision_speeds=speeds)
     if body := core.read_json(plan.run.recipe).get('body'): about |= dict(body=body)
     core.write_json(plan.run.environment, core.environment() | about)
     if not core.in_test(): note_few_steps(plan)

@@ -20,7 +20,8 @@ class Run:
         history='history.csv', timing='timing.csv', best='best.safetensors', last='last.ckpt',
         previous='previous.ckpt', suspects='suspects.csv', logs='logs', valid='valid.npz',
         test='test.npz', metrics='metrics.json', submission='submission.csv', skipped='skipped.csv',
-        conformal='conformal.json', outliers='outliers.npz')
+        conformal='conformal.json', outliers='outliers.npz', exported='model.safetensors',
+        model_config='config.json')
     def __init__(self, path: str | Path): self.path = Path(path)
     def __repr__(self): return f"Run({str(self.path)!r}{', complete' if self.done else ''})"
     def __getattr__(self, name: str) -> Path:
@@ -46,8 +47,9 @@ def folder_name(name: str) -> str:
 # %% ../../nbs/core/run.ipynb #9ac39754
 def runs(out: str | Path | None = None,   # the folder of runs (None: `outputs/`)
         ) -> list[Run]:
-    "The complete runs in a folder, oldest first."
+    "The complete runs in a folder, oldest first; what was exported there is none of them."
     found = [Run(p.parent) for p in outputs(out).glob('*/metrics.json')]
+    found = [r for r in found if not r.model_config.exists()]
     return sorted(found, key=lambda r: (r.metrics.stat().st_mtime_ns, r.name))
 
 # %% ../../nbs/core/run.ipynb #2c2515a8

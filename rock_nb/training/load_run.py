@@ -32,9 +32,13 @@ __all__ = ['Network', 'load_network']
 pd, run_data = lazy('pandas'), lazy('rock_nb.evaluation.run_data')
 
 # %% ../../nbs/training/load_run.ipynb #bbef0237
+def weights_file(run: Run) -> Path:
+    "The file of a run's weights; an exported folder has them under timm's name."
+    return run.exported if run.exported.exists() and not run.best.exists() else run.best
+
 def run_record(run: Run) -> dict:
     "What `recipe.json` of a complete run says; what is lacking is a `BadInput`."
-    needed = (run.recipe,) if is_ensemble(run) else (run.recipe, run.best)
+    needed = (run.recipe,) if is_ensemble(run) else (run.recipe, weights_file(run))
     for f in needed:
         if not f.exists():
             raise BadInput(f'the run {run.path} has no {f.name}; copy the whole folder of the run')
@@ -84,11 +88,12 @@ def precision_of(run: Run,
 
 def fill(model: nn.Module, run: Run) -> nn.Module:
     "The network with a run's best weights, ready to judge; weights that don't fit are a `BadInput`."
+    file = weights_file(run)
     try:
-        load_model(run.best, model)
+        load_model(file, model)
     except Exception as e:
         raise BadInput(
-            f'the weights {run.best} do not fit the recipe beside them: {str(e).splitlines()[0]}'
+            f'the weights {file} do not fit the recipe beside them: {str(e).splitlines()[0]}'
         ) from None
     return model.eval().requires_grad_(False)
 

@@ -25,6 +25,7 @@ PROGRAMS = {
     'pipeline': (['--versions', 'v1 v9'], "unknown recipe 'v9'", set(), set()),
     'ensemble': (['--combine', 'equall'], "unknown combiner 'equall'", set(), set()),
     'predict': (['no-such.jpg'], 'there is no file or folder no-such.jpg', OF_FILES, OF_LISTS),
+    'export': (['no-such-run'], "no complete run 'no-such-run'", set(), set()),
     'serve': (['--port', '70000'], 'port 70000 must be in [0, 65535]', set(), set()),
     'label': (['read', 'none.csv', '--to', 'table.csv'], 'there is no file none.csv', set(), set()),
     'queue': (['publish', '--lr', '-1'], 'lr -1 is wrong', {'fastcore'}, OF_JOBS),
