@@ -23,7 +23,7 @@ HELP = dict(
     part='oof, valid or test: answers to labelled images (None: oof, else valid)',
     n='rows at most (None: 200)', to='folder to write to; of read: the table (a CSV file)',
     root='folder that Label Studio serves (None: the one that holds all images)',
-    prefix="of an image's address in Label Studio (None: /data/local-files/?d=)")
+    prefix="of an image's address in Label Studio (None: that of its local files)")
 
 # %% ../nbs/09_label.ipynb #32c622de
 def command_line() -> Parser:
@@ -70,6 +70,7 @@ if __name__ == '__main__' and '__file__' in globals():
 # %% ../nbs/09_label.ipynb #ddc939ac
 import os
 
+import numpy as np
 import pandas as pd
 
 from . import core
@@ -78,7 +79,9 @@ from .data.image_lists import NamedFile
 from .evaluation.conformal import load_conformal
 from .evaluation.label_changes import answers_by_file, label_changes
 from .evaluation.label_studio import LOCAL_FILES, labelling_interface, labelling_tasks
-from .evaluation.relabel import read_label_answers, relabel, run_table, write_relabelled
+from .evaluation.neighbours import unlike_known
+from .evaluation.relabel import (
+    read_label_answers, relabel, run_table, trained_runs, write_relabelled)
 from .evaluation.review import review_table
 from .predict import try_images
 
@@ -92,7 +95,9 @@ def review_labelled(run: Run,
     p = answers_by_file(run, part)
     if p is None or p.labels is None:
         raise BadInput(f'the run {run.name} has no answers to labelled images of the part {part}')
-    return review_table(p, {}, load_conformal(run))
+    known = {f: u for r in trained_runs(run) for f, u in unlike_known(r).items()}
+    unlike = np.array([known.get(f, False) for f in p.ids]) if known else None
+    return review_table(p, {}, load_conformal(run), unlike)
 
 def review_unlabelled(run: Run, images: object) -> pd.DataFrame:   # as `try_images` takes them
     "The images without labels that are worth a second look."

@@ -61,7 +61,7 @@ if __name__ == '__main__' and '__file__' in globals():
     check_command(command_line(), check_served)
 
 # %% ../nbs/09_serve.ipynb #39bc04fd
-import asyncio, base64, io, re, socket, tempfile, traceback
+import asyncio, base64, io, os, re, socket, tempfile, traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -404,7 +404,7 @@ def take_port(host: str, port: int) -> socket.socket:
     "A socket that listens; an address that can't be had is a `BadInput`."
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     s = socket.socket(family)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if os.name != 'nt': s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         s.bind((host, port))
         s.listen(64)

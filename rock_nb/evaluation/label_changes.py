@@ -17,7 +17,7 @@ from ..core import BadInput, Run, read_json
 from ..data.tabular import read_text
 from .compare import Verdict, compare_predictions
 from .predictions import Predictions, load_predictions
-from .relabel import first_trained, run_table
+from .relabel import run_table, trained_runs
 
 # %% ../../nbs/evaluation/label_changes.ipynb #d10c222b
 def changed_labels(before: Run, after: Run) -> pd.DataFrame:   # file, old, new; '' where it is not there
@@ -33,7 +33,7 @@ def answers_by_file(run: Run,
     "The answers of a run for a part."
     npz = run.path/f'{part}.npz'
     if not npz.exists(): return None
-    p, trained = load_predictions(npz), first_trained(run)
+    p, trained = load_predictions(npz), trained_runs(run)[0]
     rows = read_text(trained.split)
     ids = rows.id if 'id' in rows else rows.path
     root = Path(read_json(trained.environment)['data'])

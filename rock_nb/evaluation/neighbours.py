@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/evaluation/neighbours.ipynb #0b5a565e
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch
 
 from ..core import Run, read_json
 from ..data.tabular import read_text
-from .outliers import Outliers, some_images, unit_length
+from .outliers import (
+    Outliers, kth_distance, load_outliers, some_images, unit_length)
 
 # %% ../../nbs/evaluation/neighbours.ipynb #9dfa3a37
 def nearest_known(o: Outliers,
@@ -39,3 +41,14 @@ def known_images(run: Run) -> pd.DataFrame:   # path, label, file (None: no long
     root = Path(read_json(run.environment).get('data', '.'))
     files = [root/p for p in rows.path]
     return rows[['path', 'label']].assign(file=[f if f.is_file() else None for f in files])
+
+# %% ../../nbs/evaluation/neighbours.ipynb #5e7f3e02
+def unlike_known(run: Run) -> dict[str, bool]:   # file -> whether it is unlike; {}: not known
+    "Which of the images that a trained run knows are unlike the others."
+    o, known = load_outliers(run), known_images(run)
+    if o is None or len(known) != len(o.bank): return {}
+    cosines = o.bank @ o.bank.T
+    cosines.fill_diagonal_(-torch.inf)
+    unlike = o.unlike(kth_distance(cosines, o.k).numpy())
+    root = Path(read_json(run.environment).get('data', '.'))
+    return {os.path.normpath(root/p): bool(u) for p, u in zip(known.path, unlike)}

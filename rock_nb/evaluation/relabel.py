@@ -57,24 +57,24 @@ def read_label_answers(file: str | Path) -> pd.DataFrame:   # the columns `ANSWE
             f'{file} holds no answers; give a table with the columns file and {TO_FILL[0]}, an '
             'export '
             'of Label Studio (JSON, JSON_MIN or CSV), or corrections.csv')
-    return found.assign(source=file.name).reindex(columns=ANSWERS, fill_value='').reset_index(drop=True)
+    return (
+        found.assign(source=file.name) .reindex(columns=ANSWERS, fill_value='')
+        .reset_index(drop=True))
 
 # %% ../../nbs/evaluation/relabel.ipynb #37aecb82
 PROVENANCE = ['old_label', 'answered_by', 'answered_at', 'answer_source']
 
-def first_trained(run: Run) -> Run:
-    "A run, or the first of those that it was made of."
-    while is_ensemble(run):
-        members = read_json(run.recipe)['members']
-        if not members or 'folder' not in members[0]:
-            raise BadInput(
-                f'{run.name} was made of files, not of runs; name a run that was trained')
-        run = Run(run.path.parent/members[0]['folder'])
-    return run
+def trained_runs(run: Run) -> list[Run]:
+    "A run, or all the trained ones that it was made of."
+    if not is_ensemble(run): return [run]
+    members = read_json(run.recipe)['members']
+    if not members or 'folder' not in members[0]:
+        raise BadInput(f'{run.name} was made of files, not of runs; name a run that was trained')
+    return [t for m in members for t in trained_runs(Run(run.path.parent/m['folder']))]
 
 def run_table(run: Run) -> pd.DataFrame:   # file, label; group?, fold? or part?; provenance; as text
     "The labelled images of a run, with all that a table to train on says of them."
-    trained = first_trained(run)
+    trained = trained_runs(run)[0]
     for f in (trained.split, trained.environment):
         if not f.exists():
             raise BadInput(f'the run {trained.name} has no {f.name}, so its table is not known')

@@ -293,7 +293,7 @@ addEventListener('drop', async e => {
   e.preventDefault()
   drop.classList.remove('over')
   const entries = [...e.dataTransfer.items].map(i => i.webkitGetAsEntry?.()).filter(Boolean)
-  const found = []
+  const found = entries.length ? [] : [...e.dataTransfer.files].map(file => ({file, name: file.name}))
   for (const entry of entries) found.push(...await filesBelow(entry))
   take(found)
 })

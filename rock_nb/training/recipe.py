@@ -392,7 +392,7 @@ def override(r: Recipe,
 
 # %% ../../nbs/training/recipe.ipynb #3a6758ba
 SCALES = dict(
-    full=None, demo=dict(img_size=64, batch_size=16, epochs=4, lr=3),
+    full=None, demo=dict(img_size=96, batch_size=16, epochs=4, lr=3),
     smoke=dict(img_size=32, batch_size=8, epochs=1))
 
 def shrunk(size: int | tuple[int, int],   # a side, or (height, width), in pixels

@@ -126,6 +126,17 @@ def browser():
         found.close()
 
 
+def drop(page, file):
+    "Let a file fall onto the page."
+    data = page.evaluate_handle(
+        '''([bytes, name]) => {
+            const data = new DataTransfer()
+            data.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/jpeg'}))
+            return data
+        }''', [list(file.read_bytes()), file.name])
+    page.dispatch_event('#drop', 'drop', dict(dataTransfer=data))
+
+
 @pytest.mark.parametrize('width', [1280, 390])
 def test_the_page(run, address, photographs, browser, width, tmp_path):
     page = browser.new_page(viewport=dict(width=width, height=900), accept_downloads=True)
@@ -140,6 +151,8 @@ def test_the_page(run, address, photographs, browser, width, tmp_path):
     page.set_input_files('#files', photographs.parent / 'some.zip')
     page.wait_for_selector('#count:has-text("10 answered")')
     assert page.locator('.card.failed').count() == 1
+    drop(page, photographs / '2.jpg')
+    page.wait_for_selector('#count:has-text("11 answered")')
     assert page.locator('.card:not(.failed) h2').all_inner_texts()[0] != 'waiting …'
     first = page.locator('.card:not(.failed)').first
     first.locator('summary').click()
@@ -155,7 +168,7 @@ def test_the_page(run, address, photographs, browser, width, tmp_path):
     page.close()
     assert said == [] and {u.split('/api')[0] for u in asked if not u.startswith('data:')} <= {
         address, address[:-1], f'{address}page.css', f'{address}page.js'}
-    assert len(rows) == 10 and sum(bool(r['error']) for r in rows) == 1
+    assert len(rows) == 11 and sum(bool(r['error']) for r in rows) == 1
     assert [r['correction'] for r in rows if r['correction']] == ['none of these']
     assert {r['file'] for r in rows} >= {'walk/0.jpg', 'some.zip/inside/1.jpg'}
     kept = read_text(run.path / 'corrections' / 'corrections.csv').iloc[-1]
