@@ -400,20 +400,19 @@ def packed(dataset: ImageDataset,
     folder = outputs(out)/'.cache'/'packs'
     pack = Pack(folder, steps, 'raw' if form == 'auto' else form, side, spare, reader)
     need, saved, share = estimate_benefit(pack, dataset.files, epochs)
-    costs = (
-        f'{len(dataset):,} photographs at {side} px, about {need / 1e9:.2f} GB more in '
-        f'{pack.store.folder}')
+    size = f'about {need / 1e9:.2f} GB more in {pack.store.folder}'
+    costs = f'{len(dataset):,} photographs at {side} px, {size}'
     large = _too_large(pack, share)
     saves = f'{max(0, saved):.0f} s of decoding'
     if form == 'auto' and saved < LEAST:
-        many = f'{len(dataset):,} photographs in {epochs} epochs'
-        return dataset, f'not packed: {many} would save {saves}{large}'
+        return dataset, (
+            f'not packed: {len(dataset):,} photographs in {epochs} epochs would save {saves}{large}')
     if need > pack.store.room(): return dataset, _no_room(form, costs, spare)
     write_json(pack.store.folder/'policy.json', pack.policy)
     dataset = copy.copy(dataset)
     dataset.read, dataset.transform = pack, rest
-    return dataset, (
-        f'packed while read ({form}): {costs}; saves about {saves} in {epochs} epochs{large}')
+    gain = f'saves about {saves} in {epochs} epochs{large}'
+    return dataset, f'packed while read ({form}): {costs}; {gain}'
 
 # %% ../../nbs/speed/decoded_cache.ipynb #66dd17f4
 def packs(out: str | Path | None = None) -> pd.DataFrame:   # indexed by name: photographs, GB
