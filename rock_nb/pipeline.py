@@ -375,6 +375,7 @@ def conclusion(table: pd.DataFrame,   # of `results`
         f'recommended: {best}, macro F1 {score:.4f} on the validation images, the highest (less '
         'what the choice of an epoch adds, where that is known)')]
 
+# %% ../nbs/06_pipeline.ipynb #b2d75bb2
 def submit(best: str | None,   # of `recommended`
            out: Path,          # folder of runs
           ) -> Path | None:    # the file; None: it has none

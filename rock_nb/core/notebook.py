@@ -112,8 +112,8 @@ def _annotation(kind: object,   # a type, or several joined by |
 # %% ../../nbs/core/notebook.ipynb #0b7e0103
 def _parameter(name: str, o: Field) -> str:
     "A line of that cell; papermill overlooks one with a second `=`, so such help stands above it."
-    line, help = f'{name}: {_annotation(o.type)} = None', f"# {o.metadata['help']}"
-    return f'{help}\n{line}' if '=' in help else f'{line}  {help}'
+    line, comment = f'{name}: {_annotation(o.type)} = None', f"# {o.metadata['help']}"
+    return f'{comment}\n{line}' if '=' in comment else f'{line}  {comment}'
 
 def parameter_cell(known: dict[str, Field],   # of `options_of`
                   ) -> str:

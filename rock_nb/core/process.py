@@ -28,7 +28,7 @@ def die_with_parent():
     if parent and int(parent) != os.getppid(): os._exit(1)    # it ended before it could be asked
 
 # %% ../../nbs/core/process.ipynb #c0de0011
-def peak_memory() -> float:   # GiB
+def peak_rss() -> float:   # GiB
     "The most memory that this process has held."
     try: import resource
     except ImportError:       # Windows

@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-from ..core import BadInput, choose, peak_memory, rng, seed_of
+from ..core import BadInput, choose, peak_rss, rng, seed_of
 from ..core.registry import Registry
 from .cross_fitting import nested
 from .metrics import counts_f1, find_metric, macro_f1
@@ -215,7 +215,7 @@ def greedy_cost(n: int,              # images
     greedy(probs, labels, rounds)
     return dict(
         seconds=time.perf_counter() - clock, cpu_seconds=time.process_time() - cpu,
-        gib=peak_memory())
+        gib=peak_rss())
 
 # %% ../../nbs/evaluation/combiners.ipynb #eb9f5fd1
 def log_features(probs: np.ndarray,   # (models, n, classes)

@@ -267,6 +267,7 @@ class Fitted:
     valid: tuple[np.ndarray, np.ndarray]   # logits of all views (m, views, classes), labels (m,)
     kept: LinearHead                       # fitted to all of them, where the recipe wants that
 
+# %% ../../nbs/training/linear_probe.ipynb #55164ca6
 def fit_on_features(setup: TrainSetup, phase: PhaseState, bar: tqdm) -> Fitted:
     "The head fitted to the training images, judged, and fitted once more if the recipe says so."
     loaders, r = setup.loaders, setup.recipe
