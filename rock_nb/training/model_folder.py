@@ -70,6 +70,8 @@ def write_weights(n: Network,   # of `joint_network`
 def check_timm(n: Network, folder: Path) -> str:   # '' if all is well
     "Why timm does not make of a folder what it was written from, as the end of a sentence."
     from timm.data import resolve_model_data_config
+    if not hasattr(timm.models._hub, 'load_model_config_from_path'):
+        return f'timm {timm.__version__} reads no folders; update it and export again'
     try:
         with torch.random.fork_rng(devices=[]):
             loaded = timm.create_model(f'local-dir:{folder}', pretrained=True).eval()
