@@ -127,7 +127,7 @@ def upload(folder: Path,
             repo_id=repo, folder_path=folder, commit_message=f'{folder.name}, by rock_nb',
             delete_patterns=list(model_folder.FILES))
     except Exception as e:     # of the network, of the hub, of the client
-        raise why_refused(repo, e) from None
+        raise BadInput(f'{why_refused(repo, e)}; {folder} is written') from None
 
 # %% ../nbs/09_export.ipynb #7a950013
 def export_run(

@@ -186,7 +186,7 @@ class Hub(BaseHTTPRequestHandler):
     "The few endpoints that the hub's client needs to make a repository and bring files there."
     kept = {}        # path -> bytes
     private = True
-    refuse = None    # status, sentence
+    refuse = None    # status, sentence, what is in the addresses ('': all)
 
     def log_message(self, *args): pass
 
@@ -199,7 +199,8 @@ class Hub(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self):
-        if self.refuse: return self.answer(dict(error=self.refuse[1]), self.refuse[0])
+        if self.refuse and not self.refuse[2]:
+            return self.answer(dict(error=self.refuse[1]), self.refuse[0])
         files = [dict(rfilename=name) for name in self.kept]
         if '/tree/' in self.path:
             return self.answer([dict(type='file', path=n, size=1, oid='0') for n in self.kept])
@@ -207,7 +208,8 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers['Content-Length'] or 0))
-        if self.refuse: return self.answer(dict(error=self.refuse[1]), self.refuse[0])
+        if self.refuse and self.refuse[2] in self.path:
+            return self.answer(dict(error=self.refuse[1]), self.refuse[0])
         if self.path == '/api/repos/create':
             Hub.asked = json.loads(body)
             return self.answer(dict(url='https://huggingface.co/me/rocks', name='me/rocks'))
@@ -249,10 +251,14 @@ def test_pushed(out, hub, tmp_path):
 
 def test_the_hub_refuses(out, hub, tmp_path):
     client = HfApi(endpoint=hub, token='hf_toy')
-    Hub.refuse = 401, 'Invalid username or password.'
+    Hub.refuse = 401, 'Invalid username or password.', ''
     with pytest.raises(BadInput, match=r'did not take rocks \(.*; log in with `hf auth login`') as e:
         export_run('plain', tmp_path / 'm', push='rocks', runs=out, client=client)
     assert '\n' not in str(e.value) and not (tmp_path / 'm').exists(), 'said before the work'
+    Hub.refuse = 403, 'You may read here.', '/commit/'
+    with pytest.raises(BadInput, match=r'You may read here\); give a token .*; .*/m is written') as e:
+        export_run('plain', tmp_path / 'm', push='rocks', onnx=False, runs=out, client=client)
+    assert '\n' not in str(e.value) and (tmp_path / 'm' / 'README.md').exists()
     nobody = HfApi(endpoint='http://127.0.0.1:9', token='hf_toy')
     with pytest.raises(BadInput, match='see that this machine is online'):
         export_run('plain', tmp_path / 'm', push='rocks', runs=out, client=nobody)
