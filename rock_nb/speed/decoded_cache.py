@@ -411,8 +411,7 @@ def packed(dataset: ImageDataset,
     write_json(pack.store.folder/'policy.json', pack.policy)
     dataset = copy.copy(dataset)
     dataset.read, dataset.transform = pack, rest
-    gain = f'saves about {saves} in {epochs} epochs{large}'
-    return dataset, f'packed while read ({form}): {costs}; {gain}'
+    return dataset, f'packed while read ({form}): {costs}; saves {saves} in {epochs} epochs{large}'
 
 # %% ../../nbs/speed/decoded_cache.ipynb #66dd17f4
 def packs(out: str | Path | None = None) -> pd.DataFrame:   # indexed by name: photographs, GB
