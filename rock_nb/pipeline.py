@@ -68,6 +68,7 @@ from .training.body import body_note, with_body
 from .training.network import network
 from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, pick_scale
+from .jobs.report import write_index
 from .jobs.notebook_step import (
     NotebookStep, StepFailed, is_complete, kernels_for, run_step, shell_command)
 from .model.weights import Weights, find_weights, check_weights
@@ -427,6 +428,16 @@ def from_here(given: dict) -> dict:
     return given
 
 # %% ../nbs/06_pipeline.ipynb #a0ce4f74
+INDEXED = ['arch', 'valid_f1', 'interval', 'test_f1', 'minutes']
+
+def write_results(table: pd.DataFrame, out: Path) -> pd.DataFrame:   # of `results`; the same
+    "Write the submission and the index of what a table of results recommends."
+    best = recommended(list(table.index), out)
+    submit(best, out)
+    write_index(out, table[INDEXED], conclusion(table, out, best))
+    return table
+
+# %% ../nbs/06_pipeline.ipynb #a0ce4f75
 @document_options({n: o for n, o in PARAMETERS.items() if n not in ('versions', 'out')})
 @typed
 def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whole ladder)
@@ -449,12 +460,12 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     walk = pipeline_steps(names, folder, given, floor, bodies)
     recipes = recipes_to_train(walk, scale, given, floor, bodies)
     with kernels_for(walk):
-        if recipes: look_ahead(recipes, where, scale, folder, given, bodies)
+        if recipes:
+            look_ahead(recipes, where, scale, folder, given, bodies)
+            write_index(folder, pd.DataFrame(), ['The pipeline is at work.'])
         for i, step in enumerate(walk, 1):
             run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
-    table = results(names, folder, floor is not None)
-    submit(recommended(list(table.index), folder), folder)
-    return table
+    return write_results(results(names, folder, floor is not None), folder)
 
 # %% ../nbs/06_pipeline.ipynb #3ad09321
 def tell_shared(shared: dict,   # of `shared_split`
@@ -481,7 +492,7 @@ def main(argv: list[str] | None = None,   # None: the words of this process
         best = recommended(list(table.index), folder)
         for sentence in [*conclusion(table, folder, best), *notes_of(table, folder)]: print(sentence)
         if (file := folder/'submission.csv').exists(): print(f'submission: {file}')
-        print(f"\nrecords and figures: {folder}/<run>/*.ipynb")
+        print(f'\npages with all figures: {folder}/index.html; records with the code beside each')
 
 # %% ../nbs/06_pipeline.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): main()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .. import core
 from ..core import BadInput, Run
+from .report import write_report
 from ..core.options import renamed
 from ..speed.kernel_template import HEAVY, warm_kernels
 
@@ -141,6 +142,7 @@ def run_step(step: NotebookStep, title: str, go_on: str):
     print(title, '…', flush=True)
     start = time.perf_counter()
     with EpochReporter(Run(step.record.parent)): execute(step, go_on)
+    write_report(step.record)
     print(f'{title} {time.perf_counter() - start:.0f} s', flush=True)
 
 # %% ../../nbs/jobs/notebook_step.ipynb #dd022216
