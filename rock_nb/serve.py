@@ -207,6 +207,26 @@ def answer_files(s: PredictionService,
         if thumbnails: rows[-1]['thumbnail'] = thumbnail_uri(file, s.first.reader)
     return rows, problems
 
+# %% ../nbs/09_serve.ipynb #29ce88c5
+def remember_answers(s: PredictionService, rows: list[dict], most: int = 5000):
+    "Keep the latest answers by the hash of their files, without their images."
+    for row in rows:
+        s.answered[row['sha256']] = {k: v for k, v in row.items() if k != 'thumbnail'}
+        s.answered.move_to_end(row['sha256'])
+    while len(s.answered) > most: s.answered.popitem(last=False)
+
+def refused(problem: dict) -> UploadRefused:   # of `problem_of`
+    return UploadRefused(problem['error'], problem['status'])
+
+def remembered_row(s: PredictionService, file: NamedFile) -> dict:   # of `json_rows`
+    "What a file was answered, asked now unless it was before; why it can't be is an `UploadRefused`."
+    key = file_hash(file)
+    if key not in s.answered:
+        rows, problems = answer_files(s, [file])
+        if problems: raise refused(problems[0])
+        remember_answers(s, rows)
+    return s.answered[key]
+
 # %% ../nbs/09_serve.ipynb #4e0524b9
 def as_first_sees(s: PredictionService, file: NamedFile) -> torch.Tensor:   # uint8 (1, 3, H, W)
     "A file as the first network is shown it."
@@ -243,23 +263,14 @@ def similar_images(s: PredictionService, x: torch.Tensor, n: int = 5) -> list[di
 # %% ../nbs/09_serve.ipynb #ecc98992
 def explain_file(s: PredictionService, file: NamedFile) -> dict:   # file, class, heat, note, similar
     "Why a file was answered as it was."
-    rows, problems = answer_files(s, [file])
-    if problems: raise UploadRefused(problems[0]['error'], problems[0]['status'])
-    x, name, heat, note = as_first_sees(s, file), rows[0]['class'], None, ''
+    name, x, heat, note = remembered_row(s, file)['class'], as_first_sees(s, file), None, ''
     try: heat = heat_of_class(s, x, name)
     except BadInput as e: note = str(e)
     return {
         'file': file.name, 'class': name, 'heat': heat, 'note': note,
         'similar': similar_images(s, x)}
 
-# %% ../nbs/09_serve.ipynb #29ce88c5
-def remember_answers(s: PredictionService, rows: list[dict], most: int = 5000):
-    "Keep the latest answers by the hash of their files, without their images."
-    for row in rows:
-        s.answered[row['sha256']] = {k: v for k, v in row.items() if k != 'thumbnail'}
-        s.answered.move_to_end(row['sha256'])
-    while len(s.answered) > most: s.answered.popitem(last=False)
-
+# %% ../nbs/09_serve.ipynb #29ce88c6
 def correct_file(s: PredictionService,
                  file: NamedFile,
                  fields: dict,   # correction, who
@@ -271,12 +282,7 @@ def correct_file(s: PredictionService,
     if label and label not in s.classes:
         raise UploadRefused(
             f"correction {label!r} is no class; the classes are {', '.join(s.classes)}")
-    if file_hash(file) not in s.answered:
-        rows, problems = answer_files(s, [file])
-        if problems:
-            raise UploadRefused(problems[0]['error'], problems[0]['status'])
-        remember_answers(s, rows)
-    row = s.answered[file_hash(file)]
+    row = remembered_row(s, file)
     kept = dict(
         time=utc_now(), run=s.name, file=file.name, sha256=row['sha256'],
         image=keep_image(s.store, file, file.name), answer=row['class'],
@@ -299,8 +305,7 @@ def answer_predict(s: PredictionService,
                   ) -> dict:
     "The answers for files; where none has one, what is wrong with the first is an `UploadRefused`."
     rows, problems = answer_files(s, files, fields.get('thumbnails') not in (None, '', '0'))
-    if not rows and len(files) == 1:
-        raise UploadRefused(problems[0]['error'], problems[0]['status'])
+    if not rows and len(files) == 1: raise refused(problems[0])
     remember_answers(s, rows)
     return dict(run=s.name, answers=rows, errors=problems)
 
@@ -427,7 +432,7 @@ def run_server(given: dict):   # by name, as the command line has it
     "Answer until Ctrl-C."
     import uvicorn
     host = given.get('host', '127.0.0.1')
-    alone = host in ('127.0.0.1', 'localhost', '::1')
+    alone = host in LOOPBACK
     with take_port(host, given.get('port', 7860)) as taken:
         limits = {k: given[f'max_{n}'] for k, n in dict(
             images='images', image_mb='mb', megapixels='megapixels').items() if f'max_{n}' in given}

@@ -22,6 +22,15 @@ ROOT = Path(__file__).resolve().parents[1]
 # holds images/<class>/… and folds.csv
 PHOTOS = Path(os.environ.get('ROCK_NB_PHOTOS', ROOT.parent / 'shared' / 'rocks'))
 TINY = dict(arch='test_resnet', pretrained=False, img_size=32, batch_size=8, scale='smoke')
+QUICK = {**TINY, 'epochs': 1, 'workers': 0}
+# a module of labels with attributes, and of labels that are shifted
+ATTRIBUTES = '''
+NAMES = ['Andesite', 'Basalt', 'Etc', 'Gneiss', 'Granite', 'Mud_Sandstone', 'Weathered_Rock']
+def label(path):
+    n = NAMES.index(path.split('/')[-2])
+    return dict(label=NAMES[n], colour=n // 3, grain='abc'[n % 3])
+def younger(row): return 'Basalt' if row['label'] == 'Andesite' and row['path'].endswith('0.jpg') else row['label']
+'''
 
 
 def shell(*command, cwd=ROOT, stdout=None, timeout=600, **env) -> subprocess.CompletedProcess:

@@ -21,7 +21,8 @@ from .options import (
     whole as whole)
 from .paths import test_folder as test_folder
 from .process import (
-    die_with_parent as die_with_parent, keep_memory as keep_memory, peak_rss as peak_rss)
+    die_with_parent as die_with_parent, has_posix_locks as has_posix_locks,
+    keep_memory as keep_memory, peak_rss as peak_rss)
 from .random import py_rng as py_rng
 from .run import (
     folder_name as folder_name, is_ensemble as is_ensemble, is_run as is_run, trained as trained)

@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/core/process.ipynb #c0de0003
 import ctypes, os, signal, sys
+from importlib.util import find_spec
 
 # %% ../../nbs/core/process.ipynb #cad86c3f
 def keep_memory():
@@ -28,6 +29,10 @@ def die_with_parent():
     if parent and int(parent) != os.getppid(): os._exit(1)    # it ended before it could be asked
 
 # %% ../../nbs/core/process.ipynb #c0de0011
+def has_posix_locks() -> bool:
+    "Whether this system has `flock`, whose locks several processes may hold together."
+    return find_spec('fcntl') is not None
+
 def peak_rss() -> float:   # GiB
     "The most memory that this process has held."
     try: import resource

@@ -6,7 +6,7 @@
 __all__ = ['FolderQueue']
 
 # %% ../../nbs/jobs/folder.ipynb #c56a1b39
-import contextlib, importlib.util, json, sys, time
+import contextlib, json, sys, time
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ def lock_file(
 
 def check_locks():
     "A `BadInput` where the locks of POSIX are missing: those of Windows don't outlive a handing over."
-    if importlib.util.find_spec('fcntl') is None:
+    if not core.has_posix_locks():
         raise BadInput(
             f'the queue in a folder needs POSIX locks, which {sys.platform} has not; give a Redis '
             'server with --ip')

@@ -28,9 +28,15 @@ PROGRESS = re.compile(r'^(train|valid|test): (not )?packed.*\n?', re.M)
 
 def is_text(output: dict) -> bool: return output['output_type'] == 'stream'
 
-def worth_showing(output: dict) -> bool:   # of a notebook's cell
+def without_progress(output: dict) -> dict:   # of a notebook's cell
+    "A copy without what was said of the work."
+    output = deepcopy(output)
+    if is_text(output): output['text'] = PROGRESS.sub('', output['text'])
+    return output
+
+def worth_showing(output: dict) -> bool:   # of `without_progress`
     "Whether it is a figure, a table, or a sentence."
-    if is_text(output): return output['name'] == 'stdout' and bool(PROGRESS.sub('', output['text']))
+    if is_text(output): return output['name'] == 'stdout' and bool(output['text'])
     data = output.get('data', {})
     if any('widget' in kind for kind in data): return False
     return any(kind in data for kind in SHOWN)
@@ -38,7 +44,7 @@ def worth_showing(output: dict) -> bool:   # of a notebook's cell
 def shown_outputs(cell: dict) -> list[dict]:   # of a notebook
     "The outputs of a cell that are worth showing; none of one that defines, teaches or tests."
     if cell['cell_type'] != 'code' or cell['source'].startswith('#|'): return []
-    return [o for o in cell['outputs'] if worth_showing(o)]
+    return [o for o in map(without_progress, cell['outputs']) if worth_showing(o)]
 
 # %% ../../nbs/jobs/report.ipynb #7e900012
 def text_of(cell: dict) -> tuple[list[str], str]:   # headings, the rest
@@ -63,7 +69,7 @@ def sections(record: dict) -> list[tuple[str, list[dict]]]:   # title, cells
             text = [said] if said else text
         elif outputs := shown_outputs(cell):
             if not found or found[-1][0] != title: found.append((title, []))
-            made = nbformat.v4.new_code_cell(outputs=deepcopy(outputs))
+            made = nbformat.v4.new_code_cell(outputs=outputs)
             found[-1][1].extend([*map(nbformat.v4.new_markdown_cell, text), made])
             text = []
         elif cell['source']: text = []
@@ -90,8 +96,7 @@ def height(output: dict) -> float:   # pixels, about
     return 30*min(ROWS, 1 + data.get('text/html', '').count('<tr'))
 
 def fold_long(output: dict) -> dict:
-    "The same, a long table behind its number of rows, without what was said of the work."
-    if is_text(output): output['text'] = PROGRESS.sub('', output['text'])
+    "The same, a long table behind its number of rows."
     data = output.get('data', {})
     rows = data.get('text/html', '').count('<tr') - 1
     if rows > ROWS and not any(kind in data for kind in FIGURES):
@@ -114,7 +119,6 @@ td:first-child, th:first-child, .wide td:last-child, .wide th:last-child { text-
 .output_area, .jp-OutputArea-output, .wide { overflow-x: auto }
 pre { white-space: pre-wrap; font: inherit; margin: .3rem 0 }
 .prompt, .jp-InputPrompt, .jp-OutputPrompt, .anchor-link { display: none }
-.warning { border-left: 4px solid #c60; padding-left: .8rem }
 @media print { details.part > :not(summary) { display: block } }
 '''
 

@@ -26,7 +26,6 @@ if __name__ == '__main__' and '__file__' in globals(): _command_line().parse_arg
 import copy, mmap, os, shutil, sys, time, zlib
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -45,7 +44,8 @@ import torchvision
 from fastcore.basics import patch
 from PIL import Image
 
-from ..core import BadInput, choose, outputs, program, rng, short_hash, write_json
+from ..core import (
+    BadInput, choose, has_posix_locks, outputs, program, rng, short_hash, write_json)
 from ..data.image import READ_ERRORS, ImageReader, from_pillow
 from ..data.dataset import ImageDataset
 
@@ -376,7 +376,7 @@ def _no_room(form: str,    # that was asked for
 # %% ../../nbs/speed/decoded_cache.ipynb #b4b7d72d
 def can_pack() -> bool:
     "Whether this system lets several processes write at places of one file, one after another."
-    return hasattr(os, 'pwrite') and find_spec('fcntl') is not None
+    return hasattr(os, 'pwrite') and has_posix_locks()
 
 def _no_locks(form: str) -> str:   # as it was given
     "Why there is no pack; an error where one was asked for."

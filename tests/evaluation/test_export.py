@@ -13,7 +13,7 @@ import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard
 
-from conftest import TINY, shell
+from conftest import ATTRIBUTES, QUICK, shell
 from rock_nb import core
 from rock_nb.core import BadInput, Run
 from rock_nb.data.files import list_images
@@ -21,14 +21,6 @@ from rock_nb.ensemble import ensemble
 from rock_nb.export import export_run, main
 from rock_nb.predict import load_network, predict_images
 from rock_nb.train import fit
-
-QUICK = {**TINY, 'epochs': 1, 'workers': 0}
-ATTRIBUTES = '''
-NAMES = ['Andesite', 'Basalt', 'Etc', 'Gneiss', 'Granite', 'Mud_Sandstone', 'Weathered_Rock']
-def label(path):
-    n = NAMES.index(path.split('/')[-2])
-    return dict(label=NAMES[n], colour=n // 3, grain='abc'[n % 3])
-'''
 
 
 @pytest.fixture(scope='module')

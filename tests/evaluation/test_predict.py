@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import TINY, shell
+from conftest import ATTRIBUTES, QUICK, shell
 from rock_nb import core
 from rock_nb.core import BadInput, Run
 from rock_nb.data.image import read_image
@@ -21,15 +21,6 @@ from rock_nb.evaluation.predictions import load_predictions
 from rock_nb.predict import export_onnx, load_network, main, predict_images
 from rock_nb.training.load_run import compiled
 from rock_nb.train import fit
-
-QUICK = {**TINY, 'epochs': 1, 'workers': 0}
-ATTRIBUTES = '''
-NAMES = ['Andesite', 'Basalt', 'Etc', 'Gneiss', 'Granite', 'Mud_Sandstone', 'Weathered_Rock']
-def label(path):
-    n = NAMES.index(path.split('/')[-2])
-    return dict(label=NAMES[n], colour=n // 3, grain='abc'[n % 3])
-def younger(row): return 'Basalt' if row['label'] == 'Andesite' and row['path'].endswith('0.jpg') else row['label']
-'''
 
 
 @pytest.fixture(scope='module')
