@@ -67,7 +67,8 @@ MOVED = {
 
 # rooms that are still there, and where what they handed on or gave away is now
 DIVIDED = {
-    'data.loader': ['data.image', 'data.dataset', 'data.normalize', 'speed.shared_batches'],
+    'data.loader': ['data.image', 'data.dataset', 'data.normalize', 'data.loader_workers',
+                    'speed.shared_batches'],
     'predict': ['training.onnx_export'],
 }
 

@@ -52,7 +52,7 @@ from pathlib import Path
 import pandas as pd
 
 from .core import BadInput, Run, choose, typed
-from .data.loader import count_workers
+from .data.loader_workers import count_workers
 from .data.synthetic import find_data, is_sample
 from .core.options import document_options
 from .data.split import folds_of

@@ -6,20 +6,18 @@
 __all__ = ['make_loader']
 
 # %% ../../nbs/data/loader.ipynb #44850bff
-import math, os, shutil
+import math
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler, default_collate
 
-from ..core import BadInput, keep_memory, lazy, use_fast, whole
+from ..core import BadInput, use_fast
 from .dataset import ImageDataset, SampleKey
+from .loader_workers import (
+    WorkerLoader, affordable_prefetch, count_workers, init_worker)
 from ..speed.shared_batches import SharedBatchPool, SharedLoader
-
-# %% ../../nbs/data/loader.ipynb #b5437978
-joblib, psutil = lazy('joblib'), lazy('psutil')
 
 # %% ../../nbs/data/loader.ipynb #3f6dd37f
 class SequentialBatchSampler(Sampler):
@@ -47,37 +45,6 @@ def collate(items: list[tuple],   # of the dataset: image (H, W, 3), label, inde
     images, labels, indices = zip(*items)
     return default_collate(images).permute(0, 3, 1, 2), torch.tensor(labels), torch.tensor(indices)
 
-# %% ../../nbs/data/loader.ipynb #a286c647
-def init_worker(_: int):
-    """What a loader worker does first: no threads of its libraries' own; memory that is free stays
-    with it for the next image."""
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
-    keep_memory()
-
-# %% ../../nbs/data/loader.ipynb #7ae1c552
-def count_workers(workers: int | None = None,   # what was asked for, 0 or more
-                 ) -> int:
-    """How many loader processes: as many as asked for, else one for each core that this process may
-    use (a container may have fewer than the machine), shared among the processes that train here,
-    8 at most."""
-    if workers is not None: return whole(workers, 'workers')
-    processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
-    return max(1, min(8, joblib.cpu_count()//processes))
-
-# %% ../../nbs/data/loader.ipynb #a1c10006
-def affordable_prefetch(workers: int,    # loader processes, 1 or more
-                        batch: int,      # bytes of a batch
-                        prefetch: int,   # batches that a worker is ahead, as wished for
-                        held: int = 2,   # batches that are used at the same time
-                       ) -> int:         # 0: not even one
-    """How many batches each worker may be ahead: half of the free shared memory and an eighth of
-    the free memory hold them all, with the batches that are held."""
-    room = psutil.virtual_memory().available//8
-    if os.path.isdir('/dev/shm'):
-        room = min(room, shutil.disk_usage('/dev/shm').free // 2)
-    return max(0, min(prefetch, (room//batch - held)//workers))
-
 # %% ../../nbs/data/loader.ipynb #ca41c856
 def make_loader(dataset: ImageDataset,
                 batches: int | Sampler = 32,  # of keys; a number: the table in its order, so many at once
@@ -99,6 +66,6 @@ def make_loader(dataset: ImageDataset,
     ahead = affordable_prefetch(workers, size*math.prod(shape), prefetch, held)
     settings |= dict(persistent_workers=True, prefetch_factor=ahead or 1)
     if not ahead or not use_fast(fast):
-        return DataLoader(dataset, collate_fn=collate, **settings)
+        return WorkerLoader(dataset, collate_fn=collate, **settings)
     pool = SharedBatchPool(workers*ahead + held, size, shape)
     return SharedLoader(dataset, collate_fn=pool, **settings)

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..core import BadInput, atomic, choose, outputs, progress, rng, short_hash
 from ..data.audit import stamps
 from ..data.image import ImageReader
-from ..data.loader import init_worker
+from ..data.loader_workers import init_worker
 
 # %% ../../nbs/speed/background_cache.ipynb #962fca65
 def stone_mask(image: np.ndarray,    # uint8 (h, w, 3)

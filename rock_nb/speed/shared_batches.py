@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 from fastcore.basics import patch
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import default_collate
+
+from ..data.loader_workers import WorkerLoader
 
 # %% ../../nbs/speed/shared_batches.ipynb #55addc34
 class SlottedBatch(list):
@@ -90,10 +92,10 @@ class SlottedBatchSampler:
         self.pool.reset()
         for batch in self.sampler: yield SlottedBatch(batch, self.pool.acquire())
 
-class SharedLoader(DataLoader):
-    "A `DataLoader` whose workers collate into the `SharedBatchPool` that is its `collate_fn`."
+class SharedLoader(WorkerLoader):
+    "A loader whose workers collate into the `SharedBatchPool` that is its `collate_fn`."
     @property
     def _index_sampler(self) -> SlottedBatchSampler:
         return SlottedBatchSampler(self.batch_sampler, self.collate_fn)
     def __iter__(self) -> Iterator[tuple]:
-        return map(self.collate_fn.receive, super().__iter__())
+        for batch in super().__iter__(): yield self.collate_fn.receive(batch)

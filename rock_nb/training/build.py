@@ -21,7 +21,8 @@ from ..core import BadInput, Run, keep_memory
 from ..data.augmentations import training
 from ..speed.background_cache import background_free
 from ..data.dataset import ImageDataset, make_dataset
-from ..data.loader import SequentialBatchSampler, count_workers, make_loader
+from ..data.loader import SequentialBatchSampler, make_loader
+from ..data.loader_workers import count_workers
 from ..data.normalize import Normalize
 from ..speed.decoded_cache import split_deterministic_prefix, packed
 from ..data.table import Data

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..core import BadInput, Run, lock, progress, write_csv
+from ..data.loader_workers import end_workers
 from ..data.sampler import Batches
 from ..evaluation.metrics import per_class
 from ..evaluation.predictions import predict_loader
@@ -303,6 +304,7 @@ def advance_phase(setup: TrainSetup, state: TrainState):
     if kept and is_main_process(): save_model(start_file(run.path, phase.index), phase.eval_model)
     index = phase.index + 1
     following = recipe.phases[index] if index < len(recipe.phases) else None
+    for loader in phase.train_loader, phase.valid_loader: end_workers(loader)
     if following and following.start == 'best':
         load_best(best_file(run, recipe, phase.index), setup.model)
     state.phase = PhaseState(setup, index) if following else None

@@ -14,7 +14,7 @@ from rock_nb.core import BadInput
 from rock_nb.data.augmentations import training
 from rock_nb.data.image import ImageReader
 from rock_nb.data.dataset import SampleKey, ImageDataset
-from rock_nb.data.loader import init_worker
+from rock_nb.data.loader_workers import init_worker
 from rock_nb.speed.decoded_cache import Pack, Store, split_deterministic_prefix, file_key, packed
 from rock_nb.data.synthetic import make
 from rock_nb.train import fit
