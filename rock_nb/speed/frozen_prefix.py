@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from ..core import use_fast
 from ..model.freeze import in_module
+from .depthwise_float64 import DepthwiseAtOnce
 from .folded_inference import (
     autocast, exact_device, inference, perturbed_copy, same_logits, same_outputs)
 
@@ -136,9 +137,8 @@ class SplitCheck:
         self.quick, self.exact = (perturbed_copy(model, x.dtype), x), None
     def matches(self, probe: tuple, units: list[str], tolerance: float | None = None) -> bool:
         model, x = probe
-        with torch.no_grad():
-            wanted = model(x)
-        return split_matches(model, units, x, wanted, tolerance)
+        with torch.no_grad(), DepthwiseAtOnce():
+            return split_matches(model, units, x, model(x), tolerance)
     def __call__(self, units: list[str]) -> bool:
         "Whether behind the named modules."
         if self.device is None or not self.matches(self.quick, units, 1e-3):
