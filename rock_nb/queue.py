@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse, json, os, sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from . import core
@@ -14,7 +15,8 @@ from .core import BadInput, Parser, Run, as_types, choose, lazy, listed
 from .jobs.folder import FolderQueue, already_queued, check_after, result_is_gone
 from .jobs.job import (
     KINDS, PRIORITIES, Job, JobQueue, Kind, job_table, new_job, read_job, worker_table)
-from .jobs.slurm import SlurmQueue, meeting_point, sbatch_options, work_in_slurm
+from .jobs.slurm import (
+    SlurmQueue, meeting_point, on_each_node, sbatch_options, work_in_slurm)
 from .jobs.worker import MODES, Worker
 from .training.command import PARAMETERS, add_options, check_given, given_options
 
@@ -219,7 +221,8 @@ def command_parser(command: str, about: str) -> Parser:
         '--ip', help='address of the Redis (None: $ROCK_QUEUE_URL, else the queue is a folder)')
     p.add_argument('--port', type=int, help='of the Redis (None: 6379)')
     p.add_argument('--user', help='for the Redis; the password is read from $ROCK_QUEUE_PASSWORD')
-    p.add_argument('--folder', help='for the queue that is a folder (None: outputs/.queue, for SLURM outputs/slurm)')
+    p.add_argument(
+        '--folder', help='of the queue (None: outputs/.queue, on SLURM outputs/slurm)')
     return p
 
 def queue_from_options(o: argparse.Namespace, **more: object) -> JobQueue:
@@ -338,6 +341,8 @@ def slurm_worker(o: argparse.Namespace) -> int:    # options of `rock-queue work
     "Do the job that a job of SLURM was submitted for; the exit code."
     if not o.job or 'SLURM_JOB_ID' not in os.environ:
         raise BadInput('SLURM begins the workers itself; publish jobs with --on slurm')
+    train = KINDS['train']
+    KINDS['train'] = replace(train, command=lambda given: on_each_node(train.command(given)))
     return work_in_slurm(SlurmQueue(o.folder).home, o.job)
 
 # %% ../nbs/07_queue.ipynb #e7169ec5

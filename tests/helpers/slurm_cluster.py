@@ -94,6 +94,11 @@ class Cluster:
         found = []
         for p in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
+                if p.name().startswith('slurmstepd'):       # its title lies over its environment
+                    sockets = [c.laddr for c in p.net_connections('unix')]
+                    if any(s.startswith(f'{self.home}/spool-{node}') for s in sockets):
+                        found.append(p)
+                    continue
                 env = p.environ()
                 name = env.get('SLURMD_NODENAME') or env.get('ROCK_NODE')
                 if env.get('SLURM_CONF') == str(self.conf) and name and node in ('', name):

@@ -3,8 +3,8 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -45,8 +45,8 @@ def trainings(run: Run) -> list[psutil.Process]:
 
 @pytest.fixture(scope='module')
 def late(slurm, sample, tmp_path_factory):
-    """A training that stands still from its first checkpoint on and has a minute or so, begun
-    before all else."""
+    """A training that stands still from its first checkpoint until it is told that its time is
+    over, begun before all else."""
     home = tmp_path_factory.mktemp('late')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('ROCK_QUEUE_PATHS', str(home.parent))
@@ -62,7 +62,20 @@ def late(slurm, sample, tmp_path_factory):
     [begun] = [j.begun for j in queue.jobs()]
     minutes = int((time.time() - begun + 30) / 60) + 1
     slurm.call('scontrol', 'update', f'JobId={number}', f'TimeLimit={minutes}')
-    return queue, job, run, stopped
+    before, after = run.last.stat().st_mtime_ns, []
+    def go_on():
+        save = queue.home / 'stop' / f'{job.id}.save'
+        until(save.exists, said=slurm.logs)
+        slurm.call('scontrol', 'update', f'JobId={number}', 'TimeLimit=60')
+        for p in stopped: p.send_signal(signal.SIGCONT)
+        until(lambda: not save.exists())
+        after.append(run.last.stat().st_mtime_ns)
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    yield queue, job, run, lambda: thread.join() or after == [a for a in after if a > before] != []
+    for p in stopped:
+        if p.is_running(): p.kill()
+    thread.join()
 
 
 def test_the_pipeline_equals_the_local_one_though_a_node_is_lost(slurm, late, sample, tmp_path):
@@ -197,14 +210,8 @@ def test_one_that_failed_is_mended_and_requeued(slurm, sample, tmp_path):
 
 def test_one_that_is_out_of_time_goes_on_from_its_checkpoint(slurm, late, sample, tmp_path):
     from rock_nb.train import fit
-    queue, job, run, stopped = late
-    save = queue.home / 'stop' / 'late.save'
-    until(save.exists, said=lambda: slurm.call('squeue', '--states=all') + slurm.logs())
-    slurm.call('scontrol', 'update', f'JobId={queue.submitted(job.id)["number"]}', 'TimeLimit=60')
-    before = run.last.stat().st_mtime_ns
-    for p in stopped: p.send_signal(signal.SIGCONT)
-    until(lambda: not save.exists())
-    assert run.last.stat().st_mtime_ns > before
+    queue, job, run, saved = late
+    assert saved()
     until(lambda: queue.find(job.id).state == 'done', said=lambda: (
         f'{queue.jobs()} {slurm.call("squeue", "--states=all")}'))
     assert 'out of time' in ''.join(p.read_text() for p in queue.home.glob('logs/slurm-*'))
@@ -212,5 +219,6 @@ def test_one_that_is_out_of_time_goes_on_from_its_checkpoint(slurm, late, sample
     [number] = [queue.submitted(job.id)['number']]
     assert 'Restarts=1' in slurm.call('scontrol', 'show', 'job', number)
     fit(run='alone', epochs=3, data=str(sample), out=str(tmp_path), show=lambda *_: None, **SMALL)
+    alone = Run(tmp_path / 'alone')
     for file in ('valid', 'test', 'submission', 'best'):
-        assert getattr(run, file).read_bytes() == getattr(Run(tmp_path / 'alone'), file).read_bytes()
+        assert getattr(run, file).read_bytes() == getattr(alone, file).read_bytes(), file
