@@ -101,7 +101,8 @@ def with_slurm(
     found: tuple[str, str, str] | None    # its state, reason and nodes (None: unknown to SLURM)
 ) -> Job:
     "A job that is neither at work nor over, with what SLURM says of it."
-    state, reason, nodes = found or ('unknown', '', '')
+    if not found: return replace(job, state='failed', error=f'SLURM forgot its job {number}')
+    state, reason, nodes = found
     if state in HELD: return replace(job, worker=f'{number} ({reason})')
     if state in ALIVE: return replace(job, state='running', worker=f'{nodes}-{number}')
     if state.startswith('CANCELLED'):
