@@ -27,7 +27,9 @@ def data_of(run: Run) -> Data:
     for f in (oof if oof.exists() else run.split, run.environment):
         if not f.exists():
             raise BadInput(f'the run {run.name} has no {f.name}, so its images cannot be found')
-    root = Path(read_json(run.environment)['data'])
+    root = read_json(run.environment).get('data')
+    if root is None: raise BadInput(f'the run {run.name} has not recorded where its images are')
+    root = Path(root)
     table = pd.read_csv(oof if oof.exists() else run.split, dtype=str, keep_default_na=False)
     if oof.exists():
         ids = load_predictions(run.path/'oof.npz').ids
