@@ -157,7 +157,7 @@ def tell_left_out(source: Source, parts: dict[str, pd.DataFrame]):
         source.notes.append(f'left out: {len(other)} {what}, {first_of(other)}')
 
 # %% ../../nbs/data/table.ipynb #d1c20001
-def without_folders(paths: pd.Index) -> list[pd.Index]:
+def folder_by_folder(paths: pd.Index) -> list[pd.Index]:
     "Paths as they are, and without the first, the first two … of the folders that all of them have."
     same_kind = len({os.path.isabs(p) for p in paths}) == 1     # else nothing is common
     common = os.path.commonpath([os.path.dirname(p) for p in paths]) if same_kind else ''
@@ -171,8 +171,8 @@ def from_one_folder(paths: pd.Series,    # from the data folder
     """Both counted from the same folder, where one begins some folders above the other and every
     path is listed then; else as they are."""
     if paths.isin(listed).all(): return paths, listed
-    for i, ours in enumerate(without_folders(pd.Index(paths))):
-        for theirs in without_folders(listed) if i == 0 else [listed]:
+    for i, ours in enumerate(folder_by_folder(pd.Index(paths))):
+        for theirs in folder_by_folder(listed) if i == 0 else [listed]:
             if ours.isin(theirs).all(): return pd.Series(ours, paths.index), theirs
     return paths, listed
 
