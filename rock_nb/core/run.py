@@ -17,6 +17,7 @@ class Run:
     "A run folder: its files by name, and whether it is complete."
     FILES = dict(
         recipe='recipe.json', environment='environment.json', split='split.csv',
+        content='content.csv',
         history='history.csv', timing='timing.csv', best='best.safetensors', last='last.ckpt',
         previous='previous.ckpt', suspects='suspects.csv', logs='logs', valid='valid.npz',
         test='test.npz', metrics='metrics.json', submission='submission.csv', skipped='skipped.csv',
@@ -31,6 +32,13 @@ class Run:
     def name(self) -> str: return self.path.name
     @property
     def done(self) -> bool: return self.metrics.exists()
+    @property
+    def data_root(self) -> Path:
+        "The folder of the data set that the run was made with."
+        known = read_json(self.environment) if self.environment.exists() else {}
+        if 'data' in known: return Path(known['data'])
+        raise BadInput(
+            f'the run {self.name} says in no {self.environment.name} where its images are')
 
 # %% ../../nbs/core/run.ipynb #8db92d99
 def folder_name(name: str) -> str:
