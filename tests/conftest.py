@@ -84,14 +84,16 @@ def photos() -> Path:
 
 # what a fixture needs, whoever uses it
 NEEDS = dict(
-    server=['redis'], slurm=['processes'], disk=['root'], hosts=['root', 'processes'], lab=['browser', 'processes'])
+    server=['redis'], slurm=['processes'], disk=['root'], hosts=['root', 'processes'],
+    lab=['browser', 'processes'])
 
 
 # files in the order of what they cost, the longest first: none of them begins last. Those that
 # mostly wait stand beside those that compute. The others follow in the order of their names.
 LONGEST = [
-    'test_hosts', 'test_kill', 'test_photographs', 'test_queue', 'test_launch', 'test_sweep_queue',
-    'test_same_seed', 'test_pipeline', 'test_folds_sweep', 'test_models', 'test_notes', 'test_browser']
+    'test_hosts', 'test_kill', 'test_photographs', 'test_queue', 'test_slurm', 'test_launch', 'test_sweep_queue',
+    'test_same_seed',
+    'test_pipeline', 'test_folds_sweep', 'test_models', 'test_notes', 'test_browser']
 # each of their tests may run beside the others: they share nothing that costs
 DIVIDED = ['test_kill']
 
