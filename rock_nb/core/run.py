@@ -31,6 +31,13 @@ class Run:
     def name(self) -> str: return self.path.name
     @property
     def done(self) -> bool: return self.metrics.exists()
+    @property
+    def data_root(self) -> Path:
+        "The folder of the data set that the run was made with."
+        known = read_json(self.environment) if self.environment.exists() else {}
+        if 'data' in known: return Path(known['data'])
+        raise BadInput(
+            f'the run {self.name} says in no {self.environment.name} where its images are')
 
 # %% ../../nbs/core/run.ipynb #8db92d99
 def folder_name(name: str) -> str:

@@ -156,6 +156,26 @@ def tell_left_out(source: Source, parts: dict[str, pd.DataFrame]):
         what = 'files that are no images' if many else 'file that is no image'
         source.notes.append(f'left out: {len(other)} {what}, {first_of(other)}')
 
+# %% ../../nbs/data/table.ipynb #d1c20001
+def folder_by_folder(paths: pd.Index) -> list[pd.Index]:
+    "Paths as they are, and without the first, the first two … of the folders that all of them have."
+    same_kind = len({os.path.isabs(p) for p in paths}) == 1     # else nothing is common
+    common = os.path.commonpath([os.path.dirname(p) for p in paths]) if same_kind else ''
+    depth = len(Path(common).parts)
+    return [paths] + [
+        pd.Index([Path(*Path(p).parts[n:]).as_posix() for p in paths]) for n in range(1, depth + 1)]
+
+def from_one_folder(paths: pd.Series,    # from the data folder
+                    listed: pd.Index,    # as a table has them
+                   ) -> tuple[pd.Series, pd.Index]:
+    """Both counted from the same folder, where one begins some folders above the other and every
+    path is listed then; else as they are."""
+    if paths.isin(listed).all(): return paths, listed
+    for i, ours in enumerate(folder_by_folder(pd.Index(paths))):
+        for theirs in folder_by_folder(listed) if i == 0 else [listed]:
+            if ours.isin(theirs).all(): return pd.Series(ours, paths.index), theirs
+    return paths, listed
+
 # %% ../../nbs/data/table.ipynb #0e0c2573
 def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     "`frame` with the columns `fold` (and `group`) of a table that has a row for each of its paths."
@@ -164,12 +184,13 @@ def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
         if c not in table:
             raise BadInput(f'{file} has no column {c!r}; expected path, fold and perhaps group')
     table = table.assign(fold=whole_numbers(table.fold, f'{file}, column fold'),
-                         path=table.path.str.replace('\\', '/'))
+                         path=table.path.str.replace('\\', '/').map(nfc))
     table = table[[c for c in ('path', 'fold', 'group') if c in table]].drop_duplicates()
     if (twice := table.path.duplicated()).any():
         raise BadInput(f'{file} has two folds or groups for {table.path[twice].iloc[0]}; each '
                        'image needs one')
-    table, paths = table.set_index('path'), frame.path.map(nfc)
+    table = table.set_index('path')
+    paths, table.index = from_one_folder(frame.path.map(nfc), table.index)
     missing = frame.path[~paths.isin(table.index)]
     if len(missing):
         raise BadInput(

@@ -8,12 +8,11 @@ __all__ = []
 # %% ../../nbs/evaluation/label_changes.ipynb #48764a08
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..core import BadInput, Run, read_json
+from ..core import BadInput, Run
 from ..data.tabular import read_text
 from .compare import Verdict, compare_predictions
 from .predictions import Predictions, load_predictions
@@ -36,7 +35,7 @@ def answers_by_file(run: Run,
     p, trained = load_predictions(npz), trained_runs(run)[0]
     rows = read_text(trained.split)
     ids = rows.id if 'id' in rows else rows.path
-    root = Path(read_json(trained.environment)['data'])
+    root = trained.data_root
     known = {i: os.path.normpath(root/q) for i, q in zip(ids, rows.path)}
     return replace(p, ids=np.array([known.get(str(i), str(i)) for i in p.ids], dtype=object))
 

@@ -7,7 +7,6 @@ __all__ = []
 
 # %% ../../nbs/evaluation/neighbours.ipynb #0b5a565e
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -38,7 +37,7 @@ def known_images(run: Run) -> pd.DataFrame:   # path, label, file (None: no long
     rows = read_text(run.split)
     rows = rows[rows.part == 'valid']
     rows = rows.iloc[some_images(len(rows), seed=seed)].reset_index(drop=True)
-    root = Path(read_json(run.environment).get('data', '.'))
+    root = run.data_root
     files = [root/p for p in rows.path]
     return rows[['path', 'label']].assign(file=[f if f.is_file() else None for f in files])
 
@@ -50,5 +49,5 @@ def unlike_known(run: Run) -> dict[str, bool]:   # file -> whether it is unlike;
     cosines = o.bank @ o.bank.T
     cosines.fill_diagonal_(-torch.inf)
     unlike = o.unlike(kth_distance(cosines, o.k).numpy())
-    root = Path(read_json(run.environment).get('data', '.'))
+    root = run.data_root
     return {os.path.normpath(root/p): bool(u) for p, u in zip(known.path, unlike)}

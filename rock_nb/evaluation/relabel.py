@@ -75,12 +75,11 @@ def trained_runs(run: Run) -> list[Run]:
 def run_table(run: Run) -> pd.DataFrame:   # file, label; group?, fold? or part?; provenance; as text
     "The labelled images of a run, with all that a table to train on says of them."
     trained = trained_runs(run)[0]
-    for f in (trained.split, trained.environment):
-        if not f.exists():
-            raise BadInput(f'the run {trained.name} has no {f.name}, so its table is not known')
+    if not trained.split.exists():
+        raise BadInput(
+            f'the run {trained.name} has no {trained.split.name}, so its table is not known')
     rows = read_text(trained.split)
-    root = Path(read_json(trained.environment)['data'])
-    files = [os.path.normpath(root/p) for p in rows.path]
+    files = [os.path.normpath(trained.data_root/p) for p in rows.path]
     keep = ['group', 'fold' if 'fold' in rows else 'part', *PROVENANCE]
     label = rows.was if 'was' in rows else rows.label
     return pd.DataFrame(dict(file=files, label=label)).join(rows[[c for c in keep if c in rows]])

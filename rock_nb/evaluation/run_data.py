@@ -24,11 +24,10 @@ def data_of(run: Run) -> Data:
     """The data set that a run was made with, from its split (of a folder of folds its table) and
     its environment."""
     oof = run.path/'oof.csv'
-    for f in (oof if oof.exists() else run.split, run.environment):
-        if not f.exists():
-            raise BadInput(f'the run {run.name} has no {f.name}, so its images cannot be found')
-    root = Path(read_json(run.environment)['data'])
-    table = pd.read_csv(oof if oof.exists() else run.split, dtype=str, keep_default_na=False)
+    root, file = run.data_root, oof if oof.exists() else run.split
+    if not file.exists():
+        raise BadInput(f'the run {run.name} has no {file.name}, so its images cannot be found')
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
     if oof.exists():
         ids = load_predictions(run.path/'oof.npz').ids
         table = table[['path', 'label']].assign(part='oof', id=ids)

@@ -146,6 +146,5 @@ def f1_on_test(run: Run) -> float:   # NaN where the answers aren't known
     `solution.csv`."""
     metrics = read_json(run.metrics)
     if 'test' in metrics: return metrics['test']['f1']
-    root = read_json(run.environment).get('data') if run.environment.exists() else None
-    return (
-        np.nan if root is None else solution_f1(run, Path(root), read_json(run.recipe)['classes']))
+    if not run.environment.exists(): return np.nan
+    return solution_f1(run, run.data_root, read_json(run.recipe)['classes'])

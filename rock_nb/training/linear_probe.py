@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 from tqdm import tqdm
 
-from ..core import BadInput, use_fast
+from ..core import BadInput, short_hash, use_fast
 from ..data.loader import SequentialBatchSampler, make_loader
 from ..evaluation.metrics import macro_f1
 from ..evaluation.predictions import (
@@ -194,26 +194,40 @@ def fast_body(setup: TrainSetup,
         FAST_BODY[key] = inference(model, trial_images(size, setup.device), setup.amp)
     return FAST_BODY[key]
 
-# %% ../../nbs/training/linear_probe.ipynb #9f0be017
+# %% ../../nbs/training/linear_probe.ipynb #9f0be0b7
 def is_tuned(r: Recipe) -> bool:
     "Whether a phase takes steps before the last head is fitted."
     solvers = [p.solver for p in r.phases]
     return 'sgd' in solvers[:len(solvers) - 1 - solvers[::-1].index('logistic')]
 
+TUNED = {}    # what it was made of -> features of a body that its run has tuned: the last ones
+
+def find_store(setup: TrainSetup,
+               *about: object,   # what the features depend on, beside the files
+              ) -> FeatureStore:
+    """Where features are kept: on disk, or in memory where a run has tuned its body, which no other
+    run has, as long as they are small."""
+    if not is_tuned(setup.recipe): return FeatureStore(setup.loaders.out, *about)
+    key, small = short_hash(*about), lambda s: s.features is None or s.features.nbytes < 2**28
+    known = TUNED.pop(key, None)
+    TUNED.clear()
+    again = use_fast() and known is not None and small(known)
+    TUNED[key] = known if again else FeatureStore(None, fast=False)
+    return TUNED[key]
+
+# %% ../../nbs/training/linear_probe.ipynb #9f0be017
 def image_features(setup: TrainSetup,
                    rows: pd.DataFrame,        # of the table of images
                    size: tuple[int, int],     # pixels: height and width
                    views: tuple[str, ...],    # names, see `evaluation.tta`
                    bar: tqdm | None = None,
                   ) -> np.ndarray:            # (n, views, d) float32
-    """Features of images from the body of a network as it is now: kept ones, and of images that are
-    new. Of a body that this run has tuned none are kept: no other run has it."""
+    "Features of images from the body of a network as it is now: kept ones, and of images that are new."
     loaders, model = setup.loaders, before_last(setup.model)
     content = network_hash(model, setup.normalise)
     photos = loaders.unaugmented(rows, size)
     seen_as = setup.recipe.resize_mode, size, views, setup.amp, photos.read
-    store = FeatureStore(
-        loaders.out, content, *seen_as, fast=False if is_tuned(setup.recipe) else None)
+    store = find_store(setup, content, *seen_as)
     contents = content_hashes(photos.files)
     new = store.missing(contents)
     if bar is not None: bar.update(len(rows) - len(new))
