@@ -412,11 +412,11 @@ def predict_parts(plan: Plan) -> dict[str, Predictions]:
     rows = dict(
         valid=plan.parts[plan.parts.part == 'valid'], test=plan.parts[plan.parts.part == 'test'])
     if rows['test'].empty: rows['test'] = plan.data.test
-    done = {
+    # a head that has learned from the validation images since was judged before
+    done = dict(valid=run_on_main(load_predictions, plan.run.valid)) if plan.recipe.refit else {}
+    done |= {
         part: judge(plan.setup, plan.data, r, plan.options.workers) for part, r in rows.items()
-        if r is not None}
-    # a head that has learned from these since was judged before
-    if plan.recipe.refit: done['valid'] = run_on_main(load_predictions, plan.run.valid)
+        if part not in done and r is not None}
     for part, p in done.items() if is_main_process() else ():
         save_predictions(getattr(plan.run, part), p)
     return done
