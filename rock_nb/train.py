@@ -287,7 +287,7 @@ def about_data(plan: Plan) -> str:
     images = f'{len(plan.parts):,} {generated}images of {len(plan.data.classes)} classes ({parts})'
     text, left = f'data: {plan.data.root}, {images}', plan.skipped
     if left.empty: return text
-    return f'{text}; {len(left):,} that cannot be read are left out, first {left.path.iloc[0]}'
+    return f'{text}; unreadable and left out: {len(left):,}, first {left.path.iloc[0]}'
 
 def about_run(plan: Plan) -> str:
     "Where it is kept, and how far it is."
