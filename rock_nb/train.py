@@ -33,7 +33,7 @@ from .core import BadInput, Run, typed
 from .core.options import Options, document_options, old_names, renamed
 
 # %% ../nbs/03_train.ipynb #0b7e0301
-from .data.audit import data_white, image_notes, unusual_files
+from .data.audit import content_table, data_white, image_notes, unusual_files
 from .data.loader import SequentialBatchSampler, make_loader
 from .data.synthetic import find_data, is_sample
 from .data.split import split_data
@@ -55,6 +55,7 @@ from .evaluation.submission import check_sample, with_all_tests, write_submissio
 from .training.load_run import pick_device
 from .training.best_epoch import best_epoch
 from .training.body import body_note, with_body
+from .training.file_records import file_records
 from .training.checkpoint import remove_checkpoints
 from .training.processes import (
     run_on_main, is_main_process, gather_table, group, rank, world)
@@ -197,6 +198,38 @@ def recipe_record(recipe: Recipe, scale: str, data: Data,
         start='random' if weights.kind == 'random' else 'pretrained',
         split=core.short_hash(parts[['path', 'label', 'part']].to_csv()))
 
+# %% ../nbs/03_train.ipynb #0b7e0305
+def training_data(where: Path,   # a data folder, or a CSV file
+                  recipe: Recipe,
+                  options: Options,
+                 ) -> tuple[Recipe, Data, pd.DataFrame, pd.DataFrame, pd.DataFrame | None]:
+    """What a recipe will be trained on: the recipe with its white, the data set, its split, what was
+    left out, the attributes of the classes where each has a head."""
+    found, parts, skipped = read_and_split(where, recipe, options)
+    recipe = with_white(recipe, found, options.out)
+    if options.shift: parts = shift_labels(parts, options.shift)
+    found, parts, codes = at_target(found, parts, recipe.target)
+    return recipe, found, parts, skipped, codes
+
+# what a second training of the same must be told beside the recipe
+_AGAIN = (
+    'data', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level', 'shift', 'workers', 'pack',
+    'deterministic')
+
+def options_record(options: Options) -> dict:
+    "The options that say what is trained on, as `environment.json` has them: paths in full."
+    given = {n: v for n in _AGAIN if (v := getattr(options, n)) is not None}
+    given['data'] = str(find_data(options.data))
+    if 'folds' in given and not str(given['folds']).isdigit():
+        given['folds'] = str(core.resolve(given['folds']))
+    name = lambda f: f'{f.__module__}:{f.__qualname__}' if callable(f) else f
+    return {n: name(v) for n, v in given.items()}
+
+def device_record(device: torch.device) -> dict:
+    "The device of a training, as `environment.json` has it."
+    gpu = dict(gpu=torch.cuda.get_device_name(device)) if device.type == 'cuda' else {}
+    return dict(device=str(device), threads=torch.get_num_threads()) | gpu
+
 # %% ../nbs/03_train.ipynb #0be23a1e
 def plan_run(options: Options,
            given: dict,       # fields of the recipe
@@ -213,10 +246,7 @@ def plan_run(options: Options,
     if body: core.announce(f'{folder.name}: {recipe.arch} ({body})')
     weights = check_weights(
         find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
-    found, parts, skipped = read_and_split(where, recipe, options)
-    recipe = with_white(recipe, found, options.out)
-    if options.shift: parts = shift_labels(parts, options.shift)
-    found, parts, codes = at_target(found, parts, recipe.target)
+    recipe, found, parts, skipped, codes = training_data(where, recipe, options)
     record = recipe_record(recipe, scale, found, parts, weights, body)
     began = claim(folder, record | dict(processes=processes))['processes']
     return Plan(folder, recipe, found, parts, skipped, weights, codes=codes, processes=began)
@@ -326,10 +356,12 @@ def write_beginning(plan: Plan, device: torch.device,
     if plan.data.tests is not None:
         core.write_csv(plan.run.path / 'tests.csv', plan.data.tests)
     if len(plan.skipped): core.write_csv(plan.run.skipped, plan.skipped)
+    core.write_csv(
+        plan.run.content, content_table(plan.data, plan.options.out, plan.recipe.reader))
     about = dict(
         data=str(plan.data.root), weights=plan.weights.note,
-        weights_license=plan.weights.license, device=str(device), processes=world(),
-        precision=plan.setup.amp, precision_speeds=speeds)
+        weights_license=plan.weights.license, **device_record(device), processes=world(),
+        precision=plan.setup.amp, precision_speeds=speeds, options=options_record(plan.options))
     if body := core.read_json(plan.run.recipe).get('body'): about |= dict(body=body)
     core.write_json(plan.run.environment, core.environment() | about)
     if not core.in_test(): note_few_steps(plan)
@@ -472,7 +504,8 @@ def finish(plan: Plan) -> dict:
         metrics['valid'] |= crossfit_score([plan.run], [done['valid']], metrics['valid']['f1'])
     metrics |= effort(plan)
     plan.tracker.finish(metrics)
-    about = core.read_json(plan.run.environment) | dict(packs=plan.setup.loaders.notes)
+    about = core.read_json(plan.run.environment) | dict(
+        packs=plan.setup.loaders.notes, files=file_records(plan.run))
     core.write_json(plan.run.environment, about)
     core.write_json(plan.run.metrics, metrics)
     if not plan.options.keep: remove_checkpoints(plan.run)

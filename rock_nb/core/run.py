@@ -17,6 +17,7 @@ class Run:
     "A run folder: its files by name, and whether it is complete."
     FILES = dict(
         recipe='recipe.json', environment='environment.json', split='split.csv',
+        content='content.csv',
         history='history.csv', timing='timing.csv', best='best.safetensors', last='last.ckpt',
         previous='previous.ckpt', suspects='suspects.csv', logs='logs', valid='valid.npz',
         test='test.npz', metrics='metrics.json', submission='submission.csv', skipped='skipped.csv',

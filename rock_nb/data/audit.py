@@ -400,6 +400,23 @@ def audit(data: Data,
     return frame.assign(
         **{c: pd.arrays.IntegerArray(facts[c], unread) for c in ('width', 'height')})
 
+# %% ../../nbs/data/audit.ipynb #c0de0002
+def content_table(
+    data: Data,           # that has been audited
+    out: str | Path | None = None,   # the folder of runs
+    reader: ImageReader = ImageReader(),
+) -> pd.DataFrame:        # path, content: 16 hexadecimal digits, '' where there was nothing to read
+    "What the audit remembers of the content of each image, training and test."
+    with memory(memory_file(data, out, reader)) as db:
+        known = dict(db.execute('SELECT path, content FROM facts').fetchall())
+    frames = [f.path for f in (data.train, data.test) if f is not None]
+    paths = pd.unique(pd.concat(frames))
+    return pd.DataFrame(dict(path=paths, content=[content_digits(known.get(p, 0)) for p in paths]))
+
+def content_digits(content: int) -> str:   # of `FACTS`, or of `speed.feature_store`
+    "The hash of a file's content as a table has it."
+    return f'{content % 2**64:016x}' if content else ''
+
 # %% ../../nbs/data/audit.ipynb #a8e50ac3
 def readable(
     data: Data,

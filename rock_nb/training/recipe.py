@@ -407,14 +407,14 @@ def shrunk(size: int | tuple[int, int],   # a side, or (height, width), in pixel
 def hurried(p: Phase,       # with fewer epochs than before
             epochs: int,    # it had before
             least: float,   # times the rate
-            most: float = 1e-3,   # where steps grow no further
            ) -> Phase:
-    "A phase whose steps grow as its epochs shrink."
+    "A phase whose steps grow as its epochs shrink, up to a rate that a head or a network bears."
+    most = 5e-3 if p.train == 'head' else 1e-3
     return replace(p, lr=max(p.lr, min(p.lr*max(least, epochs/p.epochs), most)))
 
 def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
     """The recipe, made smaller: image and batch size, epochs (one a phase at least), precision by
-    measuring; fewer steps are larger ones, up to a rate of 1e-3."""
+    measuring; fewer steps are larger ones."""
     small = choose(scale, SCALES, 'scale')
     fitted = all(p.solver == 'logistic' for p in r.phases)
     if not small or scale == 'demo' and fitted: return r      # seconds as it is
