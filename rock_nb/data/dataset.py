@@ -43,11 +43,12 @@ class ImageDataset(Dataset):
                  paste_prob: float = 0.,  # share of the images that get a box of another one of their class, 0…1
                  paste_alpha: float = 1.,  # … of a size from Beta(alpha, alpha)
                  read: Callable = ImageReader(),         # path -> uint8 image (h, w, 3)
+                 views: int = 0,   # augmented views of an image, which epochs take in turn (0: always new ones)
                 ):
         self.files = list(files)
         self.transform, self.seed = transform, seed
         self.paste_prob, self.paste_alpha = paste_prob, paste_alpha
-        self.read = read
+        self.read, self.views = read, views
         self.fast = use_fast()      # asked once, not for each image
         # a copy: pandas may give what can't be written
         self.labels = np.array([-1]*len(self.files) if labels is None else labels, dtype=np.int64)
@@ -83,6 +84,8 @@ def __getitem__(self: ImageDataset,
                 key: SampleKey | int,
                ) -> tuple[torch.Tensor, int, int]:   # uint8 image (H, W, 3), label, index
     key = key if isinstance(key, SampleKey) else SampleKey(key)
+    # the next draw within an epoch is the next view
+    if self.views: key = SampleKey(key.index, (key.epoch + key.draw) % self.views)
     image = self.image(key.index, key.epoch, key.index, key.draw)
     image = with_partner(self, image, key)
     tensor = torch.from_numpy(np.require(image, requirements='CW'))

@@ -197,22 +197,24 @@ class FeatureCache:
                  n: int,                  # images in all
                  budget: float,           # bytes
                  share: int | None = None,   # how many of them this process asks for (None: all)
+                 views: int = 1,          # of each image, which epochs take in turn
                 ):
-        self.make, self.n, self.budget = make, n, budget
-        self.share = n if share is None else share
+        self.make, self.n, self.views, self.budget = make, n, views, budget
+        self.share = views*(n if share is None else share)
         self.table = None
-        self.known = torch.zeros(n, dtype=torch.bool)
+        self.known = torch.zeros(n*views, dtype=torch.bool)
     def __call__(self, x: torch.Tensor,   # (n, …) images; not looked at if all are known
                  i: torch.Tensor,         # (n,) their numbers
+                 epoch: int = 0,
                 ) -> torch.Tensor:
-        "The features of some images."
-        i = i.cpu()
+        "The features of some images, as they are seen in an epoch."
+        i = i.cpu() + epoch % self.views*self.n
         if self.table is not None and bool(self.known[i].all()):
             return self.table[i.to(self.table.device)].contiguous(memory_format=self.layout)
         z = self.make(x)
         self.layout = memory_format_of(z)
-        if self.table is None and self.n * z[0].numel() * z.element_size() <= self.budget:
-            self.table = z.new_empty(self.n, *z.shape[1:])
+        if self.table is None and len(self.known)*z[0].numel()*z.element_size() <= self.budget:
+            self.table = z.new_empty(len(self.known), *z.shape[1:])
         if self.table is not None:
             self.table[i.to(z.device)] = z
             self.known[i] = True

@@ -71,6 +71,7 @@ def photos_for(recipe: Recipe, data: Data,
             paste = dict(paste_prob=recipe.mix_prob, paste_alpha=recipe.mix_alpha)
     photos = make_dataset(data, rows, transform, recipe.seed, **paste)
     photos.files, photos.read = files, recipe.reader
+    if learning: photos.views = recipe.augment_views
     return photos
 
 # %% ../../nbs/training/build.ipynb #9540957f

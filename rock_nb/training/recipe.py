@@ -110,6 +110,9 @@ class Recipe:
         'pad', "how an image gets that shape: 'pad', 'stretch' or 'crop'", choices=RESIZE_MODES)
     augment: str | dict = option(
         'none', 'augmentation set: a name, a .json file, or what albumentations.to_dict gives')
+    augment_views: int = option(
+        0, 'augmented views of each image, taken in turn by the epochs (0: a new one in each)',
+        between=(0, 1000))
     decode: str = option(
         'full', "JPEGs: 'full', or 'scaled': at a half, quarter or eighth where that is enough",
         choices=('full', 'scaled'))
@@ -199,7 +202,7 @@ class Recipe:
 # %% ../../nbs/training/recipe.ipynb #711fd180
 # fields of `rock_nb.data.image.ImageReader`
 READING = ('max_value', 'icc', 'page', 'bands', 'max_pixels')
-LATER = (*READING, 'decode', 'refit')     # fields that no recipe had before
+LATER = (*READING, 'decode', 'refit', 'augment_views')     # fields that no recipe had before
 TYPES = {name: o.type for name, o in options_of(Recipe).items()}
 FIELDS = tuple(TYPES)
 

@@ -245,8 +245,8 @@ def quick():
     return Recipe(
         arch='tf_efficientnet_lite0', img_size=256, batch_size=32, phases=phases, optimizer='adamw',
         weight_decay=0.01, layer_decay=0.8, schedule='cosine', by_step=True, warmup=0.5,
-        loss='logit_adjusted', tau=0.5, smoothing=0.1, augment='winner', resize_mode='crop',
-        normalize='model', amp='auto', tta='hflip', valid=0.2, refit=True)
+        loss='logit_adjusted', tau=0.5, smoothing=0.1, augment='winner', augment_views=2,
+        resize_mode='crop', normalize='model', amp='auto', tta='hflip', valid=0.2, refit=True)
 
 @recipe
 def thorough():
@@ -254,7 +254,7 @@ def thorough():
     views."""
     small, last, head = quick().phases
     return replace(
-        quick(), img_size=320,
+        quick(), img_size=320, augment_views=0,
         phases=(replace(small, epochs=4), replace(small, epochs=5, lr=5e-4, img_size=256), last, head),
         tta='d7')
 
@@ -267,7 +267,8 @@ def wise_ft():
     phases = (
         Phase(1, train='head', solver='logistic'), Phase(3, 3e-4, 'stage3 stage4 head', norm='eval'),
         Phase(1, solver='average'))
-    return replace(quick(), img_size=224, phases=phases, lr_scale='head=.1', refit=False)
+    return replace(
+        quick(), img_size=224, phases=phases, lr_scale='head=.1', augment_views=0, refit=False)
 
 # %% ../../nbs/training/recipes.ipynb #0dfa9874
 def cost(r: Recipe,

@@ -15,12 +15,13 @@ from fastcore.basics import patch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ..core import Run
 from ..data.dataset import ImageDataset
 from ..data.mixup import make_mix
 from ..data.hard_examples import HardExampleBuffer
+from ..data.sampler import Batches, shuffle
 from ..model.freeze import freeze, train_mode
 from ..speed.decoded_cache import split_deterministic_prefix
 from ..speed.folded_inference import spare_memory, trial_images
@@ -52,15 +53,18 @@ class TrainSetup:
     started: bool = False        # whether the network has been trained since it was built
 
 # %% ../../nbs/training/state.ipynb #3543a78a
-def is_fixed(images: Dataset) -> bool:
-    "Whether the images of a data set look the same in every epoch."
-    return (
-        isinstance(images, ImageDataset) and not images.paste_prob
-        and split_deterministic_prefix(images.transform)[1] is None)
+def count_views(loader: DataLoader | None) -> int:
+    "How many views there are of each image, which epochs take in turn; 0 if they are always new."
+    images, batches = (getattr(loader, n, None) for n in ('dataset', 'batch_sampler'))
+    if not isinstance(images, ImageDataset): return 0
+    if not images.paste_prob and split_deterministic_prefix(images.transform)[1] is None: return 1
+    # an image that is drawn twice in an epoch shows two of them
+    once = isinstance(batches, Batches) and batches.function is shuffle and not batches.hard
+    return images.views if once else 0
 
 # %% ../../nbs/training/state.ipynb #e91e63b2
 def feature_caches(phase: 'PhaseState') -> dict[str, FeatureCache]:   # 'train', 'valid' -> cache
-    "The features behind the frozen beginning, for the data sets whose images are always the same."
+    "The features behind the frozen beginning, for the data sets of whose images there are few views."
     if phase.prefix is None: return {}
     setup, loaders = phase.setup, dict(train=phase.train_loader, valid=phase.valid_loader)
 
@@ -71,15 +75,15 @@ def feature_caches(phase: 'PhaseState') -> dict[str, FeatureCache]:   # 'train',
         batch = torch.cat([x, padding]).to(setup.device, non_blocking=True)
         return phase.prefix(setup.normalise(batch))[:len(x)]
 
-    def cache(part: str) -> FeatureCache:
+    def cache(part: str, views: int) -> FeatureCache:
         # of the validation images, each process gets the same share in every epoch
         share = sum(map(len, phase.valid_loader.batch_sampler)) if part == 'valid' else None
         budget = spare_memory(setup.device)/16
-        return FeatureCache(make, len(loaders[part].dataset), budget, share)
+        return FeatureCache(make, len(loaders[part].dataset), budget, share, views)
 
     unmixed = {'valid'} | ({'train'} if setup.recipe.mix == 'none' else set())
-    fixed = [p for p, l in loaders.items() if l is not None and is_fixed(l.dataset)]
-    return {part: cache(part) for part in fixed if part in unmixed}
+    views = {part: count_views(l) for part, l in loaders.items() if part in unmixed}
+    return {part: cache(part, n) for part, n in views.items() if n}
 
 # %% ../../nbs/training/state.ipynb #1e08bc4b
 def phase_optimizer(setup: TrainSetup, phase: Phase) -> Optimizer:

@@ -28,7 +28,7 @@ def prepare_input(phase: PhaseState, batch: Batch,
                  ) -> tuple[torch.Tensor, torch.Tensor]:  # what the network takes; the target
     "Normalise and mix images, and run them through the frozen beginning of the network, if it has one."
     images, labels, rows = batch
-    if 'train' in phase.caches: return phase.caches['train'](images, rows), labels
+    if 'train' in phase.caches: return phase.caches['train'](images, rows, key[1]), labels
     images = images.to(phase.setup.device, non_blocking=True)
     x, target = phase.mix(phase.setup.normalise(images), labels, *key)
     return (phase.prefix(x) if phase.prefix else x), target
