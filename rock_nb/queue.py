@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse, json, os, sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from . import core
@@ -14,6 +15,8 @@ from .core import BadInput, Parser, Run, as_types, choose, lazy, listed
 from .jobs.folder import FolderQueue, already_queued, check_after, result_is_gone
 from .jobs.job import (
     KINDS, PRIORITIES, Job, JobQueue, Kind, job_table, new_job, read_job, worker_table)
+from .jobs.slurm import (
+    SlurmQueue, meeting_point, on_each_node, sbatch_options, work_in_slurm)
 from .jobs.worker import MODES, Worker
 from .training.command import PARAMETERS, add_options, check_given, given_options
 
@@ -87,7 +90,7 @@ def perform(kind: str, given: dict):
     given = KINDS[choose(kind, tuple(KINDS), 'kind of job')].check(given)
     if kind == 'train':
         from rock_nb.train import fit
-        return fit(**given)
+        return fit(**given, **meeting_point())    # of several nodes, in SLURM
     from rock_nb.ensemble import ensemble
     return ensemble(**given)
 
@@ -102,6 +105,22 @@ KINDS['train'] = Kind(
 KINDS['ensemble'] = Kind(
     check_ensemble, lambda given: run_folder(given, 'name'), job_command('ensemble'), run_scores)
 
+# %% ../nbs/07_queue.ipynb #5b3d90e1
+ENGINES = dict(
+    folder='a folder and its workers', redis='a Redis and its workers',
+    slurm='SLURM, which begins each job')
+
+def check_engine(on: str | None, ip: str | None):
+    "A `BadInput` if an engine of the queue is not one, or belongs to other options."
+    if on is None: return
+    choose(on, ENGINES, 'engine of the queue')
+    if on != 'redis' and ip:
+        raise BadInput(f'--ip names a Redis, and --on {on} another queue; give one of them')
+    if on == 'redis' and not (ip or os.environ.get('ROCK_QUEUE_URL')):
+        raise BadInput('--on redis needs its address; give --ip, or set ROCK_QUEUE_URL')
+    if on == 'slurm':
+        raise BadInput('--port and --user belong to a Redis; leave them out for SLURM')
+
 # %% ../nbs/07_queue.ipynb #8f434fd7
 def open_queue(
     ip: str | None = None,               # of the Redis (None: $ROCK_QUEUE_URL, else a folder)
@@ -109,11 +128,15 @@ def open_queue(
     user: str | None = None,             # for the Redis; $ROCK_QUEUE_PASSWORD has the password
     folder: Path | str | None = None,    # for the queue in a folder (None: `outputs/.queue`)
     lease: float = 60.,                  # s after which a silent worker's job is put back (Redis)
+    on: str | None = None,               # of `ENGINES` (None: by the others)
+    options: list[str] = (),             # of `sbatch`, for what is published in SLURM
 ) -> JobQueue:
     "The queue at an address or in a folder."
+    if on == 'slurm' and not (ip or port or user): return SlurmQueue(folder, options)
+    check_engine(on, ip)
     if folder is not None and ip:
         raise BadInput('--folder and --ip name two queues; give one of them')
-    if folder is not None or not (ip or os.environ.get('ROCK_QUEUE_URL')):
+    if folder is not None or on == 'folder' or not (ip or os.environ.get('ROCK_QUEUE_URL')):
         if port or user:
             raise BadInput('--port and --user belong to a Redis; give --ip too')
         return FolderQueue(folder)
@@ -178,7 +201,9 @@ def publish_jobs(queue: JobQueue, jobs: list[Job]) -> list[Job]:
         if (known := queue.find(j.id)) and not result_is_gone(known):
             raise already_queued(known)
         check_after(queue, j, ids[:ids.index(j.id)])
-    for j in jobs: queue.publish(j)
+    if isinstance(queue, SlurmQueue): queue.publish_all(jobs)    # arrays, where it can be
+    else:
+        for j in jobs: queue.publish(j)
     return jobs
 
 # %% ../nbs/07_queue.ipynb #ad09086f
@@ -190,16 +215,19 @@ def status(queue: JobQueue) -> tuple[pd.DataFrame, pd.DataFrame]:
 def command_parser(command: str, about: str) -> Parser:
     "A command's parser with what all commands have."
     p = Parser(f'rock-queue {command}', description=about)
+    engines = '; '.join(f'{k}: {v}' for k, v in ENGINES.items())
+    p.add_argument('--on', choices=list(ENGINES), help=engines)
     p.add_argument(
         '--ip', help='address of the Redis (None: $ROCK_QUEUE_URL, else the queue is a folder)')
     p.add_argument('--port', type=int, help='of the Redis (None: 6379)')
     p.add_argument('--user', help='for the Redis; the password is read from $ROCK_QUEUE_PASSWORD')
-    p.add_argument('--folder', help='for the queue that is a folder (None: outputs/.queue)')
+    p.add_argument(
+        '--folder', help='of the queue (None: outputs/.queue, on SLURM outputs/slurm)')
     return p
 
 def queue_from_options(o: argparse.Namespace, **more: object) -> JobQueue:
     "The queue that a command's options name."
-    return open_queue(o.ip, o.port, o.user, o.folder, **more)
+    return open_queue(o.ip, o.port, o.user, o.folder, on=o.on, **more)
 
 def read_jobs(file: str) -> list[Job]:
     "Jobs from a file of JSON, one a line: kind, given, and perhaps priority, after and retries."
@@ -216,6 +244,24 @@ def read_jobs(file: str) -> list[Job]:
     wanted = [read_job(line, id='new') for line in lines.splitlines() if line.strip()]
     return [new_job(j.kind, j.given, j.priority, j.after, j.retries) for j in wanted]
 
+# %% ../nbs/07_queue.ipynb #5b3d90e2
+SLURM_OPTIONS = dict(
+    partition='of SLURM', gres='of SLURM, such as gpu:1', time='limit in SLURM, such as 8:00:00',
+    nodes='of SLURM for each training, which is done on all of them together',
+    sbatch='any other options of sbatch, as one text')
+
+def add_slurm_options(p: Parser) -> list[str]:
+    "Add what `sbatch` can be told to a command's options; their names."
+    for name, text in SLURM_OPTIONS.items(): p.add_argument(f'--{name}', metavar='', help=text)
+    return list(SLURM_OPTIONS)
+
+def slurm_options(on: str | None, given: dict) -> list[str]:
+    "What `sbatch` shall be told; a `BadInput` for another queue."
+    named = {k: v for k, v in given.items() if v is not None}
+    if named and on != 'slurm':
+        raise BadInput(f'--{next(iter(named))} belongs to SLURM; give --on slurm too')
+    return sbatch_options(str(named.pop('sbatch', '')), **named)
+
 # %% ../nbs/07_queue.ipynb #1c1f0834
 def publish_command(argv: list[str]):
     "`rock-queue publish`"
@@ -228,9 +274,11 @@ def publish_command(argv: list[str]):
     p.add_argument(
         '--jobs', metavar='FILE',
         help='publish what this file has instead: JSON, a job a line; - is the input')
+    slurm = add_slurm_options(p)
     given = given_options(
         add_options(p, {n: o for n, o in PARAMETERS.items() if n != 'version'}), argv)
-    place = {k: given.pop(k, None) for k in ('ip', 'port', 'user', 'folder')}
+    place = {k: given.pop(k, None) for k in ('on', 'ip', 'port', 'user', 'folder')}
+    place['options'] = slurm_options(place['on'], {k: given.pop(k, None) for k in slurm})
     file, versions = given.pop('jobs', None), given.pop('versions') or ['baseline']
     for version in versions if not file else (): check_given(given | dict(version=version))
     queue = open_queue(**place)
@@ -288,6 +336,15 @@ def tell_command(word: str, about: str):
         queue.tell('stop-now' if getattr(o, 'now', False) else word)
     return run
 
+# %% ../nbs/07_queue.ipynb #5b3d90e4
+def slurm_worker(o: argparse.Namespace) -> int:    # options of `rock-queue work`
+    "Do the job that a job of SLURM was submitted for; the exit code."
+    if not o.job or 'SLURM_JOB_ID' not in os.environ:
+        raise BadInput('SLURM begins the workers itself; publish jobs with --on slurm')
+    train = KINDS['train']
+    KINDS['train'] = replace(train, command=lambda given: on_each_node(train.command(given)))
+    return work_in_slurm(SlurmQueue(o.folder).home, o.job)
+
 # %% ../nbs/07_queue.ipynb #e7169ec5
 def work_command(argv: list[str]):
     "`rock-queue work`"
@@ -302,7 +359,10 @@ def work_command(argv: list[str]):
         help='seconds after which a silent worker is taken for dead (Redis; the same for all '
              'workers)'
     )
-    queue = queue_from_options(o := p.parse_args(argv), lease=o.lease)
+    p.add_argument('--job', help='do this job of a queue on SLURM, inside a job of SLURM')
+    o = p.parse_args(argv)
+    if o.on == 'slurm': sys.exit(slurm_worker(o))
+    queue = queue_from_options(o, lease=o.lease)
     # now: while a job is held, its lease would run meanwhile
     import rock_nb.evaluation.submission    # noqa: F401
     why = Worker(queue, o.mode, lambda *words: print(*words, flush=True)).run()

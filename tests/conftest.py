@@ -17,6 +17,7 @@ import pytest
 
 from disks import disk                              # noqa: F401
 from servers import no_queue_of_ones_own, server    # noqa: F401
+from slurm_cluster import slurm                     # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 # holds images/<class>/… and folds.csv
@@ -83,7 +84,7 @@ def photos() -> Path:
 
 # what a fixture needs, whoever uses it
 NEEDS = dict(
-    server=['redis'], disk=['root'], hosts=['root', 'processes'], lab=['browser', 'processes'])
+    server=['redis'], slurm=['processes'], disk=['root'], hosts=['root', 'processes'], lab=['browser', 'processes'])
 
 
 # files in the order of what they cost, the longest first: none of them begins last. Those that

@@ -6,9 +6,10 @@
 __all__ = ['learn']
 
 # %% ../../nbs/training/loop.ipynb #a16703a5
-import time
+import os, time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,12 @@ def gathered_meter(meter: EpochMeter) -> dict | None:   # None in all processes 
     sums = {n: torch.cat([p[n] for p in parts]) for n in ('loss', 'preds', 'labels')}
     return sums | dict(mass=parts[0]['mass'])
 
+def checkpoint_request() -> Path | None:
+    """The file whose being there asks for a checkpoint now, and which that removes, where there
+    is one: $ROCK_NB_SAVE, of whoever will stop this process soon."""
+    file = os.environ.get('ROCK_NB_SAVE')
+    return Path(file) if file else None
+
 def save_state(setup: TrainSetup, state: TrainState):
     """Write a checkpoint of this moment, then the history, which is a view of it; all processes
     take part, the main one writes."""
@@ -61,6 +68,7 @@ def save_state(setup: TrainSetup, state: TrainState):
         model=setup.model.state_dict(), stage=phase and phase.state_dict(),
         memory=hard and hard.state_dict())
     save_checkpoint(setup.run, values)
+    if asked := checkpoint_request(): asked.unlink(missing_ok=True)
     if state.history: write_csv(setup.run.history, pd.DataFrame(state.history))
 
 # %% ../../nbs/training/loop.ipynb #e120bf53
@@ -191,6 +199,7 @@ def train_epoch(setup: TrainSetup, state: TrainState, bar: tqdm):
     every = 1 if setup.device.type == 'cpu' else 50
     classes = torch.arange(len(setup.classes), device=setup.device)
     class_weights = setup.loss.sample_weights(classes).cpu()
+    asked = checkpoint_request()
     check = lambda: check_losses(setup.run, meter.loss[-every:], state.epoch, state.step)
     while state.step < sampler.steps:
         n = one_step(setup, state, batches, class_weights)
@@ -198,7 +207,9 @@ def train_epoch(setup: TrainSetup, state: TrainState, bar: tqdm):
         waiting = meter.wait/(time.perf_counter() - began)
         bar.set_postfix_str(f'waiting {waiting:.0%}', refresh=False)
         bar.update(n)
-        due = broadcast_flag(time.monotonic() - saved >= setup.checkpoint_seconds)
+        wanted = asked is not None and asked.exists()
+        late = time.monotonic() - saved >= setup.checkpoint_seconds
+        due = broadcast_flag(wanted or late)
         if due and state.step < sampler.steps:
             check()
             save_state(setup, state)

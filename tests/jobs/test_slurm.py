@@ -1,0 +1,224 @@
+"""The queue on a real SLURM of two nodes: what it begins ends as in the local pipeline, whatever is killed, cancelled or out of time."""
+import os
+import re
+import signal
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from conftest import TINY, flags, shell
+from rock_nb.core import BadInput, Run, read_json
+from rock_nb.jobs.job import QueueUnavailable, new_job
+from rock_nb.queue import open_queue, publish
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('no_queue_of_ones_own')]
+SMALL = {**TINY, 'workers': 0}
+
+
+def until(true, seconds: float = 240., said=lambda: ''):
+    "Wait until something is true; else an error."
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, said()
+        time.sleep(.3)
+
+
+def rows(run: Run) -> int:
+    return len(run.history.read_text().splitlines()) - 1 if run.history.exists() else 0
+
+
+def rock_queue(command: str, *words, **env):
+    return shell(
+        sys.executable, '-m', 'rock_nb.queue', command, '--on', 'slurm', *words, **env)
+
+
+def trainings(run: Run) -> list[psutil.Process]:
+    "The processes that train a run."
+    words = lambda p: ' '.join(p.info['cmdline'] or [])
+    return [
+        p for p in psutil.process_iter(['cmdline'])
+        if all(str(w) in words(p) for w in (run.path.parent, f'"{run.name}', '"do"'))]
+
+
+@pytest.fixture(scope='module')
+def late(slurm, sample, tmp_path_factory):
+    """A training that stands still from its first checkpoint until it is told that its time is
+    over, begun before all else."""
+    home = tmp_path_factory.mktemp('late')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('ROCK_QUEUE_PATHS', str(home.parent))
+        queue = open_queue(folder=home / 'queue', on='slurm', options=[
+            '--time=60', '--nodelist=n2', '--signal=B:USR1@60'])
+        [job] = publish(
+            queue, run='late', epochs=3, data=str(sample), out=str(home / 'runs'), **SMALL)
+    run = Run(home / 'runs' / 'late')
+    until(lambda: run.last.exists(), said=lambda: slurm.logs())
+    stopped = trainings(run)
+    for p in stopped: p.send_signal(signal.SIGSTOP)
+    number = queue.submitted(job.id)['number']
+    [begun] = [j.begun for j in queue.jobs()]
+    minutes = int((time.time() - begun + 30) / 60) + 1
+    slurm.call('scontrol', 'update', f'JobId={number}', f'TimeLimit={minutes}')
+    before, after = run.last.stat().st_mtime_ns, []
+    def go_on():
+        save = queue.home / 'stop' / f'{job.id}.save'
+        until(save.exists, said=slurm.logs)
+        slurm.call('scontrol', 'update', f'JobId={number}', 'TimeLimit=60')
+        for p in stopped: p.send_signal(signal.SIGCONT)
+        until(lambda: not save.exists())
+        after.append(run.last.stat().st_mtime_ns)
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    yield queue, job, run, lambda: thread.join() or after == [a for a in after if a > before] != []
+    for p in stopped:
+        if p.is_running(): p.kill()
+    thread.join()
+
+
+def test_the_pipeline_equals_the_local_one_though_a_node_is_lost(slurm, late, sample, tmp_path):
+    from rock_nb.ensemble import ensemble
+    from rock_nb.pipeline import pipeline_steps
+    from rock_nb.train import fit
+    names, given = ['baseline', 'v1', 'v3'], {**SMALL, 'epochs': 3, 'data': str(sample)}
+    at = ['--folder', tmp_path / 'queue']
+    r = rock_queue('publish', *names, '--ensemble', 'ensemble', *at, *flags(
+        given | dict(out=tmp_path / 'queued')))
+    assert r.returncode == 0 and len(r.stdout.split()) == 4, r.stderr
+    queue = open_queue(folder=tmp_path / 'queue', on='slurm')
+    numbers = [queue.submitted(i)['number'] for i in r.stdout.split()]
+    assert [n.partition('_')[2] for n in numbers] == ['0', '1', '2', '']        # an array, and one
+    runs = {
+        j.given.get('version', 'ensemble'): Run(
+            tmp_path / 'queued' / j.given.get('run', j.given.get('name')))
+        for j in queue.jobs()}
+    of = lambda: {j.given.get('version', 'ensemble'): j for j in queue.jobs()}
+    said = lambda: f'{queue.jobs()}\n{slurm.call("squeue", "--states=all")}\n{slurm.logs()}'
+
+    torn = lambda: [
+        v for v, run in runs.items() if 1 <= rows(run) < 3 and of()[v].worker.startswith('n1-')]
+    until(torn, said=said)
+    torn = torn()[0]
+    slurm.kill('n1')
+    had = rows(runs[torn])
+    assert had < 3
+    for step in pipeline_steps(names, tmp_path / 'piped', dict(given)):         # meanwhile
+        if step.notebook == '03_train': fit(**step.given, show=lambda *_: None)
+        if step.notebook == '05_ensemble': ensemble(**step.given)
+    until(lambda: all(j.state == 'done' for j in queue.jobs()), said=said)
+    slurm.start('slurmd', '-D', '-N', 'n1', name='n1')
+
+    table = of()
+    assert table[torn].attempts == 2 and table[torn].worker.startswith('n2-')
+    again = re.sub(' +', ' ', queue.log(table[torn].id).read_text().split('attempt 2')[1])
+    assert f'epoch {had}/' not in again and 'epoch 3/' in again, again
+    for v, run in runs.items():
+        piped = Run(tmp_path / 'piped' / v)
+        for file in ('valid', 'test', 'submission'):
+            assert getattr(run, file).read_bytes() == getattr(piped, file).read_bytes(), (
+                f'{v}: {file}')
+        assert table[v].result['valid']['f1'] == read_json(piped.metrics)['valid']['f1']
+
+
+def test_what_sbatch_refuses_is_one_sentence(slurm, sample, tmp_path):
+    at = ['--folder', tmp_path / 'queue', '--run', 'x', '--data', sample]
+    r = rock_queue('publish', *at, '--partition', 'night')
+    assert r.returncode == 1 and r.stderr == (
+        'BadInput: SLURM refuses, sbatch says: invalid partition specified: night; '
+        'Batch job submission failed: Invalid partition name specified\n')
+    queue = open_queue(folder=tmp_path / 'queue', on='slurm')
+    assert queue.jobs() == []
+    for options, says in (
+        (['--frobnicate'], 'unrecognized option'), (['--time=soon'], 'Invalid --time'),
+        (['--gres=gpu:1'], 'Invalid generic resource')):
+        queue.options = options
+        with pytest.raises(BadInput, match=says) as e:
+            publish(queue, run='x', data=str(sample))
+        assert '\n' not in str(e.value)
+    # the second is refused: the first is taken back
+    queue.options = ['--hold']
+    [known] = publish(queue, run='known', data=str(sample))
+    slurm.call('scancel', queue.submitted(known.id)['number'])
+    jobs = [new_job('train', dict(run=r, data=str(sample))) for r in ('one', 'two')]
+    jobs[1].after = [known.id]
+    with pytest.raises(BadInput, match=f'{known.id}, which was stopped; requeue that first'):
+        queue.publish_all(jobs)
+    assert [j.id for j in queue.jobs()] == [known.id]
+    assert jobs[0].id not in slurm.call('squeue', '-h', '-o', '%j')
+    queue.delete(known.id)
+
+
+def test_no_slurm_and_no_controller(slurm, tmp_path, monkeypatch):
+    queue = open_queue(folder=tmp_path / 'queue', on='slurm')
+    with monkeypatch.context() as m:
+        m.setenv('PATH', str(tmp_path))
+        with pytest.raises(BadInput, match="SLURM's squeue is not installed here"): queue.jobs()
+    conf = tmp_path / 'slurm.conf'
+    text = slurm.conf.read_text() + 'MessageTimeout=2\n'
+    conf.write_text(re.sub('(?<=SlurmctldPort=).*', '1', text))
+    with monkeypatch.context() as m:
+        m.setenv('SLURM_CONF', str(conf))
+        with pytest.raises(QueueUnavailable, match='SLURM does not answer'): queue.jobs()
+
+
+def test_deleted_cancelled_requeued(slurm, sample, tmp_path):
+    queue = open_queue(folder=tmp_path / 'queue', on='slurm', options=['--nodelist=n2'])
+    given = dict(data=str(sample), out=str(tmp_path / 'runs'), **SMALL)
+    [long] = publish(queue, run='long', epochs=2000, **given)
+    state = lambda: queue.find(long.id).state
+    run, said = Run(tmp_path / 'runs' / 'long'), lambda: f'{queue.jobs()} {slurm.logs()}'
+    until(lambda: rows(run) > 0, said=said)
+    [after] = publish(queue, 'v1', run='after', epochs=1, after=long.id, **given)
+    assert queue.find(after.id).worker.endswith('(Dependency)')
+    with pytest.raises(BadInput, match=f'{after.id} waits for {long.id}'): queue.delete(long.id)
+    assert queue.delete(after.id) == 'deleted' and queue.find(after.id) is None
+    assert state() == 'running' and queue.find(long.id).worker.startswith('n2-')
+    assert queue.delete(long.id) == 'will be stopped'
+    until(lambda: state() == 'stopped', said=said)
+    assert queue.find(long.id).error == 'stopped on request'
+    first, had = queue.submitted(long.id)['number'], rows(run)
+    queue.requeue(long.id)
+    assert queue.submitted(long.id)['number'] != first
+    until(lambda: rows(run) > had, said=said)
+    slurm.call('scancel', queue.submitted(long.id)['number'])
+    until(lambda: state() == 'stopped', said=said)
+    assert queue.find(long.id).error == 'cancelled in SLURM'
+    assert rock_queue('delete', long.id, '--folder', tmp_path / 'queue').stdout == (
+        f'{long.id}: deleted\n')
+    assert queue.jobs() == [] and not trainings(run)
+
+
+def test_one_that_failed_is_mended_and_requeued(slurm, sample, tmp_path):
+    queue = open_queue(folder=tmp_path / 'queue', on='slurm')
+    given = dict(data=str(tmp_path / 'later'), out=str(tmp_path / 'runs'), epochs=1, **SMALL)
+    [first] = publish(queue, run='first', **given)
+    [second] = publish(queue, 'v1', run='second', after=first.id, **given)
+    said = lambda: f'{queue.jobs()} {slurm.logs()}'
+    until(lambda: queue.find(first.id).state == 'failed', said=said)
+    assert 'no data folder' in queue.find(first.id).error
+    until(lambda: 'DependencyNeverSatisfied' in queue.find(second.id).worker, said=said)
+    assert 'blocked' in rock_queue('list', '--folder', tmp_path / 'queue').stdout
+    with pytest.raises(BadInput, match=f'shall come after {first.id}, which failed'):
+        publish(queue, 'v1', run='third', after=first.id, **given)
+    os.symlink(sample, tmp_path / 'later')
+    queue.requeue(first.id)
+    until(lambda: queue.find(second.id).state == 'done', said=said)
+    assert queue.find(first.id).state == 'done'
+
+
+def test_one_that_is_out_of_time_goes_on_from_its_checkpoint(slurm, late, sample, tmp_path):
+    from rock_nb.train import fit
+    queue, job, run, saved = late
+    assert saved()
+    until(lambda: queue.find(job.id).state == 'done', said=lambda: (
+        f'{queue.jobs()} {slurm.call("squeue", "--states=all")}'))
+    assert 'out of time' in ''.join(p.read_text() for p in queue.home.glob('logs/slurm-*'))
+    assert queue.log(job.id).read_text().count('attempt 1') == 2       # no fault of its own
+    [number] = [queue.submitted(job.id)['number']]
+    assert 'Restarts=1' in slurm.call('scontrol', 'show', 'job', number)
+    fit(run='alone', epochs=3, data=str(sample), out=str(tmp_path), show=lambda *_: None, **SMALL)
+    alone = Run(tmp_path / 'alone')
+    for file in ('valid', 'test', 'submission', 'best'):
+        assert getattr(run, file).read_bytes() == getattr(alone, file).read_bytes(), file
