@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from fastcore.basics import patch
-from fastcore.basics import patch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
