@@ -37,7 +37,7 @@ demo: env
 	$(BIN)/python -m rock_nb.pipeline $(OPTIONS)
 
 lab: env
-	$(BIN)/jupyter lab --notebook-dir=nbs
+	$(BIN)/jupyter lab --notebook-dir=nbs $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: nodiff notebooks pytest
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from ipywidgets import Dropdown, IntSlider
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
@@ -48,6 +49,107 @@ def photo_table(data: Data,
         side=photos[['width', 'height']].min(axis=1, skipna=False),
         pixels=photos.width * photos.height, ratio=photos.width / photos.height,
         warmth=photos.red - photos.blue, ending=[os.path.splitext(p)[1] for p in photos.path])
+
+# %% ../nbs/01_eda.ipynb #acb90b61
+def strip(photos: pd.DataFrame,
+          labels: list[str],  # one row each
+          n: int = 160,       # columns
+         ) -> np.ndarray:     # uint8 (labels, n, 3)
+    "Mean colours of each class's photographs, from dark to bright."
+    rows = []
+    for label in labels:
+        colours = (
+            photos[photos.label == label] .dropna(subset=['red'])
+            .sort_values('brightness')[['red', 'green', 'blue']] .values)
+        at = np.linspace(0, len(colours) - 1, n).round().astype(int)
+        rows.append(colours[at] if len(colours) else np.full((n, 3), 255))
+    return np.array(rows).round().astype(np.uint8)
+
+# %% ../nbs/01_eda.ipynb #e370f2a9
+def plain_log(axis: Axis):
+    "Ticks of a logarithmic axis as plain numbers."
+    low, high = axis.get_view_interval()
+    subs = (1, 1.5, 2, 3, 5, 7) if high < 8*low else (1, 2, 5) if high < 80*low else (1,)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(StrMethodFormatter('{x:g}'))
+    axis.set_minor_formatter(NullFormatter())
+
+# %% ../nbs/01_eda.ipynb #bb24ce89
+def in_short(data: Data,
+             photos: pd.DataFrame,   # of `photo_table`
+             generated: bool = False,
+            ) -> list[str]:
+    "What a data set is, in a few sentences."
+    known, test = photos[photos.label != TEST], int((photos.label == TEST).sum())
+    counts, bad = data.counts, int((photos.error != '').sum())
+    kind = 'generated photographs' if generated else 'photographs'
+    each = f'{counts.max():,} of {counts.idxmax()}, {counts.min():,} of {counts.idxmin()}'
+    if counts.max() == counts.min(): each = f'{counts.max():,} of each'
+    said = [f'{data.root}: {len(known):,} {kind} of {len(counts)} classes, {each}']
+    said[0] += f'; {test:,} more without a class.' if test else '.'
+    ok = known.dropna(subset=['side'])
+    if len(ok):
+        said.append(
+            f'Half of them have a shorter side of {ok.side.median():.0f} pixels or more; the '
+            f'smallest has {ok.side.min():.0f}, the largest {ok.side.max():.0f}.')
+    said.append(f'{bad:,} cannot be read.' if bad else 'All can be read.')
+    return [*said, *data.notes]
+
+# %% ../nbs/01_eda.ipynb #a206c811
+SHOWN = 20     # classes at a glance, those with most photographs
+
+def draw_counts(ax: Axes, counts: pd.Series):   # photographs by class
+    "Bars, the first class on top."
+    ax.barh(range(len(counts)), counts, color='C0')
+    ax.bar_label(ax.containers[0], [f'{c:,}' for c in counts], padding=3, fontsize=8)
+    ax.set_yticks(range(len(counts)), counts.index, fontsize=9 if len(counts) < 12 else 7)
+    ax.set(ylim=(len(counts) - .5, -.5), xticks=[], title='photographs')
+    ax.margins(x=.25)
+    sns.despine(ax=ax, bottom=True)
+
+def draw_examples(axes: list[Axes],
+                  data: Data,
+                  photos: pd.DataFrame,   # of `photo_table`
+                  labels: list[str],      # a photograph of each
+                  read: Callable, seed: int):
+    "A photograph of each class, as far as there is room."
+    ok = photos[photos.error == ''].sample(frac=1, random_state=seed).drop_duplicates('label')
+    rows = ok.set_index('label').reindex(labels).dropna(subset=['path'])
+    for ax in axes: ax.axis('off')
+    for ax, label, file in zip(axes, rows.index, data.files(rows)):
+        ax.imshow(square(read(file)))
+        ax.set_title(label, fontsize=8)
+
+def square(image: np.ndarray,   # uint8 (height, width, 3)
+          ) -> np.ndarray:
+    "The middle of an image."
+    side = min(image.shape[:2])
+    top, left = ((n - side)//2 for n in image.shape[:2])
+    return image[top:top + side, left:left + side]
+
+# %% ../nbs/01_eda.ipynb #c71c4a8d
+def plot_overview(data: Data,
+                  photos: pd.DataFrame,   # of `photo_table`
+                  read: Callable = ImageReader(),   # path -> uint8 image
+                  seed: int = 0,          # of the photographs that are shown
+                 ) -> Figure:
+    "How many of each class, of which size and colour, and a photograph of each, on one screen."
+    counts = data.counts.sort_values(ascending=False).head(SHOWN)
+    fig = Figure(figsize=(12, 5.6), dpi=80, layout='constrained')
+    above, below = fig.subfigures(2, 1, height_ratios=(3.4, 1.5))
+    bars, colours, sides = above.subplots(1, 3, width_ratios=(1.3, 1, 1))
+    draw_counts(bars, counts)
+    colours.imshow(
+        strip(photos, list(counts.index)), aspect='auto', interpolation='nearest',
+        extent=(0, 1, len(counts) - .5, -.5))
+    colours.set(xticks=[], yticks=[], title='mean colours, dark to bright')
+    sns.histplot(x=photos.side.dropna(), bins=40, log_scale=True, ax=sides, lw=0)
+    plain_log(sides.xaxis)
+    sides.set(xlabel='', ylabel='', title='shorter side, pixels')
+    sns.despine(ax=sides)
+    n = min(len(counts), 10)
+    draw_examples(np.ravel(below.subplots(1, n)), data, photos, list(counts.index[:n]), read, seed)
+    return fig
 
 # %% ../nbs/01_eda.ipynb #52bbff75
 def tall(n: int,            # bars or rows
@@ -90,15 +192,6 @@ def class_facts(photos: pd.DataFrame) -> pd.DataFrame:  # a row a class
         kilobytes=g.bytes.median() / 1000)
     frame = pd.DataFrame(facts)
     return frame.loc[[*sorted(set(frame.index) - {TEST}), *({TEST} & set(frame.index))]]
-
-# %% ../nbs/01_eda.ipynb #e370f2a9
-def plain_log(axis: Axis):
-    "Ticks of a logarithmic axis as plain numbers."
-    low, high = axis.get_view_interval()
-    subs = (1, 1.5, 2, 3, 5, 7) if high < 8*low else (1, 2, 5) if high < 80*low else (1,)
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(StrMethodFormatter('{x:g}'))
-    axis.set_minor_formatter(NullFormatter())
 
 # %% ../nbs/01_eda.ipynb #9cd16a54
 def plot_sizes(photos: pd.DataFrame,
@@ -164,21 +257,6 @@ def reader_for(
         white, refused = None, [f'Training will refuse: {e}']
     return replace(reader, max_value=white or reader.max_value), image_notes(
         rows.odd, white, reader) + refused
-
-# %% ../nbs/01_eda.ipynb #acb90b61
-def strip(photos: pd.DataFrame,
-          labels: list[str],  # one row each
-          n: int = 160,       # columns
-         ) -> np.ndarray:     # uint8 (labels, n, 3)
-    "Mean colours of each class's photographs, from dark to bright."
-    rows = []
-    for label in labels:
-        colours = (
-            photos[photos.label == label] .dropna(subset=['red'])
-            .sort_values('brightness')[['red', 'green', 'blue']] .values)
-        at = np.linspace(0, len(colours) - 1, n).round().astype(int)
-        rows.append(colours[at] if len(colours) else np.full((n, 3), 255))
-    return np.array(rows).round().astype(np.uint8)
 
 # %% ../nbs/01_eda.ipynb #21d8063b
 def thin(photos: pd.DataFrame, n: int = 2000, seed: int = 0) -> pd.DataFrame:

@@ -300,7 +300,7 @@ def fit_folds(version: str = 'baseline',      # a name of `rock_nb.training.reci
     show = show or (FoldPlot(runs, name) if core.in_notebook() else None)
     given |= dict(data=str(find_data(plan.options.data)), folds=plan.options.folds)
     for n, (k, r) in enumerate(zip(numbers, runs), 1):
-        print(f"[{n}/{len(runs)}] {r.name} {'complete' if r.done else '…'}", flush=True)
+        core.announce(f"[{n}/{len(runs)}] {r.name} {'complete' if r.done else '…'}")
         fit(version, show, **given | dict(run=r.name, fold=k))
     return gather_folds(plan, runs, plan.options.out)
 

@@ -242,7 +242,7 @@ def floor_given(names: list[str],   # recipes
     own = {k: v for k, v in given.items() if k not in ('epochs', 'lr', 'floor')}
     recipes = recipes_of([names[0], FLOOR], scale, own)
     if not Run(out/FLOOR).done and (why := no_floor(recipes[FLOOR])):
-        print(f'there is no floor to compare with ({FLOOR}): {why}', flush=True)
+        core.announce(f'there is no floor to compare with ({FLOOR}): {why}')
         return None
     return own | {f: getattr(recipes[names[0]], f) for f in ('valid', 'seed')}
 
@@ -456,7 +456,7 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     given |= shared
     floor = floor_given(names, scale, given, folder)
     bodies = bodies_of(recipes_of(names, scale, given), body, given, folder)
-    for sentence in told_bodies(bodies): print(sentence, flush=True)
+    core.announce(*told_bodies(bodies))
     walk = pipeline_steps(names, folder, given, floor, bodies)
     recipes = recipes_to_train(walk, scale, given, floor, bodies)
     with kernels_for(walk):
@@ -472,7 +472,7 @@ def tell_shared(shared: dict,   # of `shared_split`
                 first: str):    # the first recipe
     "Say what all runs are given, and why."
     values = ', '.join(f'{k} {v}' for k, v in shared.items())
-    print(f'all runs get {values}, as {first} has it: they vote on the same images', flush=True)
+    core.announce(f'all runs get {values}, as {first} has it: they vote on the same images')
 
 # %% ../nbs/06_pipeline.ipynb #bb6e7963
 def main(argv: list[str] | None = None,   # None: the words of this process

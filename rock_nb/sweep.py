@@ -409,14 +409,14 @@ class Here:
     "Trains trials in this process."
     every, ahead = 0., 1     # s between two looks; how many at once
     def begin(self, s: Search, trial: object):
-        print(f'trial {trial.number}: {label_of(s.fields(trial))}', flush=True)
+        core.announce(f'trial {trial.number}: {label_of(s.fields(trial))}')
     def look(self, s: Search, trial: object) -> dict:
         given = s.job(trial)
         # fields that don't go together
         try: recipe = s.trial_recipe(trial)
         except BadInput as e: return dict(state='failed', error=str(e))
         def show(history: pd.DataFrame, classes: pd.DataFrame):
-            print('       ', epoch_line(history, recipe.epochs, recipe), flush=True)
+            core.announce(f'        {epoch_line(history, recipe.epochs, recipe)}')
             if s.hopeless(trial, history): raise TrialPruned
         try: run = fit(**given, show=show)
         except TrialPruned: return dict(state='hopeless')
@@ -458,7 +458,7 @@ class Through:
             known = None
         if not known: publish_jobs(self.queue, [job])
         trial.set_user_attr('job', job.id)
-        print(f'trial {trial.number}, job {job.id}: {label_of(s.fields(trial))}', flush=True)
+        core.announce(f'trial {trial.number}, job {job.id}: {label_of(s.fields(trial))}')
     def look(self, s: Search, trial: object) -> dict | None:   # how it ended; None: it has not
         if 'refused' in trial.user_attrs:
             return dict(state='failed', error=trial.user_attrs['refused'])
@@ -514,10 +514,9 @@ def end_trial(s: Search,
     row = table[table.trial == trial.number].iloc[0]
     scored = f', macro F1 {row.valid_f1:.4f}' if pd.notna(row.valid_f1) else ''
     why = f": {end.get('error')}"*('error' in end)
-    print(
+    core.announce(
         f"trial {trial.number} {row.state}{scored}{why}; "
-        f"{table.state.isin(('done', 'hopeless', 'failed')).sum()} of {s.trials} have ended",
-        flush=True)
+        f"{table.state.isin(('done', 'hopeless', 'failed')).sum()} of {s.trials} have ended")
     if len(failed := table[table.state == 'failed']) >= 3 and not (table.state == 'done').any():
         raise BadInput(
             f"{len(failed)} trials failed and none was done, the last: {end.get('error')}; mend "
@@ -653,10 +652,9 @@ def run_grid(s: Search, cells: list[dict], seeds: list[int],
         raise BadInput(f'{s.folder} holds a search; give the grid another name')
     walk = sweep_steps(cells, seeds, s.folder, s.given)
     complete_runs = sum(map(is_complete, walk))
-    print(
+    core.announce(
         f'{len(cells)} cells, {len(seeds)} seeds: {len(walk)} runs, {complete_runs} of them '
-        'complete',
-        flush=True)
+        'complete')
     with kernels_for(walk):
         for i, step in enumerate(walk, 1):
             run_step(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)

@@ -20,7 +20,7 @@ def command_line() -> Parser:
 if __name__ == '__main__' and '__file__' in globals(): check_command(command_line(), check_given)
 
 # %% ../nbs/03_train.ipynb #266752c5
-import os
+import os, sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -168,8 +168,7 @@ def with_white(recipe: Recipe,
     """The recipe with the white of the data set's deep files, if it has any; what isn't plain
     8-bit RGB is said."""
     white = data_white(data, out, recipe.reader)
-    for note in image_notes(unusual_files(data, out, recipe.reader), white, recipe.reader):
-        print(note, flush=True)
+    core.announce(*image_notes(unusual_files(data, out, recipe.reader), white, recipe.reader))
     return recipe if white is None else replace(recipe, max_value=white)
 
 # %% ../nbs/03_train.ipynb #0b7e0303
@@ -244,7 +243,7 @@ def plan_run(options: Options,
     folder = Run(core.outputs(options.out)/core.folder_name(name))
     recipe = with_body(named, options.body, given, folder)
     body = body_note(named, recipe)
-    if body: print(f'{folder.name}: {recipe.arch} ({body})', flush=True)
+    if body: core.announce(f'{folder.name}: {recipe.arch} ({body})')
     weights = check_weights(
         find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
     recipe, found, parts, skipped, codes = training_data(where, recipe, options)
@@ -253,12 +252,11 @@ def plan_run(options: Options,
     return Plan(folder, recipe, found, parts, skipped, weights, codes=codes, processes=began)
 
 # %% ../nbs/03_train.ipynb #4572fe2e
-@document_options(PARAMETERS)
 @typed
-def prepare(version: str = 'baseline',   # a name of `rock_nb.training.recipes`
-            **given: object,             # options and fields of the recipe
-           ) -> Plan:
-    "Check everything that was given, then build what will train."
+def survey(version: str = 'baseline',   # a name of `rock_nb.training.recipes`
+           **given: object,             # options and fields of the recipe
+          ) -> Plan:
+    "Check everything that was given, read and split the data, claim the run folder."
     options, fields = options_from(dict(version=version) | given)
     starts = asked(nproc=options.nproc, nnodes=options.nnodes, rdzv=options.rdzv)
     launched = bool(starts) and world() == 1      # processes of their own do the work
@@ -268,9 +266,8 @@ def prepare(version: str = 'baseline',   # a name of `rock_nb.training.recipes`
     # this machine has them elsewhere
     if not plan.data.root.exists():
         plan.data = replace(plan.data, root=folder_of(find_data(options.data)))
-    if plan.run.done: return plan
-    if not launched: return with_job(plan, pick_device(options.device))
-    plan.together = dict(starts=starts, options=for_others(plan, fields))
+    if launched and not plan.run.done:
+        plan.together = dict(starts=starts, options=for_others(plan, fields))
     return plan
 
 # %% ../nbs/03_train.ipynb #6040c795
@@ -312,6 +309,30 @@ def count_processes(nproc: int = 1,          # on each machine
     check_launch(nproc, nnodes, rdzv, restarts=0, wait=60)
     return nproc*int(str(nnodes).split(':')[-1])
 
+# %% ../nbs/03_train.ipynb #43a34e74
+def about_data(plan: Plan) -> str:
+    "What is learned from, and what is left out, in a sentence."
+    n, generated = plan.parts.part.value_counts(), 'generated ' * is_sample(plan.data.root)
+    parts = ', '.join(f'{n[p]:,} {p}' for p in ('train', 'valid', 'test') if n.get(p))
+    images = f'{len(plan.parts):,} {generated}images of {len(plan.data.classes)} classes ({parts})'
+    text, left = f'data: {plan.data.root}, {images}', plan.skipped
+    if left.empty: return text
+    return f'{text}; unreadable and left out: {len(left):,}, first {left.path.iloc[0]}'
+
+def about_run(plan: Plan) -> str:
+    "Where it is kept, and how far it is."
+    if plan.run.done: return f'run: {plan.run.path} is complete; it is shown, not repeated'
+    begun = ', goes on where it was stopped' * plan.run.history.exists()
+    epochs = f"{plan.recipe.epochs} epoch{'s' * (plan.recipe.epochs > 1)}"
+    return f'run: {plan.run.path}, {epochs}{begun}'
+
+# %% ../nbs/03_train.ipynb #46d89b38
+def announce_plan(plan: Plan):
+    "Say on the terminal what data, what start, and where the run is."
+    if not is_main_process(): return
+    start = f'start: {plan.recipe.arch}, {plan.weights.note}'
+    core.announce(about_data(plan), start, about_run(plan), file=sys.stderr)
+
 # %% ../nbs/03_train.ipynb #8a8b2a6a
 def with_job(plan: Plan, device: torch.device) -> Plan:
     "The plan with the parts of its training; the run folder gets its split and its environment."
@@ -351,9 +372,23 @@ def note_few_steps(plan: Plan):
     epochs = sum(p.epochs for p in r.phases if p.solver == 'sgd')
     steps = epochs * -(-n // (r.batch_size*r.accumulate*plan.processes))
     if steps >= 30 or not steps: return
-    print(
+    core.announce(
         f'{steps} steps in all are few: a smaller batch_size than {r.batch_size} learns more '
         f'from {n} images')
+
+# %% ../nbs/03_train.ipynb #0c8a6383
+def build_plan(plan: Plan) -> Plan:   # of `survey`
+    "The plan with all that will train, unless the run is complete or others do the work."
+    if plan.run.done or plan.together: return plan
+    return with_job(plan, pick_device(plan.options.device))
+
+# %% ../nbs/03_train.ipynb #04afc0ba
+@document_options(PARAMETERS)
+def prepare(version: str = 'baseline',   # a name of `rock_nb.training.recipes`
+            **given: object,             # options and fields of the recipe
+           ) -> Plan:
+    "Check everything that was given, then build what will train."
+    return build_plan(survey(version, **given))
 
 # %% ../nbs/03_train.ipynb #d3a2c4ef
 def train(plan: Plan,
@@ -539,6 +574,17 @@ def notes_on(run: Run,
                 selection_note(run, part)]
     return [s for s in said if s]
 
+# %% ../nbs/03_train.ipynb #d3531adc
+def run_plan(plan_of: Callable,              # () -> the plan, among the processes that train
+             show: Callable | None = None,   # as in `train`
+            ) -> Run:                        # complete
+    "Train what is planned, from wherever its run stands, and judge it."
+    with group():
+        plan = plan_of()
+        train(plan, show)
+        finish(plan)
+    return plan.run
+
 # %% ../nbs/03_train.ipynb #cc9943e0
 @document_options(PARAMETERS)
 def fit(version: str = 'baseline',      # a name of `rock_nb.training.recipes`
@@ -546,18 +592,22 @@ def fit(version: str = 'baseline',      # a name of `rock_nb.training.recipes`
         **given: object,                # options and fields of the recipe
        ) -> Run:                        # complete
     "Train a recipe, from wherever its run stands, and judge it."
-    with group():
-        plan = prepare(version, **given)
-        train(plan, show)
-        finish(plan)
-    return plan.run
+    return run_plan(lambda: prepare(version, **given), show)
+
+# %% ../nbs/03_train.ipynb #8d8cfd6a
+def announced(**given: object) -> Plan:   # options and fields of the recipe
+    "As `prepare`, but what is about to be done is said before what takes long."
+    plan = survey(**given)
+    announce_plan(plan)
+    return build_plan(plan)
 
 # %% ../nbs/03_train.ipynb #45a68f0e
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.train`: the parameters of 03_train as options."
     with core.program():
-        run = fit(**given_options(command_line(), argv))
+        given = given_options(command_line(), argv)
+        run = run_plan(lambda: announced(**given))
         if os.environ.get('RANK', '0') == '0':
             notes = notes_on(run) + note_on_sets(run)
             print(f"{run.path}: {read_metrics(run)['valid']}", *notes, sep='\n')

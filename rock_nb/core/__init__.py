@@ -26,3 +26,4 @@ from .process import (
 from .random import py_rng as py_rng
 from .run import (
     folder_name as folder_name, is_ensemble as is_ensemble, is_run as is_run, trained as trained)
+from .terminal import announce as announce, sentence_last as sentence_last

@@ -10,6 +10,7 @@ import argparse, contextlib, difflib, os, re, sys
 
 from .errors import BadInput
 from .options import as_types
+from .terminal import sentence_last
 
 # %% ../../nbs/core/command_line.ipynb #65787e24
 class Parser(argparse.ArgumentParser):
@@ -53,7 +54,7 @@ def program():
     try:
         yield
         sys.stdout.flush()
-    except BadInput as e: sys.exit(f'BadInput: {e}')
+    except BadInput as e: sys.exit(sentence_last(f'BadInput: {e}'))
     except BrokenPipeError:
         unheard()
         sys.exit(141)       # as one that SIGPIPE has ended

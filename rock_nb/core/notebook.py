@@ -26,14 +26,18 @@ def injected(ns: dict,  # the notebook's `globals()`
 
 # %% ../../nbs/core/notebook.ipynb #8d6df06c
 @functools.cache
-def papermill_words() -> dict[str, str]:
-    "What was typed after each `-p`, in a kernel that papermill's command started; else nothing."
+def papermill_command() -> list[str] | None:   # what follows the program's name; None: it was another
+    "The words of the papermill command that started this kernel."
     import psutil
     with contextlib.suppress(psutil.Error, AttributeError, StopIteration):
         words = psutil.Process().parent().cmdline()
         at = next(i for i, w in enumerate(words[:4]) if Path(w).stem == 'papermill')
-        return _typed_words(words[at + 1:])
-    return {}
+        return words[at + 1:]
+
+@functools.cache
+def papermill_words() -> dict[str, str]:
+    "What was typed after each `-p`, in a kernel that papermill's command started; else nothing."
+    return _typed_words(papermill_command() or [])
 
 def _typed_words(words: list[str]) -> dict[str, str]:
     "The text of each `-p` of a papermill command, as papermill itself divides it."

@@ -6,18 +6,39 @@
 __all__ = ['progress']
 
 # %% ../../nbs/core/progress.ipynb #2cf916e5
-import sys
+import sys, weakref
 from collections.abc import Iterable
 
 from tqdm.std import tqdm
 
 from .notebook import in_notebook
+from .terminal import write_terminal
+
+# %% ../../nbs/core/progress.ipynb #088bff10
+FIRST, EVERY = 5., 4.     # s until it is said how long something takes; how much later again
+
+def how_long(bar: tqdm) -> str:
+    "How far a bar is, and about how long it will take, in words."
+    d = bar.format_dict
+    done, total, elapsed = d['n'], d['total'], d['elapsed']
+    so_far = f"{bar.desc.rstrip(': ') or 'so far'}: {done:,} {d['unit']} in {duration(elapsed)}"
+    if not done or not total or total <= done: return so_far
+    return f'{so_far}, about {duration((total - done)*elapsed/done)} for the {total - done:,} to come'
+
+def duration(seconds: float) -> str:
+    "A duration with the unit that fits it."
+    for unit, name in ((86_400, 'days'), (3_600, 'h'), (60, 'min')):
+        if seconds >= 2*unit: return f'{seconds/unit:.0f} {name}'
+    return f'{seconds:.0f} s'
 
 # %% ../../nbs/core/progress.ipynb #fd7970e7
 class _Line:
     """A text output of a notebook that can be rewritten: what tqdm needs of a file, on a Jupyter
     display handle."""
-    def __init__(self): self.handle, self.text = None, ''
+    def __init__(self):
+        self.handle, self.text = None, ''
+        self.bar = lambda: None     # a weak reference to it
+        self.due = FIRST    # s after which it is also said on the terminal
     def write(self, s: str): self.text = s.replace('\r', '').strip('\n') or self.text
     def flush(self):
         from IPython.display import TextDisplayObject, display
@@ -27,6 +48,13 @@ class _Line:
             self.handle = display(Text(self.text), display_id=True)
         else:
             self.handle.update(Text(self.text))
+        self.say_how_long()
+    def say_how_long(self):
+        if (bar := self.bar()) is None: return
+        elapsed = bar.format_dict['elapsed']
+        if elapsed < self.due: return
+        self.due = EVERY*elapsed
+        write_terminal(how_long(bar))
 
 # %% ../../nbs/core/progress.ipynb #1adb62ac
 def progress(items: Iterable | None = None,   # None: a bar that is moved by `.update(n)`
@@ -36,8 +64,11 @@ def progress(items: Iterable | None = None,   # None: a bar that is moved by `.u
              **kwargs: object,     # of tqdm
             ) -> tqdm:
     "A tqdm bar with rate and time left that fits where it is shown: terminal, notebook or log file."
-    place = dict(file=_Line(), ncols=100) if in_notebook() else dict(dynamic_ncols=True)
+    line = _Line()
+    place = dict(file=line, ncols=100) if in_notebook() else dict(dynamic_ncols=True)
     quiet = not in_notebook() and not sys.stderr.isatty()
-    return tqdm(
+    bar = tqdm(
         items, desc=label, total=total, unit=unit, mininterval=30 if quiet else 0.5,
         **{**place, **kwargs})
+    line.bar = weakref.ref(bar)
+    return bar

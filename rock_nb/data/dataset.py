@@ -56,14 +56,16 @@ class ImageDataset(Dataset):
 
     def __len__(self) -> int: return len(self.files)
 
-    def image(self,
-              index: int,   # row of the table
-              *key: int,    # what the random draws depend on, beside the seed
-             ) -> np.ndarray:   # uint8 (H, W, 3)
-        "One image, read and transformed."
-        image = self.read(self.files[index])
-        if self.transform is None: return image
-        return fast_transforms.augment(self.transform, image, self.seed, *key, fast=self.fast)
+# %% ../../nbs/data/dataset.ipynb #ff492ec2
+@patch
+def image(self: ImageDataset,
+          index: int,   # row of the table
+          *key: int,    # what the random draws depend on, beside the seed
+         ) -> np.ndarray:   # uint8 (H, W, 3)
+    "One image, read and transformed."
+    image = self.read(self.files[index])
+    if self.transform is None: return image
+    return fast_transforms.augment(self.transform, image, self.seed, *key, fast=self.fast)
 
 # %% ../../nbs/data/dataset.ipynb #a1c00006
 def with_partner(self: ImageDataset,

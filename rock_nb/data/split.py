@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from ..core import BadInput, resolve
+from ..core import BadInput, announce, resolve
 from .audit import group_duplicates, readable
 from .group_split import SLOW, deal_folds, deal_holdout, sklearn_folds
 from .duplicates import sets
@@ -131,11 +131,11 @@ def join_groups(frame: pd.DataFrame,   # path, group
     if joined.max(initial=-1) + 1 == len(names): return frame
     first = pd.Series(names).groupby(joined).first()
     a, b = _first_apart(alike, group)
-    print(
+    announce(
         f'{frame.path[a]} of group {frame.group[a]} and {frame.path[b]} of group {frame.group[b]} '
         'show the same picture; '
         f'groups that share a picture count as one: {len(first):,} instead of {len(names):,}.',
-        flush=True)
+        again=False)
     return frame.assign(group=first.to_numpy()[joined[group]])
 
 def _linked(group: np.ndarray, alike: np.ndarray) -> np.ndarray:   # int (M, 2)
@@ -160,10 +160,10 @@ def say_apart(parts: pd.DataFrame,   # path, fold, part
     a, b = (
         f'{parts.path[i]} (fold {parts.fold[i]}, {parts.part[i]})'
         for i in _first_apart(alike, parts.part.to_numpy()))
-    print(
+    announce(
         f'The given folds put {apart.sum():,} {"picture" if apart.sum() == 1 else "pictures"} into '
         f'more than one part of the split, for instance {a} and {b}: '
-        'what is judged was partly learned; give copies one fold, or leave them out.', flush=True)
+        'what is judged was partly learned; give copies one fold, or leave them out.', again=False)
 
 def lopsided(alone: pd.DataFrame,    # one image of each set, with `part` or `fold`
              parts: pd.DataFrame,    # all images
@@ -245,7 +245,7 @@ def split_data(
     `split`, `readable` and `read_data`."""
     n_folds, file = folds_of(folds)
     found = read_data(folder, file, label, level)
-    for note in found.notes: print(note, flush=True)
+    announce(*found.notes, again=False)
     data, skipped = readable(found, on_error, out, reader)
     if fold is not None and not n_folds and 'fold' not in data.train:
         raise BadInput(

@@ -89,11 +89,10 @@ def predict_loader(
     amp: str = 'none',  # precision
     bar: object = None,  # a progress bar to move: anything with `.update(n)`
     together: int = 1,  # views that pass through the network at once, if memory allows
-    enter: Callable | None = None,  # (uint8 images, indices) -> what the model takes, instead of `normalise`
+    enter: Callable | None = None,  # (uint8 images, indices) -> what the model takes (None: `normalise`)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # logits (n, views, classes), labels (n,), indices (n,)
-    """Logits of every view of every image, in the loader's order. On a processor the process keeps
-    the memory it frees: to get it anew for each layer takes a third of the time."""
-    if torch.device(device).type == 'cpu': keep_memory()
+    "Logits of every view of every image, in the loader's order."
+    if torch.device(device).type == 'cpu': keep_memory()   # a third less time
     model.eval()
     functions = {v: find_view(v) for v in views}   # a view that is named twice counts twice
     order = [list(functions).index(v) for v in views] if len(functions) < len(views) else None
@@ -106,6 +105,5 @@ def predict_loader(
         labels.append(y)
         indices.append(i)
         if bar is not None: bar.update(len(y))
-    # more processes than images
     if not logits: return np.zeros((0, len(views), 0), np.float32), *np.zeros((2, 0), np.int64)
     return tuple(torch.cat(a).cpu().numpy() for a in (logits, labels, indices))

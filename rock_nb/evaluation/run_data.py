@@ -24,9 +24,10 @@ def data_of(run: Run) -> Data:
     """The data set that a run was made with, from its split (of a folder of folds its table) and
     its environment."""
     oof = run.path/'oof.csv'
-    root, file = run.data_root, oof if oof.exists() else run.split
+    file = oof if oof.exists() else run.split
     if not file.exists():
         raise BadInput(f'the run {run.name} has no {file.name}, so its images cannot be found')
+    root = run.data_root
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
     if oof.exists():
         ids = load_predictions(run.path/'oof.npz').ids

@@ -125,7 +125,7 @@ class EpochReporter(threading.Thread):
         while not self.over.wait(self.seconds): self.report()
     def report(self):
         if (n := self.rows(self.run_folder)) > self.seen:
-            print('       ', last_epoch(self.run_folder), flush=True)
+            core.announce(f'        {last_epoch(self.run_folder)}')
             self.seen = n
     def __enter__(self):
         self.start()
@@ -138,12 +138,12 @@ class EpochReporter(threading.Thread):
 # %% ../../nbs/jobs/notebook_step.ipynb #3dad07c8
 def run_step(step: NotebookStep, title: str, go_on: str):
     "Run a step unless it is complete, saying which and how long it took."
-    if is_complete(step): return print(title, 'complete', flush=True)
-    print(title, '…', flush=True)
+    if is_complete(step): return core.announce(f'{title} complete')
+    core.announce(f'{title} …')
     start = time.perf_counter()
     with EpochReporter(Run(step.record.parent)): execute(step, go_on)
     write_report(step.record)
-    print(f'{title} {time.perf_counter() - start:.0f} s', flush=True)
+    core.announce(f'{title} {time.perf_counter() - start:.0f} s')
 
 # %% ../../nbs/jobs/notebook_step.ipynb #dd022216
 def imports_of(notebook: Path) -> list[str]:

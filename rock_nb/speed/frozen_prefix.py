@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
+from fastcore.basics import patch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -219,6 +220,9 @@ class FeatureCache:
             self.table[i.to(z.device)] = z
             self.known[i] = True
         return z
-    @property
-    def complete(self) -> bool:
-        return self.table is not None and int(self.known.sum()) >= self.share
+
+# %% ../../nbs/speed/frozen_prefix.ipynb #8e205b24
+@patch(as_prop=True)
+def complete(self: FeatureCache) -> bool:
+    "Whether the features of all images, in all views, are known to this process."
+    return self.table is not None and int(self.known.sum()) >= self.share

@@ -15,10 +15,12 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
 from ..core import lazy
+from ..core.terminal import end_in_sentences
 from .kernel_template import fork_kernel
 
 # papermill imports this room, by its entry point: neither may need the other to be there
 _engines = lazy('papermill.engines')
+end_in_sentences()
 
 # %% ../../nbs/speed/warm_kernel.ipynb #9944dd44
 class WarmProvisioner(LocalProvisioner):

@@ -16,6 +16,18 @@ def check(run: Run, arch: str):
     assert json.loads(run.recipe.read_text())['recipe']['arch'] == arch
 
 
+RANDOM = ('RANDOM START: no weights of resnet101 can be had here; good enough for generated '
+          'photographs, not for real ones')
+
+
+def begins(data, run, start: str, epochs: int) -> list[str]:
+    "What the terminal shows before a training."
+    arch = 'resnet101' if start == RANDOM else 'test_efficientnet'
+    return [
+        f'data: {data}, 84 generated images of 7 classes (58 train, 26 valid)',
+        f'start: {arch}, {start}', f'run: {run}, {epochs} epoch{"s" * (epochs > 1)}']
+
+
 @pytest.mark.processes
 @pytest.mark.slow
 def test_output_redirected(sample, tmp_path):
@@ -26,7 +38,9 @@ def test_output_redirected(sample, tmp_path):
     with open(tmp_path / 'printed.ipynb', 'w') as f:
         r = shell('papermill', 'nbs/03_train.ipynb', '-p', 'arch', 'resnet101', *small, stdout=f)
     assert r.returncode == 0, r.stderr[-2000:]
-    check(Run(next(tmp_path.glob('baseline-resnet101*'))), 'resnet101')
+    run = Run(next(tmp_path.glob('baseline-resnet101*')))
+    check(run, 'resnet101')
+    assert all(s in r.stderr.splitlines() for s in begins(sample, run.path, RANDOM, 1))
     nbformat.validate(nbformat.read(tmp_path / 'printed.ipynb', 4))
 
 
@@ -40,10 +54,16 @@ def test_with_output_path_from_another_folder(sample, tmp_path):
             **TINY, 'arch': 'test_efficientnet', 'epochs': 2, 'data': sample,
             'out': tmp_path / 'runs', 'run': 'mine'},
         papermill=True)
-    r = shell('papermill', ROOT / 'nbs' / '03_train.ipynb', 'record.ipynb', *given, cwd=tmp_path)
+    # without this variable ipykernel takes standard error for the page, as it does for users
+    r = shell(
+        'env', '-u', 'PYTEST_CURRENT_TEST', 'papermill', ROOT / 'nbs' / '03_train.ipynb',
+        'record.ipynb', *given, cwd=tmp_path)
     assert r.returncode == 0, r.stderr[-2000:]
     check(Run(tmp_path / 'runs' / 'mine'), 'test_efficientnet')
     nb = nbformat.read(tmp_path / 'record.ipynb', 4)
+    page = ''.join(o.get('text', '') for c in nb.cells for o in c.get('outputs', []))
+    for says in begins(sample, tmp_path / 'runs' / 'mine', 'random start, as asked for', 2):
+        assert r.stderr.count(says) == page.count(says) == 1, (says, r.stderr)
     cell = next(c for c in nb.cells if c.source.startswith('history = train(plan)'))
     pictures = [o for o in cell.outputs if 'image/png' in o.get('data', {})]
     assert len(pictures) == 1 and sum(len(json.dumps(o)) for o in cell.outputs) < 100_000
