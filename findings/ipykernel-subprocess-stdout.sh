@@ -4,10 +4,10 @@
 # Versions: ipykernel 7.4.0, nbclient 0.11.0, IPython 9.18.1, Linux, Python 3.11 or newer.
 #
 # Behaviour: a kernel captures file descriptors 1 and 2 with a pipe, so what C code and child processes write there becomes output of the
-# cell. sys.stdout and sys.stderr are objects of ipykernel, and their fileno() does not name the captured descriptor, but the copy that
-# was made of the terminal before: that of the Jupyter server, of papermill, of a batch job. So subprocess.run(command) shows its output
-# in the cell (and on the terminal, too), while subprocess.run(command, stdout=sys.stdout), faulthandler.enable() and everything else that asks for fileno() write
-# to the terminal alone. Nothing fails, and the saved notebook lacks it.
+# cell. sys.stdout and sys.stderr are objects of ipykernel, and their fileno() does not name the captured descriptor, but the copy that was
+# made of the terminal before: that of the Jupyter server, of papermill, of a batch job. So subprocess.run(command) shows its output in the
+# cell (and on the terminal, too), while subprocess.run(command, stdout=sys.stdout), faulthandler.enable() and everything else that asks for
+# fileno() write to the terminal alone. Nothing fails, and the saved notebook lacks it.
 #
 # Output seen: in the notebook: ['inherited']; on the terminal: ['given sys.stdout', 'inherited', 'written to fileno()']
 #
