@@ -437,7 +437,7 @@ def _made(folder: Path, settings: dict) -> bool:
         return True
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(
-            f"{folder} holds something else than sample data; sample data needs a folder of "
+            f"{folder} is not empty and holds no sample data; that needs a folder of "
             "its own"
         )
     return False
