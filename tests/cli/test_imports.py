@@ -15,7 +15,7 @@ LIGHT = {'numpy', 'tqdm'}
 OF_FILES = {'PIL', 'fastcore', 'pi_heif', '_pi_heif', 'defusedxml'}    # which endings are images
 ROOMS = {'core', 'training.command', 'training.recipe', 'training.recipes', 'data.shape'}
 OF_LISTS = {'data.image_lists', 'data.files', 'data.tabular', 'evaluation.tta'}
-OF_JOBS = {'jobs.folder', 'jobs.job', 'jobs.worker', 'distributed.launch'}
+OF_JOBS = {'jobs.folder', 'jobs.job', 'jobs.slurm', 'jobs.worker', 'distributed.launch'}
 
 # program -> a word that it refuses, what it says, and what it may import beside the lists above
 PROGRAMS = {
