@@ -46,10 +46,10 @@ notebooks: env
 	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers 3 --timing
 
 pytest: env
-	$(BIN)/python -m pytest tests -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: env
-	$(BIN)/python -m pytest tests -n 3 --dist loadfile --no-loadscope-reorder -m 'not (processes or root or browser or redis or slow)'
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder -m 'not (processes or root or browser or redis or slow)'
 
 # export, clean and the README may change nothing
 nodiff: env

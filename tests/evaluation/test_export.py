@@ -86,6 +86,7 @@ def test_heads_of_attributes_become_one(out, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize('name', ['root', 'two'])
 def test_what_timm_has_not_is_loaded_by_nobody_else(name, out, sample, tmp_path, capsys):
     folder = export_run(name, tmp_path / 'm', onnx=False, runs=out)
@@ -117,6 +118,7 @@ def test_the_folder_answers_like_the_run(name, out, sample, tmp_path):
     assert after.conformal == before.conformal
 
 
+@pytest.mark.processes
 def test_the_code_of_the_card_runs(out, sample, tmp_path):
     folder = export_run('plain', tmp_path / 'm', license='CC BY 4.0', runs=out)
     shutil.copy(sample / 'test' / list_images(sample / 'test')[0], folder / 'photo.jpg')
