@@ -26,6 +26,7 @@ from .core import BadInput
 from .data.audit import CROPS_UP_TO, common_white, deep_files, image_notes
 from .data.image import ImageReader
 from .data.contact_sheet import live, sheet
+from .data.shape import center_crop
 from .data.table import Data
 from .training.recipe import READING
 
@@ -117,15 +118,10 @@ def draw_examples(axes: list[Axes],
     rows = ok.set_index('label').reindex(labels).dropna(subset=['path'])
     for ax in axes: ax.axis('off')
     for ax, label, file in zip(axes, rows.index, data.files(rows)):
-        ax.imshow(square(read(file)))
+        image = read(file)
+        side = min(image.shape[:2])
+        ax.imshow(center_crop(image, side, side))
         ax.set_title(label, fontsize=8)
-
-def square(image: np.ndarray,   # uint8 (height, width, 3)
-          ) -> np.ndarray:
-    "The middle of an image."
-    side = min(image.shape[:2])
-    top, left = ((n - side)//2 for n in image.shape[:2])
-    return image[top:top + side, left:left + side]
 
 # %% ../nbs/01_eda.ipynb #c71c4a8d
 def plot_overview(data: Data,

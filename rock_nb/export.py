@@ -9,8 +9,9 @@ import re
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
-from .core import BadInput, Parser, Run, find_run, lazy, read_json, trained
-from .training.command import check_command, given_options
+from .core import (
+    BadInput, Parser, Run, lazy, member_names, read_json, run_or_newest)
+from .training.command import check_command, given_options, with_runs_folder
 
 # %% auto #0
 __all__ = ['export_run']
@@ -39,10 +40,7 @@ def command_line() -> Parser:
     )
     p.add_argument(
         'run', nargs='?', help='name or folder of a run (None: the newest that was trained)')
-    for name, text in HELP.items():
-        p.add_argument(f'--{name}', metavar='', help=text)
-    for name, text in FLAGS.items():
-        p.add_argument(f'--{name}', action='store_true', default=None, help=text)
+    p.add_texts(HELP, FLAGS)
     return p
 
 # %% ../nbs/09_export.ipynb #7a950008
@@ -50,15 +48,13 @@ def find_trained(run: str | Path | Run | None = None,   # name or folder (None: 
                  runs: str | Path | None = None,        # the folder of runs
                 ) -> Run:
     "The run to export; an ensemble, or what was exported already, is a `BadInput`."
-    known = trained(runs) if run is None else []
-    found = known[-1] if known else find_run(run.path if isinstance(run, Run) else run, runs)
+    found = run_or_newest(run, runs)
     record = read_json(found.recipe) if found.recipe.exists() else {}
     if found.model_config.exists():
         raise BadInput(f'{found.path} was exported already; name the run that it was made of')
     if 'members' in record or 'files' in record:
-        names = ', '.join(m['name'] for m in record.get('members', ())) or 'files of answers'
         raise BadInput(
-            f'{found.name} was made of several ({names}), and timm loads one network; export a '
+            f'{found.name} was made of several ({member_names(record)}), and timm loads one network; export a '
             'member, or write all networks as one file: '
             f'python -m rock_nb.predict --run {found.name} --onnx {found.name}.onnx')
     return found
@@ -68,11 +64,6 @@ def check_repo(repo: str):   # owner/name, or a name
     "A `BadInput` unless the hub can call a repository so."
     if not re.fullmatch(r'[A-Za-z0-9][\w.-]*(/[\w.-]+)?', repo):
         raise BadInput(f"push {repo!r} must be owner/name, as in the repository's address")
-
-def with_runs_folder(given: dict) -> dict:   # by name, as the command line has it
-    "What was given, with the folder of runs as seen from the working directory."
-    if 'runs' not in given: return given
-    return given | dict(runs=str(Path(given['runs']).expanduser().absolute()))
 
 def check_export(given: dict):   # by name, as the command line has it
     "A `BadInput` for what is wrong before anything heavy is loaded."

@@ -201,9 +201,7 @@ def publish_jobs(queue: JobQueue, jobs: list[Job]) -> list[Job]:
         if (known := queue.find(j.id)) and not result_is_gone(known):
             raise already_queued(known)
         check_after(queue, j, ids[:ids.index(j.id)])
-    if isinstance(queue, SlurmQueue): queue.publish_all(jobs)    # arrays, where it can be
-    else:
-        for j in jobs: queue.publish(j)
+    queue.publish_all(jobs)
     return jobs
 
 # %% ../nbs/07_queue.ipynb #ad09086f
@@ -252,7 +250,7 @@ SLURM_OPTIONS = dict(
 
 def add_slurm_options(p: Parser) -> list[str]:
     "Add what `sbatch` can be told to a command's options; their names."
-    for name, text in SLURM_OPTIONS.items(): p.add_argument(f'--{name}', metavar='', help=text)
+    p.add_texts(SLURM_OPTIONS)
     return list(SLURM_OPTIONS)
 
 def slurm_options(on: str | None, given: dict) -> list[str]:

@@ -37,8 +37,7 @@ def command_line() -> Parser:
     p = Parser(
         'python -m rock_nb.serve',
         description='Serve a page that says what is on photographs, and a JSON endpoint.')
-    for name, text in HELP.items():
-        p.add_argument(f'--{name}', metavar='', help=text)
+    p.add_texts(HELP)
     return p
 
 def check_served(given: dict):   # by name, as the command line has it

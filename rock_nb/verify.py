@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
-from .core import BadInput, Parser, Run, choose, find_run, read_json, trained
-from .training.command import check_command, given_options
+from .core import (
+    BadInput, Parser, Run, choose, find_run, member_names, read_json, run_or_newest)
+from .training.command import check_command, given_options, with_runs_folder
 
 # %% auto #0
 __all__ = ['verify_run']
@@ -38,10 +39,7 @@ def command_line() -> Parser:
     p = Parser('python -m rock_nb.verify', description=about)
     p.add_argument(
         'run', nargs='?', help='name or folder of a run (None: the newest that was trained)')
-    for name, text in HELP.items():
-        p.add_argument(f'--{name}', metavar='', help=text)
-    for name, text in FLAGS.items():
-        p.add_argument(f'--{name}', action='store_true', default=None, help=text)
+    p.add_texts(HELP, FLAGS)
     return p
 
 if __name__ == '__main__' and '__file__' in globals(): check_command(command_line())
@@ -78,15 +76,14 @@ def single_run(run: str | Path | Run | None = None,   # name or folder (None: th
                runs: str | Path | None = None,        # the folder of runs
               ) -> Run:
     "The run to verify; one that was made of several, or has no recipe, is a `BadInput`."
-    known = trained(runs) if run is None else []
-    found = known[-1] if known else find_run(run.path if isinstance(run, Run) else run, runs)
+    found = run_or_newest(run, runs)
     if not found.recipe.exists():
         raise BadInput(f'{found.path} has no {found.recipe.name}, so nobody can make it again')
     try: record = read_json(found.recipe)
     except ValueError: return found      # what is wrong with the file is found below
     if 'recipe' not in record:
-        names = ', '.join(m['name'] for m in record.get('members', ())) or 'files of answers'
-        raise BadInput(f'{found.name} was made of several ({names}); verify them one by one')
+        raise BadInput(
+            f'{found.name} was made of several ({member_names(record)}); verify them one by one')
     return found
 
 # %% ../nbs/09_verify.ipynb #5e1f000d
@@ -450,9 +447,7 @@ STATUS = {'identical': 0, 'of several': 0, 'differs': 1, 'not verified': 2}
 def verify_words(argv: list[str] | None = None,   # None: the words of this process
                 ) -> int:                         # exit status
     "Verify what a command line names, and print what is found."
-    given = given_options(command_line(), argv)
-    if 'runs' in given:
-        given['runs'] = str(Path(given['runs']).expanduser().absolute())
+    given = with_runs_folder(given_options(command_line(), argv))
     if given.pop('all', False):
         if 'run' in given or 'data' in given:
             raise BadInput(

@@ -25,5 +25,6 @@ from .process import (
     keep_memory as keep_memory, peak_rss as peak_rss)
 from .random import py_rng as py_rng
 from .run import (
-    folder_name as folder_name, is_ensemble as is_ensemble, is_run as is_run, trained as trained)
+    folder_name as folder_name, is_ensemble as is_ensemble, is_run as is_run,
+    member_names as member_names, run_or_newest as run_or_newest, trained as trained)
 from .terminal import announce as announce, sentence_last as sentence_last

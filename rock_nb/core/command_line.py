@@ -19,6 +19,12 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: object, **kwargs: object):
         super().__init__(*args, allow_abbrev=False, **kwargs)
         self._negative_number_matcher = re.compile(r'-\.?\d')      # -1e-3 is a number too, and -1.jpg a file
+    def add_texts(self, options: dict[str, str],   # name -> help
+                  flags: dict[str, str] = {}):     # likewise, of those that take no value
+        "Add options by name with their help; one that isn't given is None."
+        for name, text in options.items(): self.add_argument(f'--{name}', metavar='', help=text)
+        for name, text in flags.items():
+            self.add_argument(f'--{name}', action='store_true', default=None, help=text)
     def error(self, message: str):
         self.exit(2, f'BadInput: {message}; {self.prog} --help says more\n')
     def parse_args(self, args: list[str] | None = None,

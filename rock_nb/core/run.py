@@ -93,3 +93,14 @@ def trained(out: str | Path | None = None,   # the folder of runs
            ) -> list[Run]:
     "The complete runs in a folder that were trained, oldest first: all but ensembles."
     return [r for r in runs(out) if not is_ensemble(r)]
+
+def run_or_newest(run: str | Path | Run | None = None,   # name or folder (None: the newest trained)
+                  out: str | Path | None = None,         # the folder of runs
+                 ) -> Run:
+    "A complete run, or a `BadInput` that says how to get one."
+    known = trained(out) if run is None else []
+    return known[-1] if known else find_run(run.path if isinstance(run, Run) else run, out)
+
+def member_names(record: dict) -> str:   # of `recipe.json`
+    "What an ensemble was made of, in words."
+    return ', '.join(m['name'] for m in record.get('members', ())) or 'files of answers'

@@ -128,6 +128,10 @@ def _publish(self: FolderQueue, job: Job):
         self.write('open', job)
         self.file('ended', job.id).unlink(missing_ok=True)
 
+@patch(nm='publish_all')
+def _publish_all(self: FolderQueue, jobs: list[Job]):
+    for j in jobs: self.publish(j)
+
 # %% ../../nbs/jobs/folder.ipynb #fe71552a
 def check_after(
     queue: JobQueue,

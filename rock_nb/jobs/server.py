@@ -270,6 +270,10 @@ def _publish(self: RedisQueue, job: Job):
             result_ttl=-1, failure_ttl=-1, retry=rq.Retry(job.retries) if job.retries else None,
             meta={k: getattr(job, k) for k in META_FIELDS}, description=job.id)
 
+@patch(nm='publish_all')
+def _publish_all(self: RedisQueue, jobs: list[Job]):
+    for j in jobs: self.publish(j)
+
 # %% ../../nbs/jobs/server.ipynb #a2749443
 class RqWorker(BaseWorker):
     "One of rq's workers, whose jobs are done elsewhere."

@@ -143,6 +143,7 @@ def _seen(
 @patch(nm='find')
 def _find(self: SlurmQueue, id: str) -> Job | None:
     "A job as it is now."
+    if not FolderQueue.find(self, id): return None     # SLURM needn't be asked
     asked, listed = time.time(), read_squeue(call_slurm(*SQUEUE))
     job = FolderQueue.find(self, id)
     return job and self.seen(job, listed, asked)

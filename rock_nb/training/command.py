@@ -51,6 +51,11 @@ def given_options(parser: Parser,
         given[p] = str(Path(given[p]).expanduser().absolute())
     return given | {p: from_anywhere(given[p]) for p in ('label', 'shift') if p in given}
 
+def with_runs_folder(given: dict) -> dict:   # by name, as the command line has it
+    "What was given, with the folder of runs as seen from the working directory."
+    if 'runs' not in given: return given
+    return given | dict(runs=str(Path(given['runs']).expanduser().absolute()))
+
 # %% ../../nbs/training/command.ipynb #fdbf4216
 def check_command(parser: Parser,
                   check: Callable | None = None,   # called with what was given; raises a `BadInput`

@@ -208,11 +208,11 @@ def find_store(setup: TrainSetup,
     """Where features are kept: on disk, or in memory where a run has tuned its body, which no other
     run has, as long as they are small."""
     if not is_tuned(setup.recipe): return FeatureStore(setup.loaders.out, *about)
-    key, small = short_hash(*about), lambda s: s.features is None or s.features.nbytes < 2**28
-    known = TUNED.pop(key, None)
-    TUNED.clear()
-    again = use_fast() and known is not None and small(known)
-    TUNED[key] = known if again else FeatureStore(None, fast=False)
+    key = short_hash(*about)
+    large = lambda store: store.features is not None and store.features.nbytes >= 2**28
+    if key not in TUNED or not use_fast() or large(TUNED[key]):
+        TUNED.clear()
+        TUNED[key] = FeatureStore(None, fast=False)
     return TUNED[key]
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be017

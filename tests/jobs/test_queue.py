@@ -17,9 +17,10 @@ import pytest
 
 import naps
 from conftest import TINY, flags, shell
+from ladder import assert_same_runs, rows, train_ladder
 from naps import nap_job as nap
 from servers import LEASE
-from rock_nb.core import BadInput, Run, read_json
+from rock_nb.core import BadInput, Run
 from rock_nb.jobs.job import QueueUnavailable
 from rock_nb.queue import open_queue, publish, status
 
@@ -192,14 +193,7 @@ def worker(queue: list, log: Path, mode: str = 'once') -> subprocess.Popen:
             stderr=f)
 
 
-def rows(run: Run) -> int:
-    return len(run.history.read_text().splitlines()) - 1 if run.history.exists() else 0
-
-
 def test_the_ladder_and_its_ensemble_equal_the_pipelines(server, sample, tmp_path):
-    from rock_nb.ensemble import ensemble
-    from rock_nb.pipeline import pipeline_steps
-    from rock_nb.train import fit
     names = ['baseline', 'v1', 'v2', 'v3', 'v4', 'v5']
     given = {**TINY, 'epochs': 4, 'workers': 0, 'data': str(sample)}
     at = flags(dict(ip='127.0.0.1', port=server().port))
@@ -239,17 +233,8 @@ def test_the_ladder_and_its_ensemble_equal_the_pipelines(server, sample, tmp_pat
     assert all(
         f'epoch {e}/' not in again.replace('  ', ' ') for e in range(1, had + 1)
     ) and 'epoch 4/' in again.replace('  ', ' '), again
-    for step in pipeline_steps(
-        names, tmp_path / 'piped', {k: v for k, v in given.items()}
-    ):  # as the pipeline's notebooks do
-        if step.notebook == '03_train': fit(**step.given, show=lambda *_: None)
-        if step.notebook == '05_ensemble': ensemble(**step.given)
-    for v, run in runs.items():
-        piped = Run(tmp_path / 'piped' / v)
-        for file in ('valid', 'test', 'submission'):
-            assert getattr(run, file).read_bytes() == getattr(piped, file).read_bytes(), (
-                f'{v}: {file}')
-        assert table[v].result['valid']['f1'] == read_json(piped.metrics)['valid']['f1']
+    train_ladder(names, tmp_path / 'piped', given)
+    assert_same_runs(runs, table, tmp_path / 'piped')
 
 
 def test_several_processes_in_one_job(sample, tmp_path):

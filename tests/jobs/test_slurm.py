@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from conftest import TINY, flags, shell
-from rock_nb.core import BadInput, Run, read_json
+from ladder import assert_same_runs, rows, train_ladder
+from rock_nb.core import BadInput, Run
 from rock_nb.jobs.job import QueueUnavailable, new_job
 from rock_nb.queue import open_queue, publish
 
@@ -24,10 +25,6 @@ def until(true, seconds: float = 240., said=lambda: ''):
     while not true():
         assert time.monotonic() < end, said()
         time.sleep(.3)
-
-
-def rows(run: Run) -> int:
-    return len(run.history.read_text().splitlines()) - 1 if run.history.exists() else 0
 
 
 def rock_queue(command: str, *words, **env):
@@ -79,9 +76,6 @@ def late(slurm, sample, tmp_path_factory):
 
 
 def test_the_pipeline_equals_the_local_one_though_a_node_is_lost(slurm, late, sample, tmp_path):
-    from rock_nb.ensemble import ensemble
-    from rock_nb.pipeline import pipeline_steps
-    from rock_nb.train import fit
     names, given = ['baseline', 'v1', 'v3'], {**SMALL, 'epochs': 3, 'data': str(sample)}
     at = ['--folder', tmp_path / 'queue']
     r = rock_queue('publish', *names, '--ensemble', 'ensemble', *at, *flags(
@@ -104,9 +98,7 @@ def test_the_pipeline_equals_the_local_one_though_a_node_is_lost(slurm, late, sa
     slurm.kill('n1')
     had = rows(runs[torn])
     assert had < 3
-    for step in pipeline_steps(names, tmp_path / 'piped', dict(given)):         # meanwhile
-        if step.notebook == '03_train': fit(**step.given, show=lambda *_: None)
-        if step.notebook == '05_ensemble': ensemble(**step.given)
+    train_ladder(names, tmp_path / 'piped', given)     # meanwhile
     until(lambda: all(j.state == 'done' for j in queue.jobs()), said=said)
     slurm.start('slurmd', '-D', '-N', 'n1', name='n1')
 
@@ -114,12 +106,7 @@ def test_the_pipeline_equals_the_local_one_though_a_node_is_lost(slurm, late, sa
     assert table[torn].attempts == 2 and table[torn].worker.startswith('n2-')
     again = re.sub(' +', ' ', queue.log(table[torn].id).read_text().split('attempt 2')[1])
     assert f'epoch {had}/' not in again and 'epoch 3/' in again, again
-    for v, run in runs.items():
-        piped = Run(tmp_path / 'piped' / v)
-        for file in ('valid', 'test', 'submission'):
-            assert getattr(run, file).read_bytes() == getattr(piped, file).read_bytes(), (
-                f'{v}: {file}')
-        assert table[v].result['valid']['f1'] == read_json(piped.metrics)['valid']['f1']
+    assert_same_runs(runs, table, tmp_path / 'piped')
 
 
 def test_what_sbatch_refuses_is_one_sentence(slurm, sample, tmp_path):
