@@ -6,13 +6,18 @@
 __all__ = ['BadInput', 'choose']
 
 # %% ../../nbs/core/errors.ipynb #72804494
-import difflib
+import difflib, re
 from collections.abc import Collection
 
 # %% ../../nbs/core/errors.ipynb #6ce00cab
+_CONTROL = re.compile('[\0-\x1f\x7f-\x9f\u2028\u2029]')
+
 class BadInput(ValueError):
     "Something the user gave is wrong; the message names it and says what would be right."
     __module__ = 'rock_nb.core'     # where it is imported from, as tracebacks name it
+    def __init__(self, message: str = ''):
+        # a file may be called `a\nb.jpg`, or as what a terminal obeys
+        super().__init__(_CONTROL.sub(lambda m: ascii(m[0])[1:-1], str(message)))
     # IPython's hook: one sentence instead of a traceback
     def _render_traceback_(self): return [f'BadInput: {self}']
 

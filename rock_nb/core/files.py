@@ -43,9 +43,20 @@ def write_json(path: str | Path, obj: object):
     plain = lambda o: o.tolist() if hasattr(o, 'tolist') else str(o)
     write_text(path, json.dumps(obj, indent=1, default=plain, ensure_ascii=False) + '\n')
 
-def read_json(path: str | Path) -> object:
-    "What `write_json` wrote."
-    return json.loads(Path(path).read_text(encoding='utf-8', errors='surrogateescape'))
+def read_json(path: str | Path,
+              kind: type = dict,   # that it must be of
+             ) -> object:
+    "What `write_json` wrote; a file that holds something else is a `BadInput`."
+    text = Path(path).read_text(encoding='utf-8', errors='surrogateescape')
+    try: found = json.loads(text)
+    except (ValueError, RecursionError) as e:
+        raise BadInput(
+            f'{path} is no JSON ({e}); copy it again, or delete what it stands in') from None
+    if not isinstance(found, kind):
+        raise BadInput(
+            f'{path} holds a {type(found).__name__}, not a {kind.__name__}; copy it again, or '
+            'delete what it stands in')
+    return found
 
 # %% ../../nbs/core/files.ipynb #c9448eb6
 def write_csv(path: str | Path,

@@ -21,7 +21,8 @@ from .tabular import decode_text, find_columns, read_text
 @lru_cache(maxsize=4)
 def _parsed(file: str, changed: int):
     try: return json.loads(decode_text(Path(file))[0])
-    except json.JSONDecodeError: return None
+    # what is wrong is said where it is read as a table
+    except (json.JSONDecodeError, RecursionError, ValueError): return None
 
 def _json_of(source: Source):
     "What a JSON file holds; None for other files."
@@ -102,9 +103,13 @@ def _image_of(data: dict, file: str | Path) -> str:
 def label_studio_tasks(source: Source) -> pd.DataFrame:
     "Label Studio's JSON export (labelstud.io/guide/export) as a table."
     names_of = {}
-    for task in _json_of(source):
-        names_of.setdefault(_image_of(task['data'], source.path),
-                         set()).update(_choices(task, source.path))
+    for i, task in enumerate(_json_of(source), 1):
+        try: chosen = _choices(task, source.path)
+        except (KeyError, TypeError, AttributeError) as e:
+            raise BadInput(
+                f'{source.path} is no export of Label Studio: in task {i} {e}; export it again'
+            ) from None
+        names_of.setdefault(_image_of(task['data'], source.path), set()).update(chosen)
     return with_classes(source, read_rows(source, _one_each(source, names_of)))
 
 # %% ../../nbs/data/annotations.ipynb #5303bf57

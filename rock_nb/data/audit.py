@@ -22,7 +22,7 @@ from .colour import is_srgb, is_veiled, profile_name
 from .crops import NOTHING, Details, find_details, near_crops, shrink
 from .duplicates import near_duplicates, sets, signature, turned_duplicates
 from .image import (
-    DARK, TURNS, ImageReader, Loaded, explain, from_pillow, no_white, usual_white)
+    DARK, TURNS, ImageReader, Loaded, explain, from_pillow, no_white, orientation_of, usual_white)
 from .table import Data
 
 # %% ../../nbs/data/audit.ipynb #c21ed19a
@@ -58,7 +58,7 @@ def _open(raw: bytes, reader: ImageReader) -> tuple[Loaded, tuple[int, int], int
         return seen, seen.size, seen.orientation
     reader.allow()
     with Image.open(io.BytesIO(raw)) as im:
-        (w, h), turn = im.size, im.getexif().get(0x0112, 1)
+        (w, h), turn = im.size, orientation_of(im)
         reader.check_pixels(w, h)
         if im.format == 'JPEG': im.draft(im.mode, (64, 64))
         return (

@@ -66,6 +66,11 @@ def is_folder(entry: os.DirEntry) -> bool:
     try: return entry.is_dir()
     except OSError: return False
 
+def is_regular(entry: os.DirEntry) -> bool:
+    "Whether an entry of `os.scandir` is a file; a pipe, which waits for a writer, is none."
+    try: return entry.is_file()
+    except OSError: return False
+
 def _leads_back(real: str, chain: tuple[str, ...]) -> bool:
     "Whether the real path of a folder is one that holds a folder of `chain`."
     return any(c == real or c.startswith(os.path.join(real, '')) for c in chain)
@@ -76,8 +81,9 @@ def walk_folder(folder: str,              # an absolute path
          chain: tuple = (),        # real paths of the folders on the way
          strict: bool = True,      # an error where a folder can't be entered, else it is passed by
          linked: bool = False,     # whether a link lies on the way
-        ) -> Iterator[tuple[str, list[str], list[str]]]:   # below, files, links
-    "The folders below a folder, as `os.walk` has them, and their files."
+        ) -> Iterator[tuple[str, list[str], list[str], list[str]]]:   # below, files, links, no files
+    """The folders below a folder, as `os.walk` has them, and their files; pipes and links that lead
+    nowhere are none."""
     chain = chain or (os.path.realpath(folder),)
     try: found = list(os.scandir(folder))
     except OSError as e:
@@ -86,7 +92,10 @@ def walk_folder(folder: str,              # an absolute path
                        "move it away") from None
     dirs = {e.name for e in found if is_folder(e)}
     files = [e for e in found if e.name not in dirs and not e.name.startswith('.')]
-    yield below, [e.name for e in files], [e.name for e in files if linked or e.is_symlink()]
+    odd = dict.fromkeys(e.name for e in files if not is_regular(e))
+    yield (
+        below, [e.name for e in files if e.name not in odd],
+        [e.name for e in files if linked or e.is_symlink()], list(odd))
     for e in found:
         if e.name not in dirs or is_system(e.name): continue
         link = e.is_symlink()
@@ -108,7 +117,10 @@ def list_files(folder: str | Path, strict: bool = True) -> Listing:
     "All files below a folder, each looked at by its ending; those of no known ending by content."
     root = os.path.abspath(folder)
     images, raw, other, linked = [], [], [], set()
-    for below, files, links in walk_folder(root, strict=strict) if os.path.isdir(root) else ():
+    for below, files, links, odd in (
+        walk_folder(root, strict=strict) if os.path.isdir(root) else ()
+    ):
+        other += [below + f for f in odd]
         for f in files:
             e = ending(f)
             if e in ENDINGS: images.append(below + f)

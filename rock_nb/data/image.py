@@ -7,7 +7,7 @@ __all__ = ['ImageReader', 'read_image']
 
 # %% ../../nbs/data/image.ipynb #aa74b8dd
 from pathlib import Path
-import os
+import os, struct
 from dataclasses import dataclass, fields, replace
 from typing import BinaryIO
 
@@ -225,19 +225,31 @@ def _from_png(self: ImageReader, raw: bytes, im: Image.Image, pages: int) -> Loa
     if alpha is None and key is not None:
         alpha = np.where((colours == np.array(key)).all(-1), 0, 65535).astype(np.uint16)
     white = 2**bits - 1 if 8 < bits < 16 and colours.max() < 2**bits else 0
-    turn = im.getexif().get(_ORIENTATION, 1)
+    turn = orientation_of(im)
     return Loaded(
         values=colours, alpha=alpha, white=white, profile=im.info.get('icc_profile'), pages=pages,
         format='PNG', turn=turn, orientation=turn, mode=f'uint16×{values.shape[2]}')
 
 # %% ../../nbs/data/image.ipynb #2940e5fe
+EXIF_ERRORS = (
+    OSError, ValueError, SyntaxError, LookupError, TypeError, ArithmeticError, struct.error)
+
+def orientation_of(
+    im: Image.Image,  # opened
+) -> object:          # a number, or whatever stands there; 1: nothing
+    "The EXIF orientation that a file states; of EXIF that cannot be read, none."
+    # a PNG's may stand behind its pixels; what is wrong with those is raised at the first try alone
+    if im.format == 'PNG': im.load()
+    try: return im.getexif().get(_ORIENTATION, 1)
+    except EXIF_ERRORS: return 1
+
 def is_deep_mode(im: Image.Image) -> bool:
     "Whether an image of Pillow's has more than 8 bits a band."
     return im.mode in ('I', 'F') or im.mode.startswith('I;16')
 
 def _turn_left(im: Image.Image) -> int:
     "The EXIF orientation that is still to be undone; a TIFF that is loaded has been turned."
-    turn = im.getexif().get(_ORIENTATION, 1)
+    turn = orientation_of(im)
     return turn if turn in TURNS else 1
 
 # EXIF orientation: what makes it upright
@@ -250,7 +262,7 @@ def from_pillow(
     pages: int = 1,
 ) -> Loaded:
     "What an image of Pillow's holds."
-    before = im.getexif().get(_ORIENTATION, 1)
+    before = orientation_of(im)
     im.load()
     seen = Loaded(
         im, orientation=before, profile=im.info.get('icc_profile'), turn=_turn_left(im),
@@ -388,7 +400,7 @@ def is_simple(
 
 def is_upright(im: Image.Image, icc: bool = True) -> bool:
     "Whether an opened image is a JPEG of three colours that needs no turning and no conversion."
-    fine = im.format == 'JPEG' and im.mode == 'RGB' and im.getexif().get(_ORIENTATION, 1) == 1
+    fine = im.format == 'JPEG' and im.mode == 'RGB' and orientation_of(im) == 1
     return fine and (not icc or is_srgb(im.info.get('icc_profile')))
 
 # %% ../../nbs/data/image.ipynb #d03e0fa8
@@ -503,8 +515,10 @@ def explain(e: Exception) -> str:
         return _too_large(n)
     return f'cannot be read ({e}); replace it, or use on_error="skip"'
 
+# what decoders raise for bytes that are no image
 READ_ERRORS = (
-    OSError, ValueError, SyntaxError, KeyError, TypeError, EOFError, Image.DecompressionBombError,
+    OSError, ValueError, SyntaxError, LookupError, TypeError, EOFError, ArithmeticError,
+    AttributeError, RuntimeError, AssertionError, struct.error, Image.DecompressionBombError,
     cv2.error)
 
 # %% ../../nbs/data/image.ipynb #5e4f2ea2

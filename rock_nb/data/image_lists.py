@@ -92,8 +92,10 @@ def find_images(places: object,   # files, folders and lists of files: one, seve
             found += read_list(place)
         elif here.is_dir():
             found += inside_of(place)
-        else:
+        elif here.is_file():
             found.append(place)
+        else:
+            raise BadInput(f'{place} is a pipe or a device; name files or folders')
     return found
 
 def inside_of(place: NamedFile) -> list[NamedFile]:

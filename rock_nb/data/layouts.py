@@ -142,7 +142,7 @@ def _not_there(lost: list[tuple[int, str]], find: Finder, file: str | Path) -> B
 def whole_numbers(values: pd.Series, where: str) -> pd.Series:
     "Text as whole numbers; anything else is a `BadInput` that names it."
     numbers = pd.to_numeric(values, errors='coerce')
-    bad = values[numbers.isna() | (numbers % 1 != 0)]
+    bad = values[numbers.isna() | (numbers % 1 != 0) | (numbers.abs() > 2**31)]
     if len(bad):
         raise BadInput(f'{where} line {bad.index[0] + 2} holds {bad.iloc[0]!r}; expected a whole '
                        'number')
@@ -224,6 +224,7 @@ def folder_classes(source: Source,
                    frame: pd.DataFrame,   # of `read_rows`
                   ) -> pd.DataFrame:
     "A table whose classes are the folders of its paths, but for those of all of them, and of parts."
+    if frame.empty: return frame.assign(label=frame.path)
     inside = [p.split('/') for p in frame.path]
     while source.level is None and min(map(len, inside)) > 2:
         first = {p[0] for p in inside}

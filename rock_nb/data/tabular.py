@@ -97,6 +97,8 @@ def _clean(cells: list) -> list[str]:
     return [nfc(c.strip()).strip(_INVISIBLE).strip() for c in cells]
 
 # %% ../../nbs/data/tabular.ipynb #13e04845
+MOST_COLUMNS = 20_000    # they take six seconds
+
 def as_frame(rows: list[list[str]], file: str | Path) -> pd.DataFrame:
     "Rows of cells as a frame of text; the first has the names, unless it is an image's."
     if not rows:
@@ -104,6 +106,10 @@ def as_frame(rows: list[list[str]], file: str | Path) -> pd.DataFrame:
     given = _names_of(rows[0])
     names, rows = (given, rows) if given else (_clean(rows[0]), rows[1:])
     n = len(names)
+    if n > MOST_COLUMNS:
+        raise BadInput(
+            f'{file} has {n:,} columns, more than {MOST_COLUMNS:,}; give those of paths and '
+            'classes alone')
     for i, r in enumerate(rows):
         if any(c.strip() for c in r[n:]):
             raise BadInput(
@@ -121,7 +127,8 @@ def _named_columns(names: list[str], columns: list[list[str]], file: str | Path)
                                                              or not any(columns[i]))
     keep = [i for i in range(len(names)) if not nameless(i)]
     names = [n or f'column {i + 1}' for i, n in enumerate(names)]
-    twice = next((n for i, n in enumerate(names) if i in keep and n in names[:i]), None)
+    first = {n: i for i, n in reversed([*enumerate(names)])}      # tables may have very many columns
+    twice = next((names[i] for i in keep if first[names[i]] < i), None)
     if twice:
         raise BadInput(f'{file} has the column {twice!r} twice; give each its own name')
     return pd.DataFrame({names[i]: pd.Series(columns[i], dtype=str) for i in keep})
@@ -143,9 +150,9 @@ def read_json_rows(text: str, file: str | Path) -> pd.DataFrame:
     try:
         try:
             found = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             found = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError as e:
+    except (ValueError, RecursionError) as e:      # of Python also for very long numbers
         raise BadInput(f'{file} is no JSON: {e}') from None
     if isinstance(found, dict) and found and all(isinstance(v, list) for v in found.values()):
         if len({len(v) for v in found.values()}) == 1:
