@@ -21,6 +21,7 @@ from . import export as exporting
 from . import predict as prediction
 from . import train as training
 from .core import BadInput, choose, find_run, runs
+from .core.files import read_saved_csv
 from .core.options import document_options
 from .data.table import read_data    # noqa: F401 (a name of the front door)
 from .evaluation.bootstrap import Interval, interval
@@ -85,7 +86,7 @@ def history(self: Run) -> pd.DataFrame:
     if not self.folder.history.exists():
         raise BadInput(
             f'{self.name} has no history.csv; it was not trained itself, or has not begun')
-    return pd.read_csv(self.folder.history)
+    return read_saved_csv(self.folder.history, numbers=('epoch', 'valid_f1'))
 
 @patch
 def plot(self: Run) -> Figure:

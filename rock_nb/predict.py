@@ -86,7 +86,8 @@ def check_question(given: dict):   # by name, as the command line has it
     "A `BadInput` for what is wrong whatever a network says of the images."
     if not given.get('images') and not given.get('onnx'):
         raise BadInput('no image was given; name files or folders, or --onnx with a file to write')
-    lacking = [p for p in given.get('images') or () if p != '-' and not Path(p).expanduser().exists()]
+    there = lambda p: p == '-' or os.path.exists(Path(p).expanduser())
+    lacking = [p for p in given.get('images') or () if not there(p)]
     if lacking: image_lists.find_images(lacking[:1])
     named_runs(given.get('run'), given.get('out'))
     if 'tta' in given: tta_views.find_views(given['tta'])

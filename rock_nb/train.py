@@ -30,6 +30,7 @@ import pandas as pd
 import torch
 
 from .core import BadInput, Run, typed
+from .core.files import read_saved_csv
 from .core.options import Options, document_options, old_names, renamed
 
 # %% ../nbs/03_train.ipynb #0b7e0301
@@ -68,7 +69,7 @@ from .distributed.launch import as_arguments, launch
 from .distributed.launch import check_launch
 from .training.live_plot import LivePlot
 from .training.recipe import (
-    Recipe, check_number, differences, of_today, pick_scale, to_dict)
+    Recipe, check_fields, check_number, differences, of_today, pick_scale, to_dict)
 from .training.tracking import Tracker, make_trackers
 from .model.weights import Weights, find_weights, check_weights
 from .speed.folded_inference import inference, trial_images
@@ -151,6 +152,7 @@ def options_from(given: dict) -> tuple[Options, dict]:   # and the fields of the
     "What was given; None is the same as not given."
     given = {n: v for n, v in renamed(given).items() if v is not None}
     own = Options(**{n: v for n, v in given.items() if n in OPTIONS})
+    check_fields(own)
     return own, {n: v for n, v in given.items() if n not in OPTIONS}
 
 def look_up(options: Options,
@@ -401,7 +403,7 @@ def train(plan: Plan,
         return launch(
             as_arguments(plan.together['options']), **plan.together['starts'], run=plan.run,
             show=show)
-    if plan.setup is None: return pd.read_csv(plan.run.history)
+    if plan.setup is None: return read_saved_csv(plan.run.history)
     def epoch(history: pd.DataFrame, classes: pd.DataFrame):
         plan.tracker.epoch(history.iloc[-1].to_dict())
         show(history, classes)
@@ -469,8 +471,7 @@ def scores(plan: Plan, done: dict[str, Predictions]) -> dict:
 # %% ../nbs/03_train.ipynb #c17738d7
 def effort(plan: Plan) -> dict:
     "What the training took and left."
-    history = pd.read_csv(plan.run.history)
-    timing = pd.read_csv(plan.run.timing)
+    history, timing = read_saved_csv(plan.run.history), read_saved_csv(plan.run.timing)
     memory = plan.setup.hard_examples
     best = best_epoch(history, plan.recipe)
     took = dict(

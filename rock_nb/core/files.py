@@ -6,7 +6,7 @@
 __all__ = ['atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'lock']
 
 # %% ../../nbs/core/files.ipynb #417de7a8
-import contextlib, json, os
+import contextlib, errno, json, os, stat, zipfile, zlib
 from pathlib import Path
 
 from .errors import BadInput
@@ -47,8 +47,10 @@ def read_json(path: str | Path,
               kind: type = dict,   # that it must be of
              ) -> object:
     "What `write_json` wrote; a file that holds something else is a `BadInput`."
-    text = Path(path).read_text(encoding='utf-8', errors='surrogateescape')
-    try: found = json.loads(text)
+    try: found = json.loads(Path(path).read_text(encoding='utf-8', errors='surrogateescape'))
+    except OSError as e:
+        raise BadInput(
+            f'{path} cannot be read ({e.strerror}); put it back, or begin anew') from None
     except (ValueError, RecursionError) as e:
         raise BadInput(
             f'{path} is no JSON ({e}); copy it again, or delete what it stands in') from None
@@ -66,6 +68,61 @@ def write_csv(path: str | Path,
     "Write a pandas frame to `path` atomically."
     with atomic(path) as tmp:
         frame.to_csv(tmp, index=index, errors='surrogateescape')
+
+# %% ../../nbs/core/files.ipynb #5a7e0002
+def open_regular(path: str | Path):   # binary
+    """A file opened for reading; a pipe or a device, for which one may wait for ever, is an
+    `OSError`."""
+    at_once = lambda p, flags: os.open(p, flags | getattr(os, 'O_NONBLOCK', 0))
+    file = open(path, 'rb', opener=at_once)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode): return file
+    file.close()
+    raise OSError(errno.EINVAL, 'no file, but a pipe or a device')
+
+def _unreadable(path: str | Path,
+                what: str,        # that it should hold
+                e: object,        # what is wrong
+               ) -> BadInput:
+    "A sentence about a file of a run folder."
+    why = str(e).strip().partition('\n')[0] or type(e).__name__
+    return BadInput(f'{path} holds no {what}: {why}; copy it again, or make it anew')
+
+def read_saved_csv(path: str | Path,
+                   needs: tuple[str, ...] = (),     # columns that it must have
+                   numbers: tuple[str, ...] = (),   # columns that must be numbers
+                   **how: object,                   # of `pandas.read_csv`
+                  ) -> object:                      # of pandas
+    "What `write_csv` wrote; a file that holds something else is a `BadInput`."
+    import pandas as pd
+    try:
+        with open(path, 'rb') as f:
+            f.seek(-min(1, os.path.getsize(path)), os.SEEK_END)
+            if f.read() != b'\n': raise ValueError('it is cut off')
+        found = pd.read_csv(path, **how)
+    except (OSError, ValueError) as e: raise _unreadable(path, 'table', e) from None
+    for name in (*needs, *numbers):
+        if name not in found: raise _unreadable(path, 'such table', f'the column {name} is missing')
+    for name in numbers:
+        if not pd.api.types.is_numeric_dtype(found[name]):
+            raise _unreadable(path, 'such table', f'the column {name} has more than numbers')
+    return found
+
+# %% ../../nbs/core/files.ipynb #5a7e0003
+def read_arrays(path: str | Path,               # of a .npz file
+                needs: tuple[str, ...] = (),    # arrays that it must have
+                what: str = 'arrays',           # the noun for the message
+               ) -> dict:                       # name -> array
+    "What `np.savez` wrote, pickles never read; a file that holds something else is a `BadInput`."
+    import numpy as np
+    try:
+        with np.load(path, allow_pickle=False) as z: found = {n: z[n] for n in z.files}
+    # of NumPy, of `zipfile` and of `zlib`
+    except (OSError, ValueError, EOFError, TypeError, LookupError, AttributeError, RuntimeError,
+            zipfile.BadZipFile, zlib.error) as e:
+        raise _unreadable(path, what, e) from None
+    for n in needs:
+        if n not in found: raise _unreadable(path, what, f'the array {n} is missing')
+    return found
 
 # %% ../../nbs/core/files.ipynb #87a8fb3d
 @contextlib.contextmanager

@@ -128,8 +128,10 @@ def declared(source: type) -> type:
 def _number(value: object) -> int | float:
     "A number, or text of one."
     if isinstance(value, bool): raise ValueError
-    if not isinstance(value, str): return value + 0
-    return int(value) if re.fullmatch(r'\s*[-+]?\d+\s*', value) else float(value)
+    whole = isinstance(value, str) and re.fullmatch(r'\s*[-+]?\d+\s*', value)
+    number = (int(value) if whole else float(value)) if isinstance(value, str) else value + 0
+    if number != number or isinstance(number, int) and abs(number) >= 2**63: raise ValueError
+    return number
 
 def _whole(value: object) -> int:
     number = _number(value)
@@ -204,7 +206,9 @@ READERS = {str: (_text, 'text'),
            str | dict: (_settings, 'a name or a mapping'),
            list: (_text, 'names divided by commas')}
 # empty, each were the folder one is in
-PLACES = ('data', 'out', 'run', 'name', 'folds', 'pretrained', 'csv', 'npz', 'onnx')
+PLACES = (
+    'data', 'out', 'run', 'name', 'folds', 'pretrained', 'csv', 'npz', 'onnx', 'to', 'root',
+    'store', 'runs')
 
 def as_type(name: str,       # of a parameter
             value: object,   # of any type, or text of it
@@ -246,16 +250,19 @@ class Options:
     level: int | None = option(
         None, 'which folder is the class: 0 below the root, -1 holding the file')
     shift: str | None = option(None, 'module:function that gives training images other labels')
-    workers: int | None = option(None, 'loader processes (None: one a core)')
+    workers: int | None = option(
+        None, 'loader processes (None: one a core)', between=(0, 4096))
     device: str | None = option(
         None, 'cpu, cuda, the number of a GPU … (None: the GPU if there is one)')
     nproc: int | None = option(
-        None, 'processes on this machine that train together (None: this one)')
+        None, 'processes on this machine that train together (None: this one)',
+        between=(1, 4096))
     nnodes: int | str | None = option(
         None, 'machines that train together, or least:most (None: this one)')
     rdzv: str | None = option(None, 'where they meet: host:port of one of them')
     every: float = option(
-        300.0, 'seconds between checkpoints within an epoch; 0: each step (None: 300)')
+        300.0, 'seconds between checkpoints within an epoch; 0: each step (None: 300)',
+        between=(0, 1e9))
     track: str | None = option(None, 'tensorboard, mlflow or wandb (None: none)')
     pack: str = option(
         'auto', 'keep decoded images: raw, reduced, jpeg, none (None: raw where it pays)')

@@ -27,8 +27,9 @@ def resolve(path: str | Path,  # absolute, or relative to the working directory 
            ) -> Path:
     """An absolute path for something that is read; inside `nbs/`, where Jupyter starts, only the
     project root counts."""
+    if '\0' in str(path): raise BadInput(f'{path} is no name of a file; leave the NUL out')
     p = Path(str(path)).expanduser()      # 2024 is a name too
-    here = not Path.cwd().is_relative_to(root()/'nbs') and p.exists()
+    here = not Path.cwd().is_relative_to(root()/'nbs') and os.path.exists(p)
     return p.resolve() if here or p.is_absolute() else (root()/p).resolve()
 
 # %% ../../nbs/core/paths.ipynb #24b0c649

@@ -6,6 +6,7 @@
 __all__ = ['Run', 'runs', 'find_run']
 
 # %% ../../nbs/core/run.ipynb #65080617
+import os
 from pathlib import Path
 
 from .errors import BadInput
@@ -31,7 +32,7 @@ class Run:
     @property
     def name(self) -> str: return self.path.name
     @property
-    def done(self) -> bool: return self.metrics.exists()
+    def done(self) -> bool: return os.path.exists(self.metrics)    # whatever the name is
     @property
     def data_root(self) -> Path:
         "The folder of the data set that the run was made with."
@@ -85,6 +86,25 @@ def find_run(name: str | Path | None = None,  # a run's name, its folder, or Non
     )
 
 # %% ../../nbs/core/run.ipynb #813dc2fb
+def named_members(run: Run,
+                  above: tuple[Path, ...] = (),   # folders of ensembles that led here
+                 ) -> list[dict]:   # of each its name and, unless files voted, its folder
+    "The members of an ensemble; what can be none, or is the ensemble itself, is a `BadInput`."
+    record, here = read_json(run.recipe), run.path.resolve()
+    members = record.get('members', [])
+    text = lambda m, key: isinstance(m, dict) and isinstance(m.get(key), str)
+    fine = isinstance(members, list) and all(
+        text(m, 'name') and (text(m, 'folder') or 'files' in record) for m in members)
+    if not fine:
+        raise BadInput(f'{run.recipe} names members that are no runs; copy the folder again')
+    if here in above:
+        raise BadInput(f'{run.recipe} is a member of itself; make the ensemble anew')
+    for m in members:
+        member = Run(run.path.parent/m['folder']) if 'folder' in m else None
+        if member and member.recipe.exists(): named_members(member, (*above, here))
+    return members
+
+# %% ../../nbs/core/run.ipynb #5a7e0020
 def is_ensemble(run: Run) -> bool:
     "Whether a run folder was voted together from others."
     return run.recipe.exists() and 'members' in read_json(run.recipe)

@@ -18,6 +18,7 @@ from joblib import cpu_count
 from PIL import Image
 
 from ..core import BadInput, choose, outputs, progress, short_hash
+from ..core.files import open_regular
 from .colour import is_srgb, is_veiled, profile_name
 from .crops import NOTHING, Details, find_details, near_crops, shrink
 from .duplicates import near_duplicates, sets, signature, turned_duplicates
@@ -36,7 +37,7 @@ def inspect_file(path: str | os.PathLike, reader: ImageReader = ImageReader()) -
     could not even be opened."""
     content = 0
     try:
-        with open(path, 'rb') as f:
+        with open_regular(path) as f:
             raw = f.read()
         content = int.from_bytes(
             hashlib.blake2b(raw, digest_size=8).digest(), 'little', signed=True)
@@ -446,7 +447,7 @@ SMALLEST = 64
 
 def thumbnail_of(file: str, reader: ImageReader = ImageReader()) -> np.ndarray:   # uint8 (h, w)
     "The grey thumbnail of a file, in which parts are looked for."
-    with open(file, 'rb') as f:
+    with open_regular(file) as f:
         jpeg = f.read(2) == b'\xff\xd8' and reader.page == 1
         f.seek(0)
         if not jpeg: return shrink(reader.upright_rgb(reader.load(f)))

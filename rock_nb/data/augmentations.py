@@ -163,6 +163,7 @@ def sentence(e: Exception) -> str:
         ': '.join(x.strip() for x in lines[1:3]) if 'validation error' in lines[0] else lines[0]
     ).split(' [type=')[0]
 
+# %% ../../nbs/data/augmentations.ipynb #5a7e0021
 def build_step(saved: dict) -> A.BasicTransform | A.BaseCompose:
     "A step from what `A.to_dict` has below 'transform'; a wrong one is a `BadInput` that names it."
     name = saved.get('__class_fullname__') if isinstance(saved, dict) else None
@@ -178,7 +179,12 @@ def build_step(saved: dict) -> A.BasicTransform | A.BaseCompose:
             f"pipeline{f' (did you mean {close[0]!r}?)' if close else ''}; albumentations "
             f"{A.__version__} has none that can be saved under that name"
         )
-    for inner in saved.get('transforms', ()): build_step(inner)
+    inner = saved.get('transforms', [])
+    if not isinstance(inner, list):
+        raise BadInput(
+            f'the transforms {inner!r:.60} of {name} in the augmentation pipeline are no list; give '
+            'what albumentations.to_dict makes')
+    for step in inner: build_step(step)
     with warnings.catch_warnings():
         # an argument that doesn't exist is only a warning there
         warnings.simplefilter('error')

@@ -17,6 +17,7 @@ from PIL import Image
 
 from fastcore.basics import patch
 from ..core import BadInput
+from ..core.files import open_regular
 
 # %% ../../nbs/data/files.ipynb #3c6f8f39
 with contextlib.suppress(ImportError):
@@ -44,7 +45,7 @@ _HEIF_MAGIC = re.compile(rb'....ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)', re.DOTALL)
 def is_photo(path: str | Path) -> bool:
     "Whether a file begins like an image of a common format, whatever its name is."
     try:
-        with open(path, 'rb') as f: head = f.read(32)
+        with open_regular(path) as f: head = f.read(32)
     except OSError: return False
     return bool(_MAGIC.match(head) or not HEIF and _HEIF_MAGIC.match(head))
 

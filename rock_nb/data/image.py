@@ -21,6 +21,7 @@ try: from torchvision.io import ImageReadMode, decode_jpeg
 except ImportError: decode_jpeg = None      # torchvision means to give it up; Pillow then does all
 
 from ..core import BadInput
+from ..core.files import open_regular
 from .colour import is_srgb, to_rgb
 from .tiff import directories, is_tiff, layout_of, pages_of, read_page
 
@@ -243,6 +244,7 @@ def orientation_of(
     try: return im.getexif().get(_ORIENTATION, 1)
     except EXIF_ERRORS: return 1
 
+# %% ../../nbs/data/image.ipynb #5a7e0022
 def is_deep_mode(im: Image.Image) -> bool:
     "Whether an image of Pillow's has more than 8 bits a band."
     return im.mode in ('I', 'F') or im.mode.startswith('I;16')
@@ -411,7 +413,7 @@ def read_jpeg(path: str | Path, im: Image.Image | None = None, icc: bool = True)
         not decode_jpeg or not isinstance(path, (str, os.PathLike)) or im is not None
         and not is_upright(im, icc)):
         return
-    with open(path, 'rb') as f:
+    with open_regular(path) as f:
         if f.read(3) != b'\xff\xd8\xff': return
         f.seek(0)
         data = np.fromfile(f, np.uint8)
@@ -477,7 +479,7 @@ class _kept_open:
     def __exit__(self, *_: object): pass
 
 def _opened(image: str | Path | BinaryIO):   # a context
-    return open(image, 'rb') if isinstance(image, (str, os.PathLike)) else _kept_open(image)
+    return open_regular(image) if isinstance(image, (str, os.PathLike)) else _kept_open(image)
 
 # %% ../../nbs/data/image.ipynb #5ca1ed02
 def jpeg_scale(

@@ -80,12 +80,13 @@ def find_images(places: object,   # files, folders and lists of files: one, seve
     """The images meant; a place that is not there, and a folder without images, are a
     `BadInput`."""
     one = (
-        isinstance(places, os.PathLike) or isinstance(places, str) and resolve(places).exists()
+        isinstance(places, os.PathLike)
+        or isinstance(places, str) and os.path.exists(resolve(places))
     )
     found = []
     for place in map(as_named, [places] if one else listed(places, 'images')):
         here = Path(place)
-        if not here.exists():
+        if not os.path.exists(here):
             raise BadInput(
                 f'there is no file or folder {place}; name images or folders of them')
         if here.suffix.lower() in LISTS and here.is_file():
@@ -98,6 +99,7 @@ def find_images(places: object,   # files, folders and lists of files: one, seve
             raise BadInput(f'{place} is a pipe or a device; name files or folders')
     return found
 
+# %% ../../nbs/data/image_lists.ipynb #5a7e0023
 def inside_of(place: NamedFile) -> list[NamedFile]:
     "The images in a folder and below it; none is a `BadInput`."
     found = [

@@ -103,9 +103,24 @@ def load_conformal(run: Run) -> Conformal | None:
     if not run.conformal.exists(): return None
     known = {
         k: tuple(v) if isinstance(v, list) else v for k, v in read_json(run.conformal).items()}
-    try: return Conformal(**known)
-    except TypeError as e:
+    try:
+        found = Conformal(**known)
+        return check_conformal(found)
+    except (TypeError, ValueError) as e:
         raise BadInput(f'{run.conformal} does not say how sets are made: {e}') from None
+
+# %% ../../nbs/evaluation/conformal.ipynb #5a7e0024
+def check_conformal(c: Conformal) -> Conformal:
+    "`c`, if its numbers go together; else a `ValueError`."
+    n, names = len(c.classes), all(isinstance(k, str) for k in c.classes)
+    if not names or len(c.least_of) != n or len(c.counts) != n:
+        raise ValueError(f'{n} classes, {len(c.least_of)} thresholds and {len(c.counts)} counts')
+    shares = np.array([c.coverage, c.least, *c.least_of], dtype=float)
+    if not (np.isfinite(shares).all() and 0 <= shares.min() and shares.max() <= 1):
+        raise ValueError('coverage and thresholds must be from 0 to 1')
+    if not 0 < float(c.temperature) < math.inf:
+        raise ValueError(f'temperature {c.temperature!r} must be above 0')
+    return c
 
 def reorder_classes(c: Conformal, classes: tuple[str, ...]) -> Conformal | None:
     "The same for another order of the classes; None where they are others."

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core import BadInput
+from ..core.files import read_arrays
+
 # %% ../../nbs/evaluation/first_difference.ipynb #d1ff0006
 # of a safetensors file -> numpy's; what is not here is shown as bytes
 NUMBERS = dict(
@@ -132,13 +135,13 @@ def array_difference(name: str,       # of file and array
 def arrays_differ(name: str,   # of the file
                   a: Path, b: Path) -> str | None:
     "The first number in which two .npz files differ; None: there is none."
-    with np.load(a, allow_pickle=False) as x, np.load(b, allow_pickle=False) as y:
-        for n in dict.fromkeys([*x.files, *y.files]):
-            if n not in x.files or n not in y.files:
-                return f'{name}, {n}: {"is new" if n in y.files else "is gone"}'
-            ids = x['ids'] if 'ids' in x.files else None
-            if found := array_difference(f'{name}, {n}', x[n], y[n], ids):
-                return found
+    try: x, y = read_arrays(a), read_arrays(b)
+    except BadInput: return None      # the bytes say it
+    for n in x | y:
+        if n not in x or n not in y:
+            return f'{name}, {n}: {"is new" if n in y else "is gone"}'
+        if found := array_difference(f'{name}, {n}', x[n], y[n], x.get('ids')):
+            return found
 
 # %% ../../nbs/evaluation/first_difference.ipynb #d1ff001e
 def first_difference(before: Path, after: Path,

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..core import BadInput, Run, atomic, rng
+from ..core.files import read_arrays
 from ..model.head import output_layers
 
 # %% ../../nbs/evaluation/outliers.ipynb #0d150007
@@ -127,14 +128,17 @@ def save_outliers(run: Run, o: Outliers):
 def load_outliers(run: Run) -> Outliers | None:
     "What `save_outliers` wrote; None where a run has none."
     if not run.outliers.exists(): return None
-    try:
-        with np.load(run.outliers, allow_pickle=False) as z:
-            a = {name: z[name] for name in z.files}
-        bank = torch.from_numpy(a['bank']).float()
-        return Outliers(bank, a['distances'], int(a['k']), float(a['false_alarm']))
-    except (OSError, ValueError, KeyError) as e:
+    needs = ('bank', 'distances', 'k', 'false_alarm')
+    a = read_arrays(run.outliers, needs, 'images that a network knows')
+    bank, distances, k, false_alarm = (a[name] for name in needs)
+    numbers = all(x.dtype.kind in 'uif' and np.isfinite(x).all() for x in (a[n] for n in needs))
+    fits = numbers and bank.ndim == 2 and distances.shape == (len(bank),) and k.shape == (
+        false_alarm.shape) == ()
+    if not fits or not (0 < k < len(bank) and 0 < false_alarm < 1):
         raise BadInput(
-            f'{run.outliers} does not say which images a network knows: {e}') from None
+            f'{run.outliers} does not say which images a network knows: its arrays do not go '
+            'together; copy it again, or delete it')
+    return Outliers(torch.from_numpy(bank).float(), distances, int(k), float(false_alarm))
 
 def fits_network(o: Outliers, model: nn.Module) -> bool:
     "Whether features are those of a network's last layer."

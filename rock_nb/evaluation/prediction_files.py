@@ -110,7 +110,8 @@ def probabilities(
     "Probabilities as numbers; what can't be any is a `BadInput`."
     table = pd.DataFrame({c: _numbers(frame[col]) for c, col in columns.items()})
     p = table.to_numpy(float)
-    bad = ~np.isfinite(p).all(1) | (p < 0).any(1) | (p.sum(1) <= 0)
+    with np.errstate(over='ignore'): total = p.sum(1)
+    bad = ~np.isfinite(p).all(1) | (p < 0).any(1) | (total <= 0) | ~np.isfinite(total)
     if bad.any():
         row = bad.argmax()
         value = ', '.join(frame.iloc[row][list(columns.values())])

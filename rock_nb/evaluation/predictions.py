@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from ..core import BadInput, atomic, keep_memory
+from ..core.files import read_arrays
 from .tta import find_view, forward_views_in_memory
 from ..speed.folded_inference import autocast
 
@@ -69,14 +70,28 @@ def load_predictions(
     path: str | Path,  # of a .npz file
 ) -> Predictions:
     "What `save_predictions` wrote; a file that holds something else is a `BadInput`."
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            a = {k: z[k] for k in z.files}
-    except (OSError, ValueError) as e:
-        raise BadInput(f'{path} holds no predictions: {e}') from None
+    a = read_arrays(path, ('ids', 'logits', 'classes', 'views'), 'predictions')
+    if wrong := _misfit(a):
+        raise BadInput(f'{path} holds no predictions: {wrong}; copy it again, or make it anew')
     return Predictions(
         a['ids'], a['logits'], tuple(map(str, a['classes'])), a.get('labels'),
         tuple(map(str, a['views'])), a.get('weights'))
+
+def _misfit(a: dict) -> str:   # '' if all is well
+    "Which of the arrays of a file of predictions does not go with the others."
+    logits, labels, weights, n = a['logits'], a.get('labels'), a.get('weights'), len(a['classes'])
+    shape = tuple(a[k].size for k in ('ids', 'views', 'classes'))
+    fits = logits.shape == shape or logits.size == shape[0] == 0
+    flat = all(a[k].ndim == 1 for k in ('ids', 'views', 'classes'))
+    if not (fits and flat and logits.dtype.kind == 'f'):
+        return f'logits {logits.shape} of {logits.dtype}, {shape} expected'
+    if weights is not None and (weights.shape != shape[1:2] or weights.dtype.kind not in 'uif'):
+        return f'weights {weights.shape} of {weights.dtype} for {shape[1]} views'
+    if labels is None: return ''
+    if labels.shape != shape[:1] or labels.dtype.kind not in 'ui':
+        return f'labels {labels.shape} of {labels.dtype} for {shape[0]} images'
+    odd = labels[(labels < 0) | (labels >= n)]
+    return f'the label {odd[0]}, but {n} classes' if len(odd) else ''
 
 # %% ../../nbs/evaluation/predictions.ipynb #48b5c869
 @torch.inference_mode()

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core import BadInput, Run, is_ensemble, read_json, write_csv
+from ..core import BadInput, Run, is_ensemble, write_csv
+from ..core.run import named_members
 from ..data.tabular import decode_text, read_text
 from .corrections import CORRECTION_COLUMNS, file_hash
 from .label_studio import NONE_OF_THEM, is_studio_export, read_studio_answers
@@ -27,6 +28,15 @@ def _from_review(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     said = frame[frame.new_label != '']
     return said.assign(
         label=said.new_label.replace(NONE_OF_THEM, ''), when=when, who=said.get('who', ''))
+
+def _from_studio(rows: list[dict], file: Path) -> pd.DataFrame:
+    "The answers of an export of Label Studio; one that is none is a `BadInput`."
+    try: found = read_studio_answers(rows)
+    except (KeyError, TypeError, AttributeError) as e:
+        raise BadInput(f'{file} is no export of Label Studio ({e}); export it again') from None
+    if (found.file == '').any():
+        raise BadInput(f'{file} has an answer without an image; export it with its data')
+    return found
 
 def _from_corrections(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     "The corrections of `serve`, with the images that it has kept."
@@ -43,11 +53,11 @@ def read_label_answers(file: str | Path) -> pd.DataFrame:   # the columns `ANSWE
     if file.suffix.lower() == '.json':
         try:
             rows = json.loads(decode_text(file)[0])
-        except json.JSONDecodeError as e:
+        except (ValueError, RecursionError) as e:
             raise BadInput(f'{file} is no JSON: {e}') from None
     frame = read_text(file) if rows is None else None
     if rows is None: rows = frame.to_dict('records')
-    if is_studio_export(rows): found = read_studio_answers(rows)
+    if is_studio_export(rows): found = _from_studio(rows, file)
     elif frame is not None and set(CORRECTION_COLUMNS) <= set(frame):
         found = _from_corrections(frame, file)
     elif frame is not None and {'file', TO_FILL[0]} <= set(frame):
@@ -67,7 +77,7 @@ PROVENANCE = ['old_label', 'answered_by', 'answered_at', 'answer_source']
 def trained_runs(run: Run) -> list[Run]:
     "A run, or all the trained ones that it was made of."
     if not is_ensemble(run): return [run]
-    members = read_json(run.recipe)['members']
+    members = named_members(run)
     if not members or 'folder' not in members[0]:
         raise BadInput(f'{run.name} was made of files, not of runs; name a run that was trained')
     return [t for m in members for t in trained_runs(Run(run.path.parent/m['folder']))]

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ..core import BadInput, Run, choose, read_json
+from ..core.files import read_saved_csv
+from ..core.run import named_members
 from ..data.attributes import codebook
 from ..data.folders import read_test
 from ..data.image import ImageReader
@@ -28,13 +30,14 @@ def data_of(run: Run) -> Data:
     if not file.exists():
         raise BadInput(f'the run {run.name} has no {file.name}, so its images cannot be found')
     root = run.data_root
-    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    needs = ('path', 'label') if oof.exists() else ('path', 'label', 'part')
+    table = read_saved_csv(file, needs, dtype=str, keep_default_na=False)
     if oof.exists():
         ids = load_predictions(run.path/'oof.npz').ids
         table = table[['path', 'label']].assign(part='oof', id=ids)
     # where the table of the training images had those of the test too
     own = run.path/'tests.csv'
-    tests = pd.read_csv(own, dtype=str, keep_default_na=False) if own.exists() else None
+    tests = read_saved_csv(own, dtype=str, keep_default_na=False) if own.exists() else None
     test = read_test(root) if tests is None else tests
     sample = next(iter(root.glob('sample_submission.csv')), None)
     return Data(root, table, test, sample, tests=tests)
@@ -81,7 +84,7 @@ def reader_of(run: Run,   # trained, or of several
     if not run.recipe.exists(): return ImageReader()
     known = read_json(run.recipe)
     if known.get('members'):
-        return reader_of(Run(run.path.parent / known['members'][0]['folder']))
+        return reader_of(Run(run.path.parent / named_members(run)[0]['folder']))
     fields = {k: v for k, v in known.get('recipe', {}).items() if k in _READING}
     return ImageReader(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 
@@ -149,6 +152,6 @@ def split_groups(run: Run,
     "The groups of a run's split, or of a folder's folds; None unless each of the ids has one."
     table = next((f for f in (run.split, run.path/'oof.csv') if f.exists()), None)
     if table is None: return None
-    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    rows = read_saved_csv(table, ('path',), dtype=str, keep_default_na=False)
     found = dict(zip(rows['id' if 'id' in rows else 'path'], rows.group)) if 'group' in rows else {}
     return {i: found[i] for i in ids} if all(i in found for i in ids) else None

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import Run, atomic, read_json, rng
+from ..core import BadInput, Run, atomic, read_json, rng
+from ..core.files import read_arrays
+from ..core.run import named_members
 from .bootstrap import check_preds
 from .metrics import counts_f1, macro_f1
 from .predictions import Predictions
@@ -72,10 +74,12 @@ def epochs_file(run: Run) -> Path: return run.path/'epochs.npz'
 
 def read_epochs(run: Run) -> tuple[np.ndarray, np.ndarray] | None:   # (n,) labels, (epochs, n) answers
     "What `add_epoch` kept; None where there is nothing, as in runs of earlier versions."
-    try:
-        with np.load(epochs_file(run), allow_pickle=False) as z:
-            return z['labels'].astype(np.int64), z['answers'].astype(np.int64)
-    except (OSError, ValueError, KeyError): return None
+    try: a = read_arrays(epochs_file(run), ('labels', 'answers'))
+    except BadInput: return None
+    labels, answers = a['labels'], a['answers']
+    fits = all(x.dtype.kind in 'ui' for x in (labels, answers)) and labels.ndim == 1
+    if not fits or answers.shape[1:] != labels.shape: return None
+    return labels.astype(np.int64), answers.astype(np.int64)
 
 def add_epoch(run: Run,
               labels: np.ndarray,   # (n,) class numbers, in the order of the split
@@ -121,7 +125,8 @@ CHOSEN = 'chosen on these images, so it looks better there than on others'
 def _was_chosen(run: Run) -> bool:
     "Whether a run, or one of its members, had several epochs to choose from, as far as is known."
     made = read_json(run.recipe) if run.recipe.exists() else {}
-    members = [Run(run.path.parent/m['folder']) for m in made.get('members', [])]
+    named = named_members(run) if 'members' in made else []
+    members = [Run(run.path.parent/m['folder']) for m in named if 'folder' in m]
     if members: return any(map(_was_chosen, members))
     epochs = read_json(run.metrics).get('epochs') if run.done else None
     known = read_epochs(run)

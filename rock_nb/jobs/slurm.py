@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from .. import core
+from . import core
 from ..core import BadInput, write_json
 from .folder import (
     FolderQueue, not_requeueable, raise_in_use, read_file, reset_job, result_is_gone)
@@ -125,7 +125,7 @@ class SlurmQueue(FolderQueue):
     def submitted(self, id: str) -> dict:
         "Number in SLURM and options of a job; nothing while it is being submitted."
         try: return core.read_json(self.file('slurm', id))
-        except FileNotFoundError: return {}
+        except core.BadInput: return {}
 
 # %% ../../nbs/jobs/slurm.ipynb #f75143a5
 @patch(nm='seen')

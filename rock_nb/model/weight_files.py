@@ -17,6 +17,7 @@ from timm.layers import resample_abs_pos_embed
 from torch import nn
 
 from ..core import BadInput
+from ..core.files import open_regular
 from .freeze import head_names, in_module
 
 # %% ../../nbs/model/weight_files.ipynb #d908efc9
@@ -34,7 +35,7 @@ PLAIN = [argparse.Namespace,                                    # arguments of a
 def is_safetensors(file: str) -> bool:
     """Whether a file begins as safetensors does, whatever its name: the length of a header in
     JSON, and the header."""
-    with open(file, 'rb') as f:
+    with open_regular(file) as f:
         start = f.read(9)
     return (
         len(start) == 9 and start[8:] == b'{'
@@ -62,7 +63,7 @@ def refused_types(file: str,
 def why_unread(file: str, e: Exception) -> str:
     "Why a file cannot be read as weights, and what would be right."
     try:
-        with open(file, 'rb') as f:
+        with open_regular(file) as f:
             start = f.read(64).lstrip()
     except OSError as unread:
         return f'cannot be read: {unread.strerror}'

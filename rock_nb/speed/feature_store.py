@@ -16,11 +16,16 @@ from fastcore.basics import patch
 from joblib import cpu_count
 from torch import nn
 
-from ..core import atomic, lock, outputs, short_hash, use_fast
+from ..core import BadInput, atomic, lock, outputs, short_hash, use_fast
+from ..core.files import open_regular
 
 # %% ../../nbs/speed/feature_store.ipynb #fea70005
 def content_hash(file: str | Path) -> int:   # 64 bits
-    with open(file, 'rb') as f: digest = hashlib.file_digest(f, lambda: hashlib.blake2b(digest_size=8))
+    try:
+        with open_regular(file) as f:
+            digest = hashlib.file_digest(f, lambda: hashlib.blake2b(digest_size=8))
+    except OSError as e:
+        raise BadInput(f'the image {file} cannot be read ({e.strerror}); put it back') from None
     return int.from_bytes(digest.digest(), 'little', signed=True)
 
 def content_hashes(files: list[str]) -> np.ndarray:   # (n,) int64

@@ -6,7 +6,7 @@
 __all__ = ['save_model', 'load_model']
 
 # %% ../../nbs/training/checkpoint.ipynb #11bcc5ae
-import hashlib, io, os
+import hashlib, io, os, pickle
 from pathlib import Path
 
 import torch
@@ -22,8 +22,17 @@ def save_model(path: str | Path, model: nn.Module):
         tmp.write_bytes(save({k: v.contiguous() for k, v in model.state_dict().items()}))
 
 def load_model(path: str | Path, model: nn.Module):
-    "Fill the network with what `save_model` wrote."
-    model.load_state_dict(load_file(path))
+    "Fill the network with what `save_model` wrote; tensors of another network are a `BadInput`."
+    try:
+        state, own = load_file(path), model.state_dict()
+        kind = lambda t: t.is_floating_point()
+        odd = next((k for k, v in state.items() if k in own and kind(v) != kind(own[k])), None)
+        if odd: raise ValueError(f'{odd} holds {state[odd].dtype}, {own[odd].dtype} expected')
+        model.load_state_dict(state)
+    except Exception as e:     # of safetensors, of torch, of the disk
+        why = ' '.join(' '.join(str(e).splitlines()[:2]).split())
+        raise BadInput(
+            f'the weights {path} do not fit the recipe beside them: {why[:300]}') from None
 
 # %% ../../nbs/training/checkpoint.ipynb #3a7615fa
 DIGEST = 16   # bytes
@@ -39,7 +48,9 @@ def state_from_bytes(data: bytes, device: torch.device | str = 'cpu') -> dict | 
     body = memoryview(data)[DIGEST:]
     if hashlib.blake2b(body, digest_size=DIGEST).digest() != bytes(data[:DIGEST]):
         return None
-    return torch.load(io.BytesIO(body), map_location=device, weights_only=True)
+    try: state = torch.load(io.BytesIO(body), map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError): return None     # of somebody else
+    return state if isinstance(state, dict) else None
 
 # %% ../../nbs/training/checkpoint.ipynb #12220903
 def save_checkpoint(run: Run, state: dict):   # tensors and plain values

@@ -15,7 +15,7 @@ from ..core import Parser, choose, from_words, lazy, program, resolve
 from ..core.options import RENAMED, Options, options_of
 from ..core.registry import from_anywhere
 from .recipe import (
-    OVERRIDES, OfPhases, Recipe, at_scale, check_options, with_fields)
+    OVERRIDES, OfPhases, Recipe, at_scale, check_fields, check_options, with_fields)
 from .recipes import RECIPES
 
 # %% ../../nbs/training/command.ipynb #233674b9
@@ -71,6 +71,7 @@ def check_given(given: dict):   # options of a training, by name
     "A `BadInput` for what is wrong with options whatever the images are; this loads nothing that trains."
     fields = {n: v for n, v in given.items() if n in OVERRIDES}
     if str(fields.get('augment')).endswith('.json'): del fields['augment']      # is tried later
+    check_fields(Options(**{n: v for n, v in given.items() if n in OPTIONS}))
     recipe = choose(given.get('version', 'baseline'), RECIPES, 'recipe')()
     check_options(with_fields(at_scale(recipe, given.get('scale', 'full')), **fields))
     data = given.get('data')

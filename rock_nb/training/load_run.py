@@ -13,11 +13,14 @@ import torch
 from torch import nn
 
 from ..core import BadInput, Run, choose, find_run, is_ensemble, lazy, read_json, whole
+from ..core.files import read_saved_csv
+from ..core.run import named_members
 from ..data.image import ImageReader
 from ..data.normalize import Normalize
 from ..evaluation.outliers import Outliers, WithDistance, fits_network, load_outliers
 from ..evaluation.tta import find_views, view_sizes
 from ..model.create import statistics
+from ..model.weight_files import check_finite
 from ..model.weights import Weights
 from ..speed.folded_inference import AMP, autocast, inference, trial_images
 from ..speed.precision import fastest, supported_amps
@@ -42,6 +45,7 @@ def run_record(run: Run) -> dict:
     for f in needed:
         if not f.exists():
             raise BadInput(f'the run {run.path} has no {f.name}; copy the whole folder of the run')
+    if is_ensemble(run): named_members(run)
     return read_json(run.recipe)
 
 def head_attributes(run: Run,
@@ -53,7 +57,22 @@ def head_attributes(run: Run,
         raise BadInput(
             f'the run {run.path} has no {run.split.name}, which says what attributes its classes '
             'have; copy the whole folder of the run')
-    return run_data.attributes_in(pd.read_csv(run.split, dtype=str, keep_default_na=False))
+    table = read_saved_csv(run.split, ('path', 'label'), dtype=str, keep_default_na=False)
+    return run_data.attributes_in(table)
+
+# %% ../../nbs/training/load_run.ipynb #5a7e0010
+def recipe_and_classes(run: Run,
+                       record: dict,   # what its `recipe.json` says
+                      ) -> tuple[Recipe, tuple[str, ...]]:
+    "How a run was trained, and its classes; a record that does not say it is a `BadInput`."
+    classes = record.get('classes')
+    named = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
+    if not named or len(classes) < 2 or len({*classes}) < len(classes):
+        raise BadInput(
+            f'{run.recipe} has the classes {classes!r:.80}; two names or more are expected, each '
+            'once: copy the folder again')
+    try: return from_dict(record.get('recipe')), tuple(classes)
+    except BadInput as e: raise BadInput(f'{run.recipe}: {e}') from None
 
 # %% ../../nbs/training/load_run.ipynb #194633cb
 @dataclass
@@ -89,12 +108,8 @@ def precision_of(run: Run,
 def fill(model: nn.Module, run: Run) -> nn.Module:
     "The network with a run's best weights, ready to judge; weights that don't fit are a `BadInput`."
     file = weights_file(run)
-    try:
-        load_model(file, model)
-    except Exception as e:
-        raise BadInput(
-            f'the weights {file} do not fit the recipe beside them: {str(e).splitlines()[0]}'
-        ) from None
+    load_model(file, model)
+    check_finite(model.state_dict(), str(file))
     return model.eval().requires_grad_(False)
 
 # %% ../../nbs/training/load_run.ipynb #637bec64
@@ -122,7 +137,7 @@ def load_network(
         raise BadInput(
             f"{run.name} was made of several runs and has no network of its own; its members are "
             f"{', '.join(m['name'] for m in known['members'])}")
-    recipe, classes = from_dict(known['recipe']), tuple(known['classes'])
+    recipe, classes = recipe_and_classes(run, known)
     model = recipe_network(
         replace(recipe, sync_bn=False), len(classes), Weights('random', 'filled from the run'),
         head_attributes(run, recipe))

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..core import BadInput, Run, lock, progress, write_csv
+from ..core.files import read_saved_csv
 from ..data.loader_workers import end_workers
 from ..data.sampler import Batches
 from ..evaluation.metrics import per_class
@@ -120,7 +121,7 @@ def finished_state(setup: TrainSetup) -> TrainState | None:
     another one, or of one whose hard examples went with them."""
     run, recipe = setup.run, setup.recipe
     if recipe.hard.memory or not (run.history.exists() and run.best.exists()): return None
-    history = pd.read_csv(run.history).to_dict('records')
+    history = read_saved_csv(run.history, numbers=('epoch', 'phase', 'valid_f1')).to_dict('records')
     last = len(recipe.phases) - 1
     ended = history and history[-1]['phase'] == last and phase_finished(history, last, recipe)
     return TrainState(history, None) if ended else None
@@ -259,7 +260,7 @@ def epoch_row(state: TrainState, lr: float,
 
 def append_timing(run: Run, timing: dict):   # of an epoch
     "Add a line to timing.csv."
-    old = pd.read_csv(run.timing) if run.timing.exists() else pd.DataFrame()
+    old = read_saved_csv(run.timing, numbers=('epoch',)) if run.timing.exists() else pd.DataFrame()
     old = old[old.epoch < timing['epoch']] if len(old) else old
     write_csv(run.timing, pd.concat([f for f in (old, pd.DataFrame([timing])) if len(f)]))
 

@@ -375,8 +375,8 @@ def license_fields(license: str | None) -> dict[str, str]:   # of the front matt
     "A licence as the hub wants it: one of its names, or `other` with a name."
     if license is None: return dict(license='unknown')
     slug = re.sub(r'[^a-z0-9.]+', '-', license.lower()).strip('-')
-    if not slug:
-        raise BadInput(f'the licence {license!r} has no name; give one such as apache-2.0')
+    if not slug or len(license.splitlines()) > 1:
+        raise BadInput(f'the license {license!r} is no name; give one such as apache-2.0')
     if slug in LICENSES: return dict(license=slug)
     return dict(license='other', license_name=slug)
 

@@ -179,7 +179,7 @@ class Recipe:
     tta: str = option(
         'none', "views at validation and test: 'none', 'hflip', 'd7', 'd4'", choices=VIEW_SETS)
     max_value: float | None = option(
-        None, 'what is white in deep images (None: found from all files)')
+        None, 'what is white in deep images (None: found from all files)', between=(1e-9, 1e18))
     icc: bool = option(True, 'convert embedded colour profiles to sRGB')
     page: int = option(1, 'of files with several pages, counted from 1')
     bands: tuple[int, ...] | None = option(
@@ -248,21 +248,27 @@ def check_size(size: object):
 def check_field(name: str,       # of an option
                 value: object,
                 kind: object,    # its type
-                choices: Iterable | None, between: tuple | None):   # as it was declared
+                choices: Iterable | None, between: tuple | None,   # as it was declared
+                own: bool = True):   # functions of one's own are looked for, which runs their file
     "A `BadInput` unless a value is one of its choices, or a number in its range."
-    if isinstance(choices, NamesOf): choices.check(value, name)
+    named = isinstance(value, str) and ':' in value
+    if isinstance(choices, NamesOf) and (own or not named): choices.check(value, name)
+    elif isinstance(choices, NamesOf): pass
     elif choices is not None: choose(value, choices, name)
     if between: check_number(name, value, *between, whole=kind is int)
+    if kind is str and choices is None and not isinstance(value, str):
+        raise BadInput(f'{name} {value!r} is wrong; expected text')
     if kind is bool and not isinstance(value, bool):
         raise BadInput(f'{name} {value!r} is wrong; expected True or False')
     if name == 'img_size': check_size(value)
 
-def check_fields(of: object):   # a phase or a recipe
+def check_fields(of: object,         # a phase or a recipe
+                 own: bool = True):  # as in `check_field`
     "A `BadInput` unless every option is as it was declared to be."
     for name, o in options_of(type(of)).items():
         value = getattr(of, name)
         if value is None and type(None) in get_args(o.type): continue
-        check_field(name, value, o.type, o.metadata['choices'], o.metadata['between'])
+        check_field(name, value, o.type, o.metadata['choices'], o.metadata['between'], own)
 
 # %% ../../nbs/training/recipe.ipynb #0b7e02b1
 def check_average(r: Recipe):
@@ -301,19 +307,25 @@ def check_together(r: Recipe):
             'F1; give `early_stop` 2 or more'
         )
 
-def check_options(r: Recipe):
+def check_options(r: Recipe,
+                  own: bool = True):   # as in `check_field`
     "A `BadInput` unless every option is as it was declared, and they go together; this loads nothing."
-    for part in (r, *r.phases): check_fields(part)
+    for part in (r, *r.phases): check_fields(part, own)
     if isinstance(r.augment, str): AUGMENTS.check(r.augment, 'augment')
     check_together(r)
 
 # %% ../../nbs/training/recipe.ipynb #eb4cf4a8
-def check_recipe(r: Recipe) -> Recipe:
+def check_recipe(r: Recipe,
+                 own: bool = True,   # as in `check_field`
+                ) -> Recipe:
     """`r` if every name in it exists and every number is in its range; else a `BadInput` that
     names the choices."""
+    for name in ('arch', 'target', 'head'):     # what these are is looked at by name
+        if not isinstance(getattr(r, name), str):
+            raise BadInput(f'{name} {getattr(r, name)!r} is wrong; expected text')
     arch, pretrained = names.match_names(r.arch, r.pretrained)
     r = replace(r, arch=arch, pretrained=pretrained)
-    check_options(r)
+    check_options(r, own)
     image.check_reader(r.reader)
     return r
 
@@ -454,6 +466,9 @@ def to_dict(r: Recipe) -> dict:
 def of_today(d: dict,   # what `recipe.json` says of a recipe
             ) -> dict:
     "What `to_dict` made, by an older version too, in the words of today and with all fields of a phase."
+    phases = d.get('phases', []) if isinstance(d, dict) else None
+    if not isinstance(phases, list) or not all(isinstance(p, dict) for p in phases):
+        raise BadInput(f'{d!r:.60} is no recipe; expected fields by name, and a list of phases')
     defaults = {f.name: f.default for f in fields(Phase) if f.default is not MISSING}
     phases = {n: [defaults | renamed(p) for p in d[n]] for n in ('phases',) if n in d}
     return renamed(d) | phases
@@ -463,9 +478,12 @@ def from_dict(d: dict) -> Recipe:
     "What `to_dict` made; a field that no recipe has is a `BadInput`."
     d = of_today(d)
     for name in d: choose(name, (*FIELDS, 'name', 'phases'), 'recipe field')
+    for p in d.get('phases', []):
+        for name in p: choose(name, [f.name for f in fields(Phase)], 'field of a phase')
+        if 'epochs' not in p: raise BadInput('a phase of the recipe has no epochs; give 1 or more')
     back = lambda d: {k: tuple(v) if isinstance(v, list) else v for k, v in d.items()}
-    return check_recipe(
-        Recipe(**{**back(d), 'phases': tuple(Phase(**back(p)) for p in d['phases'])}))
+    phases = tuple(Phase(**back(p)) for p in d.get('phases', []))
+    return check_recipe(Recipe(**{**back(d), 'phases': phases}), own=False)
 
 # %% ../../nbs/training/recipe.ipynb #e1a9ea32
 def differences(a: dict,    # before

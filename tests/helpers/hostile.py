@@ -477,5 +477,401 @@ def folds() -> Iterator[Case]:
     yield one('folds that are not there', 'refused', 'no readable', lambda d: (table()(d), d/'nowhere.csv'))
 
 
+# --- what runs leave
+
+FIRST = {}      # a complete run, and one that was stopped: folders, set by the test
+
+
+def run_folder(*change: Callable, of: str = 'done') -> Callable:
+    "Makes a copy of a run, its folder changed by functions of it; the folder of runs."
+    def make(d: Path) -> Path:
+        shutil.copytree(FIRST[of], d/'runs'/'one')
+        for f in change: f(d/'runs'/'one')
+        return d/'runs'
+    return make
+
+
+def without(name: str) -> Callable: return lambda run: (run/name).unlink()
+
+
+def holds(name: str, content: str | bytes | Callable) -> Callable:
+    def change(run: Path):
+        data = content((run/name).read_bytes()) if callable(content) else content
+        (run/name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    return change
+
+
+def edited(name: str, f: Callable) -> Callable:
+    "A JSON file of a run, changed by a function of what it holds."
+    return holds(name, lambda data: json.dumps(f(json.loads(data))))
+
+
+def field_of(name: str, value: object) -> Callable:
+    "Another value of a field of the recipe."
+    return edited('recipe.json', lambda r: r | dict(recipe=r['recipe'] | {name: value}))
+
+
+class Bomb:
+    "What would make a file called opened if it were unpickled."
+    def __reduce__(self): return open, ('opened', 'w')
+
+
+def arrays(name: str, f: Callable) -> Callable:
+    "The arrays of a .npz, changed by a function of them; objects become pickles."
+    def change(run: Path):
+        with np.load(run/name) as z: held = {k: z[k] for k in z.files}
+        with open(run/name, 'wb') as out: np.savez(out, **f(held))
+    return change
+
+
+def objects(held: dict) -> dict:
+    return held | {next(iter(held)): np.array([Bomb()], dtype=object)}
+
+
+def tensors(name: str, f: Callable) -> Callable:
+    "The tensors of a weight file, changed by a function of them."
+    def change(run: Path):
+        from safetensors.torch import load_file, save_file
+        save_file(f(load_file(run/name)), run/name)
+    return change
+
+
+def torch_bytes(held: object) -> bytes:
+    import torch
+    buffer = io.BytesIO()
+    torch.save(held, buffer)
+    return buffer.getvalue()
+
+
+ANSWERED = '7 classes, sum 1'
+
+
+# what the sentence says where it is not the field's name
+OTHERWISE = {'tta': 'set of views', 'phases': 'no phase', 'phases ': 'no recipe', 'phases  ': 'no recipe', 'phases   ': 'epochs -1', 'phases    ': 'field of a phase'}
+
+
+def records() -> Iterator[Case]:
+    one = case('run folders, asked for an answer', 'network')
+    for what, content in {
+        'empty': b'', 'cut off': lambda b: b[:len(b)//2], 'zeros': bytes(300), 'a list': b'[1, 2]', 'null': b'null',
+        'a number': b'3', 'nested 100,000 deep': b'['*100_000, 'not UTF-8': b'\xff\xfe\xfd{', 'NaN': b'NaN',
+    }.items():
+        yield one(f'recipe.json that is {what}', 'refused', 'recipe.json', run_folder(holds('recipe.json', content)))
+    for name in ('recipe', 'classes'):
+        yield one(f'recipe.json without {name}', 'refused', name, run_folder(edited('recipe.json', lambda r, name=name: {k: v for k, v in r.items() if k != name})))
+        for value in (None, 3, 'x', []):
+            yield one(f'recipe.json whose {name} is {json.dumps(value)}', 'refused', 'recipe.json', run_folder(edited('recipe.json', lambda r, name=name, value=value: r | {name: value})))
+    yield one('recipe.json with a field that no recipe has', 'refused', "unknown recipe field 'colour'", run_folder(field_of('colour', 1)))
+    for name, value in {
+        'arch': 'os.system', 'arch ': None, 'target': 3, 'img_size': 'NaN', 'batch_size': -1, 'batch_size ': None, 'tta': 7, 'phases': [], 'phases ': [[]],
+        'phases  ': 'x', 'phases   ': [dict(epochs=-1)], 'phases    ': [dict(epocs=1)], 'seed': 1e300, 'drop_rate': float('nan'),
+        'clip': float('inf'), 'img_size ': [32, 32, 32], 'resize_mode': ['pad'], 'normalize': {'a': 1}, 'bands': [1, 2],
+        'max_value': -1, 'augment': 'nowhere.json', 'loss': '__import__("os")', 'head': None,
+    }.items():
+        yield one(f'recipe whose {name.strip()} is {json.dumps(value)}', 'refused', OTHERWISE.get(name, name.strip()), run_folder(field_of(name.strip(), value)))
+    def own_code(run: Path):
+        (run.parent.parent/'evil.py').write_text('open("opened", "w")\ndef loss(x): return x\n')
+        field_of('loss', f'{run.parent.parent}/evil.py:loss')(run)
+    yield one('recipe whose loss is a function of a file that came along', 'read', ANSWERED, run_folder(own_code))
+    yield one('classes twice', 'refused', 'recipe.json', run_folder(edited('recipe.json', lambda r: r | dict(classes=['Basalt']*7))))
+    yield one('a class more than the network has', 'refused', 'do not fit', run_folder(edited('recipe.json', lambda r: r | dict(classes=[*r['classes'], 'More']))))
+    yield one('no recipe.json', 'refused', 'has no recipe.json', run_folder(without('recipe.json')))
+    yield one('no weights', 'refused', 'has no best.safetensors', run_folder(without('best.safetensors')))
+    yield one('metrics.json that is empty', 'read', ANSWERED, run_folder(holds('metrics.json', b'')))
+    yield one('no environment.json', 'read', ANSWERED, run_folder(without('environment.json')))
+    yield one('environment.json that is a list', 'refused', 'environment.json', run_folder(holds('environment.json', b'[]')))
+    yield one('environment.json cut off', 'refused', 'environment.json', run_folder(holds('environment.json', lambda b: b[:40])))
+    yield one('unknown precision in environment.json', 'read', ANSWERED, run_folder(edited('environment.json', lambda e: e | dict(precision='int2'))))
+    yield one('members that are not there', 'refused', 'a member of one', run_folder(holds('recipe.json', json.dumps(dict(members=[dict(name='two', folder='two')], weights=[1.], classes=['a', 'b'])))))
+    yield one('an ensemble whose member is itself', 'refused', 'recipe.json', run_folder(holds('recipe.json', json.dumps(dict(members=[dict(name='one', folder='one')], weights=[1.], classes=['a', 'b'])))))
+    yield one('members that are a number', 'refused', 'recipe.json', run_folder(holds('recipe.json', json.dumps(dict(members=3)))))
+    yield one('members without folder', 'refused', 'recipe.json', run_folder(holds('recipe.json', json.dumps(dict(members=[dict(name='two')])))))
+    # weights
+    yield one('weights that are empty', 'refused', 'best.safetensors', run_folder(holds('best.safetensors', b'')))
+    yield one('weights cut off', 'refused', 'best.safetensors', run_folder(holds('best.safetensors', lambda b: b[:len(b)//2])))
+    yield one('weights whose header says 2⁶³ bytes', 'refused', 'best.safetensors', run_folder(holds('best.safetensors', lambda b: b'\xff'*7 + b'\x7f' + b[8:])))
+    yield one('weights that are a pickle', 'refused', 'best.safetensors', run_folder(holds('best.safetensors', pickle.dumps(Bomb()))))
+    yield one('weights that are a pickle of torch', 'refused', 'best.safetensors', run_folder(holds('best.safetensors', lambda b: torch_bytes(Bomb()))))
+    nan = lambda t: {k: v*float('nan') if v.is_floating_point() else v for k, v in t.items()}
+    yield one('weights NaN', 'refused', 'not finite', run_folder(tensors('best.safetensors', nan)))
+    yield one('weights infinite', 'refused', 'not finite', run_folder(tensors('best.safetensors', lambda t: {k: v/0 if v.is_floating_point() else v for k, v in t.items()})))
+    yield one('one NaN in the running variance', 'refused', 'not finite', run_folder(tensors('best.safetensors', lambda t: {k: v*float('nan') if k.endswith('running_var') else v for k, v in t.items()})))
+    yield one('weights without one tensor', 'refused', 'do not fit', run_folder(tensors('best.safetensors', lambda t: {k: v for i, (k, v) in enumerate(t.items()) if k.endswith('num_batches_tracked') or i != [n for n, k in enumerate(t) if k.endswith('weight')][0]})))
+    yield one('weights with one tensor more', 'refused', 'do not fit', run_folder(tensors('best.safetensors', lambda t: t | dict(more=next(iter(t.values())).clone()))))
+    yield one('weights of another shape', 'refused', 'do not fit', run_folder(tensors('best.safetensors', lambda t: {k: v.repeat(2, *[1]*(v.ndim - 1)) if v.ndim else v for k, v in t.items()})))
+    yield one('weights as whole numbers', 'refused', 'best.safetensors', run_folder(tensors('best.safetensors', lambda t: {k: v.int() for k, v in t.items()})))
+    # what tells how sure it is
+    for name in ('outliers.npz', 'conformal.json'):
+        yield one(f'{name} that is empty', 'refused', name, run_folder(holds(name, b'')))
+        yield one(f'{name} cut off', 'refused', name, run_folder(holds(name, lambda b: b[:len(b)//2])))
+    yield one('outliers.npz with a pickle', 'refused', 'outliers.npz', run_folder(arrays('outliers.npz', objects)))
+    yield one('outliers.npz that is a pickle', 'refused', 'outliers.npz', run_folder(holds('outliers.npz', pickle.dumps(Bomb()))))
+    yield one('outliers.npz of text', 'refused', 'outliers.npz', run_folder(arrays('outliers.npz', lambda a: a | dict(bank=np.array(['x'])))))
+    yield one('outliers.npz with more neighbours than images', 'refused', 'outliers.npz', run_folder(arrays('outliers.npz', lambda a: a | dict(k=10**6))))
+    yield one('outliers.npz with NaN', 'refused', 'outliers.npz', run_folder(arrays('outliers.npz', lambda a: a | dict(bank=a['bank']*np.float16('nan')))))
+    yield one('outliers.npz of another network', 'read', ANSWERED, run_folder(arrays('outliers.npz', lambda a: a | dict(bank=a['bank'][:, :3]))))
+    yield one('conformal.json that is a list', 'refused', 'conformal.json', run_folder(holds('conformal.json', b'[1]')))
+    yield one('conformal.json with text for numbers', 'refused', 'conformal.json', run_folder(edited('conformal.json', lambda c: c | dict(temperature='hot'))))
+    yield one('conformal.json with temperature 0', 'refused', 'conformal.json', run_folder(edited('conformal.json', lambda c: c | dict(temperature=0))))
+    yield one('conformal.json with too few thresholds', 'refused', 'conformal.json', run_folder(edited('conformal.json', lambda c: c | dict(least_of=[.5]))))
+    yield one('conformal.json of other classes', 'read', ANSWERED, run_folder(edited('conformal.json', lambda c: c | dict(classes=list('abcdefg')))))
+
+    one = case('run folders, read', 'results')
+    for what, content in {'empty': b'', 'cut off': lambda b: b[:len(b)//2], 'a list': b'[]', 'zeros': bytes(200)}.items():
+        yield one(f'metrics.json that is {what}', 'refused', 'metrics.json', run_folder(holds('metrics.json', content)))
+    yield one('metrics.json without scores', 'read', '1 run', run_folder(holds('metrics.json', b'{}')))
+    for what, content in {'empty': b'', 'cut off in a line': lambda b: b[:-20], 'of one column': b'epoch\n1\n', 'binary': bytes(range(256))}.items():
+        yield one(f'history.csv that is {what}', 'refused', 'history.csv', run_folder(holds('history.csv', content)))
+    yield one('no history.csv', 'refused', 'history.csv', run_folder(without('history.csv')))
+    yield one('history.csv with text for numbers', 'refused', 'history.csv', run_folder(holds('history.csv', lambda b: b.decode().replace('\n1,', '\none,'))))
+    for what, change in {
+        'empty': holds('valid.npz', b''), 'cut off': holds('valid.npz', lambda b: b[:len(b)//2]),
+        'a pickle': holds('valid.npz', pickle.dumps(Bomb())), 'one array': holds('valid.npz', lambda b: saved_array(np.arange(9))),
+        'with a pickle': arrays('valid.npz', objects), 'without logits': arrays('valid.npz', lambda a: {k: v for k, v in a.items() if k != 'logits'}),
+        'without ids': arrays('valid.npz', lambda a: {k: v for k, v in a.items() if k != 'ids'}),
+        'with NaN': arrays('valid.npz', lambda a: a | dict(logits=a['logits']*np.float32('nan'))),
+        'with an image twice': arrays('valid.npz', lambda a: a | dict(ids=np.repeat(a['ids'][:1], len(a['ids'])))),
+        'with fewer labels than images': arrays('valid.npz', lambda a: a | dict(labels=a['labels'][1:])),
+        'with fewer ids than logits': arrays('valid.npz', lambda a: a | dict(ids=a['ids'][1:])),
+        'with labels that no class has': arrays('valid.npz', lambda a: a | dict(labels=a['labels'] + 100)),
+        'with negative labels': arrays('valid.npz', lambda a: a | dict(labels=a['labels'] - 100)),
+        'with labels of text': arrays('valid.npz', lambda a: a | dict(labels=a['ids'])),
+        'with logits of text': arrays('valid.npz', lambda a: a | dict(logits=a['ids'])),
+        'with flat logits': arrays('valid.npz', lambda a: a | dict(logits=a['logits'].reshape(-1))),
+        'with fewer classes than logits': arrays('valid.npz', lambda a: a | dict(classes=a['classes'][1:])),
+        'of no images': arrays('valid.npz', lambda a: {k: v[:0] if k in ('ids', 'logits', 'labels') else v for k, v in a.items()}),
+    }.items():
+        yield one(f'valid.npz {what}', 'refused', 'valid.npz' if what not in OF_RUN else 'one', run_folder(change))
+    yield one('no valid.npz', 'refused', 'valid.npz', run_folder(without('valid.npz')))
+    yield one('split.csv that is empty', 'refused', 'split.csv', run_folder(holds('split.csv', b'')))
+    yield one('split.csv without parts', 'refused', 'split.csv', run_folder(holds('split.csv', b'path,label\na,b\n')))
+    yield one('no split.csv', 'refused', 'split.csv', run_folder(without('split.csv')))
+
+    one = case('run folders, gone on with', 'resume')
+    for what, change in {
+        'history cut in the middle of a line': holds('history.csv', lambda b: b[:-9]), 'history empty': holds('history.csv', b''),
+        'no history': without('history.csv'), 'no split': without('split.csv'), 'split empty': holds('split.csv', b''),
+        'no best weights': without('best.safetensors'), 'no timing': without('timing.csv'), 'timing empty': holds('timing.csv', b''),
+    }.items():
+        yield one(f'stopped run: {what}', 'read', 'as if never stopped', run_folder(change, of='half'))
+    yield one('stopped run: best weights cut off', 'refused', 'best', run_folder(holds('best.safetensors', lambda b: b[:999]), of='half'))
+    yield one('stopped run: both checkpoints cut off', 'refused', 'is damaged', run_folder(*(holds(n, lambda b: b[:999]) for n in ('last.ckpt', 'previous.ckpt')), of='half'))
+    yield one('stopped run: the checkpoint is cut off, the one before it is whole', 'read', 'as if never stopped', run_folder(holds('last.ckpt', lambda b: b[:999]), of='half'))
+    yield one('stopped run: the checkpoint is a pickle', 'refused', 'is damaged', run_folder(*(holds(n, pickle.dumps(Bomb())) for n in ('last.ckpt', 'previous.ckpt')), of='half'))
+    yield one('stopped run: the checkpoint is a pickle with its digest', 'refused', 'last.ckpt', run_folder(*(holds(n, lambda b: _digested(torch_bytes(Bomb()))) for n in ('last.ckpt', 'previous.ckpt')), of='half'))
+    yield one('stopped run: the checkpoint holds a list', 'refused', 'last.ckpt', run_folder(*(holds(n, lambda b: _digested(torch_bytes([1]))) for n in ('last.ckpt', 'previous.ckpt')), of='half'))
+    yield one('stopped run: no checkpoint', 'read', 'as if never stopped', run_folder(without('last.ckpt'), without('previous.ckpt'), of='half'))
+    yield one('stopped run: recipe empty', 'refused', 'recipe.json', run_folder(holds('recipe.json', b''), of='half'))
+    yield one('stopped run: recipe of another run', 'refused', 'holds another run', run_folder(field_of('batch_size', 9), of='half'))
+    yield one('stopped run: half a checkpoint left by a kill', 'read', 'as if never stopped', run_folder(lambda run: (run/'.last.ckpt.99.tmp').write_bytes(b'half'), of='half'))
+
+
+# what is said of a run and not of its file
+OF_RUN = ('with NaN', 'with an image twice', 'of no images')
+
+
+def _digested(data: bytes) -> bytes:
+    import hashlib
+    return hashlib.blake2b(data, digest_size=16).digest() + data
+
+
+def saved_array(a: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, a)
+    return buffer.getvalue()
+
+
+def weights() -> Iterator[Case]:
+    one = case('weight files', 'weights')
+    yield one('safetensors of a header that is no JSON', 'refused', 'no whole file', file('w.safetensors', struct.pack('<Q', 8) + b'{"a":1,,' + bytes(99)))
+    yield one('safetensors whose tensors overlap the end', 'refused', 'no whole file', file('w.safetensors', struct.pack('<Q', 62) + b'{"w":{"dtype":"F32","shape":[999999],"data_offsets":[0,3999996]}}'[:62] + bytes(9)))
+    yield one('safetensors of a shape of 10¹⁸', 'refused', 'w.safetensors', file('w.safetensors', _tensors_header('F32', [10**9, 10**9])))
+    yield one('safetensors of an unknown type', 'refused', 'w.safetensors', file('w.safetensors', _tensors_header('Q9', [1])))
+    yield one('zip with a pickle that is no archive of torch', 'refused', 'w.pth', file('w.pth', lambda: zipped('w', **{'data.pkl': pickle.dumps(Bomb())})))
+    yield one('archive of torch whose pickle opens a file', 'refused', 'w.pth', file('w.pth', lambda: torch_bytes(Bomb())))
+    yield one('archive of torch with a pickle among its tensors', 'refused', 'w.pth', file('w.pth', lambda: torch_bytes(dict(state_dict=dict(a=Bomb())))))
+    yield one('pickle of protocol 0', 'refused', 'w.pth', file('w.pth', pickle.dumps(Bomb(), 0)))
+    yield one('pickle of protocol 5', 'refused', 'w.pth', file('w.pth', pickle.dumps(Bomb(), 5)))
+    yield one('arrays of numpy', 'refused', 'w.npz', file('w.npz', lambda: saved_array(np.arange(9.))))
+    yield one('ONNX cut off', 'refused', 'w.onnx', file('w.onnx', b'\x08\x08\x12\x07pytorch'))
+    yield one('folder that holds itself', 'refused', 'holds none of', lambda d: ((d/'w').mkdir(), (d/'w'/'w').symlink_to(d/'w'), d/'w')[-1])
+    yield one('pipe', 'refused', 'w.pth', lambda d: (os.mkfifo(d/'w.pth'), d/'w.pth')[-1])
+    yield one('link that leads nowhere', 'refused', 'no weight file', lambda d: ((d/'w.pth').symlink_to(d/'x'), d/'w.pth')[-1])
+
+
+def _tensors_header(kind: str, shape: list[int]) -> bytes:
+    head = json.dumps(dict(w=dict(dtype=kind, shape=shape, data_offsets=[0, 4]))).encode()
+    return struct.pack('<Q', len(head)) + head + bytes(4)
+
+
+# --- files of answers, and of corrections
+
+def answers() -> Iterator[Case]:
+    one = case('answers that vote', 'answers')
+    for name, content, verdict, says in (
+        ('probabilities that are NaN', 'id,Basalt,Granite\n1,nan,.5\n2,.5,.5\n', 'refused', 'no probabilities'),
+        ('probabilities that are infinite', 'id,Basalt,Granite\n1,inf,.5\n', 'refused', 'no probabilities'),
+        ('negative probabilities', 'id,Basalt,Granite\n1,-.5,1.5\n', 'refused', 'no probabilities'),
+        ('probabilities that are all 0', 'id,Basalt,Granite\n1,0,0\n', 'refused', 'no probabilities'),
+        ('probabilities of 1e308', 'id,Basalt,Granite\n1,1e308,1e308\n', 'refused', 'no probabilities'),
+        ('probabilities that sum to 2', 'id,Basalt,Granite\n1,1.5,.5\n', 'out', 'do not sum to 1'),
+        ('id twice', 'id,rock_type\n1,Basalt\n1,Granite\n', 'refused', 'twice'),
+        ('empty id', 'id,rock_type\n,Basalt\n', 'refused', 'an empty id'),
+        ('empty class', 'id,rock_type\n1,\n2,Basalt\n', 'refused', 'no class for'),
+        ('formula as a class', 'id,rock_type\n1,=1+1\n2,Basalt\n', 'read', '1 =1+1, 2 Basalt'),
+        ('no rows', 'id,rock_type\n', 'refused', 'no line below'),
+        ('one column', 'id\n1\n', 'refused', 'expected two or more'),
+        ('numbers without names', '1,.4,.6\n2,.1,.9\n', 'refused', 'no header'),
+        ('two columns of classes', 'id,a,b\n1,x,y\n2,x,z\n', 'refused', 'no column of classes'),
+        ('NUL', 'id,rock_type\n1,Bas\0alt\n', 'refused', 'no text'),
+        ('probabilities as text', 'id,Basalt,Granite\n1,high,low\n2,low,high\n', 'refused', 'no column of classes'),
+    ):
+        yield one(name, verdict, says, file('a.csv', content.encode()))
+    one = case('answers of people', 'people')
+    for name, content, verdict, says in (
+        ('a table of something else', 'a,b\n1,2\n', 'refused', 'holds no answers'), ('nothing', '', 'refused', 'is empty'),
+        ('no line filled in', 'file,new_label\nx.jpg,\n', 'read', '0 answers'), ('a formula', 'file,new_label\nx.jpg,=1+1\n', 'read', '1 answers'),
+    ):
+        yield one(name, verdict, says, file('review.csv', content.encode()))
+    for name, value in {
+        'JSON that is a number': 3, 'JSON that is null': None, 'tasks that are numbers': [1, 2], 'tasks without answers': [dict(data=dict(image='x.jpg'), annotations=[])],
+        'tasks whose annotations are null': [dict(data=dict(image='x.jpg'), annotations=None)],
+        'tasks whose results are null': [dict(data=dict(image='x.jpg'), annotations=[dict(result=None)])],
+        'tasks whose choices are a number': [dict(data=dict(image='x.jpg'), annotations=[dict(result=[dict(type='choices', value=dict(choices=3))])])],
+        'tasks without an image': [dict(data=dict(), annotations=[dict(result=[dict(type='choices', value=dict(choices=['a']))])])],
+    }.items():
+        read = name == 'tasks without answers'
+        yield one(name, 'read' if read else 'refused', '0 answers' if read else 'tasks.json', file('tasks.json', json.dumps(value).encode()))
+    yield one('JSON nested 100,000 deep', 'refused', 'tasks.json', file('tasks.json', b'['*100_000))
+
+    one = case('augmentations', 'augment')
+    for name, value in {
+        'a list': [1], 'a number': 3, 'null': None, 'an object without a pipeline': {}, 'a class that is none of albumentations': dict(transform=dict(__class_fullname__='os.system', command='touch opened')),
+        'a class of another library': dict(transform=dict(__class_fullname__='subprocess.Popen', args=['touch', 'opened'])),
+        'code': dict(transform=dict(__class_fullname__='Lambda', image='lambda x: x')), 'a step with an unknown setting': dict(transform=dict(__class_fullname__='HorizontalFlip', colour=3)),
+        'a probability of 7': dict(transform=dict(__class_fullname__='HorizontalFlip', p=7)), 'a probability NaN': dict(transform=dict(__class_fullname__='HorizontalFlip', p=float('nan'))),
+        'steps that are a number': dict(transform=dict(__class_fullname__='Compose', transforms=3)), 'a step that makes no image': dict(transform=dict(__class_fullname__='ToTensorV2')),
+    }.items():
+        yield one(name, 'refused', 'augment', file('a.json', json.dumps(value).encode()))
+    yield one('nested 100,000 deep', 'refused', 'a.json', file('a.json', b'['*100_000))
+    yield one('not there', 'refused', 'a.json', lambda d: d/'a.json')
+
+    one = case('jobs of the queue', 'job')
+    job = dict(kind='train', id='a', given={})
+    for name, value in {
+        'a list': [], 'a number': 3, 'null': None, 'no kind': dict(id='a', given={}), 'an unknown kind': job | dict(kind='shell'), 'an unknown field': job | dict(command='rm'),
+        'id with a path': job | dict(id='../../x'), 'id of 200 letters': job | dict(id='a'*200), 'id that is empty': job | dict(id=''), 'given that is a list': job | dict(given=[]),
+        'retries -1': job | dict(retries=-1), 'retries that are true': job | dict(retries=True), 'priority NaN': job | dict(priority=float('nan')), 'time NaN': job | dict(published=float('nan')),
+        'an unknown state': job | dict(state='gone'), '100 KB': job | dict(given=dict(run='x'*100_000)), 'after itself': job | dict(after=3),
+        'a learning rate NaN': job | dict(given=dict(lr=float('nan'))), 'an option that is not there': job | dict(given=dict(lrr=1)),
+    }.items():
+        yield one(name, 'refused', '', file('job.json', json.dumps(value).encode()))
+    yield one('a pickle', 'refused', 'cannot be read', file('job.json', pickle.dumps(Bomb())))
+    yield one('nested 100,000 deep', 'refused', '', file('job.json', b'['*30_000))
+
+
+# --- words of commands
+
+COMMANDS = dict(
+    train='rock_nb.train', folds='rock_nb.folds', predict='rock_nb.predict', ensemble='rock_nb.ensemble', pipeline='rock_nb.pipeline',
+    sweep='rock_nb.sweep', queue='rock_nb.queue', serve='rock_nb.serve', label='rock_nb.label', export='rock_nb.export', verify='rock_nb.verify')
+
+
+def words(command: str, *args: str) -> Callable:
+    "Makes an image and the folder of a complete run; the words of a command, in which {d} is the folder."
+    def make(d: Path) -> tuple[str, list[str]]:
+        (d/'x.png').write_bytes(saved('PNG'))
+        run_folder()(d)
+        return command, [a.replace('{d}', str(d)) for a in args]
+    return make
+
+
+def commands() -> Iterator[Case]:
+    one = case('words of commands', 'words')
+    for c in COMMANDS:
+        ask = dict(queue=['list'], label=['write']).get(c, [])
+        yield one(f'{c}: an option that is not there', 'refused', '--colour', words(c, *ask, '--colour', 'red'))
+        yield one(f'{c}: an option cut short', 'refused', 'unknown option' if c != 'queue' else '', words(c, *ask, *dict(queue=['--fold', 'x'], predict=['--devic', 'cpu'], ensemble=['--weight', '1'], label=['--pref', 'x'], export=['--licens', 'mit'], verify=['--par', 'data'], serve=['--por', '1'], sweep=['--gri', 'lr=1'], pipeline=['--floo', '1']).get(c, ['--epoch', '1'])))
+    at = ('--out', '{d}/runs', '--run', 'one')
+    for name, value in dict(batch_size='NaN', workers='-1', tta='../d4', device='cpu:x', amp='x', view_weights='nan,1').items():
+        yield one(f'predict --{name} {value}', 'refused', dict(tta='unknown', amp='unknown', view_weights='weights').get(name, name), words('predict', '{d}/x.png', *at, f'--{name}', value))
+    yield one('predict: batch_size of 30 digits', 'refused', 'batch_size', words('predict', '{d}/x.png', *at, '--batch_size', '9'*30))
+    yield one('predict: a table into a folder that is none', 'refused', 'cannot be written', words('predict', '{d}/x.png', *at, '--workers', '0', '--csv', '{d}/x.png/answers.csv'))
+    yield one('predict: a table in the place of a folder', 'refused', 'cannot be written', words('predict', '{d}/x.png', *at, '--workers', '0', '--csv', '{d}/runs'))
+    yield one('predict: run ..', 'refused', "no complete run '..'", words('predict', '{d}/x.png', '--out', '{d}/runs', '--run', '..'))
+    yield one('predict: run with a line break', 'refused', 'no complete run', words('predict', '{d}/x.png', '--out', '{d}/runs', '--run', 'a\nb'))
+    yield one('predict: run with a NUL', 'refused', 'no complete run', words('predict', '{d}/x.png', '--out', '{d}/runs', '--run', 'a\0b'))
+    yield one('predict: run with what a terminal obeys', 'refused', 'no complete run', words('predict', '{d}/x.png', '--out', '{d}/runs', '--run', '\x1b[2J'))
+    yield one('predict: an image with a NUL in its name', 'refused', 'there is no file', words('predict', 'a\0b.png', *at))
+    yield one('predict: an image of 5000 letters', 'refused', 'there is no file', words('predict', 'a'*5000, *at))
+    yield one('predict: onnx into a folder that is not there', 'refused', 'cannot be written', words('predict', *at, '--onnx', '/proc/nowhere/m.onnx'))
+    for name, value in dict(port='-1', max_images='0', max_mb='NaN', max_megapixels='-3', host='not a host').items():
+        yield one(f'serve --{name} {value}', 'refused', name, words('serve', *at, '--device', 'cpu', *(() if name == 'port' else ('--port', '0')), f'--{name}', value))
+    yield one('serve: port of 30 digits', 'refused', 'port', words('serve', *at, '--port', '9'*30))
+    for name, value in dict(n='0', part='train', to='').items():
+        yield one(f'label write --{name} {value!r}', 'refused', name, words('label', 'write', *at, *(('--to', '{d}/review') if name != 'to' else ()), f'--{name}', value))
+    yield one('label read of nothing', 'refused', 'there is no file', words('label', 'read', '{d}/nowhere.csv', *at, '--to', '{d}/t.csv'))
+    yield one('label read of an image', 'refused', 'x.png', words('label', 'read', '{d}/x.png', *at, '--to', '{d}/t.csv'))
+    yield one('export into a folder that is full', 'refused', 'holds something else', words('export', 'one', '--runs', '{d}/runs', '--out', '{d}'))
+    yield one('export to a repository of another form', 'refused', 'push', words('export', 'one', '--runs', '{d}/runs', '--push', '../../x y'))
+    yield one('export with a licence that is none', 'refused', 'license', words('export', 'one', '--runs', '{d}/runs', '--license', 'a\nb: c'))
+    yield one('verify of a part that is not there', 'refused', "unknown part", words('verify', 'one', '--runs', '{d}/runs', '--part', 'x'))
+    yield one('verify of data that is not there', 'refused', 'no longer at', words('verify', 'one', '--runs', '{d}/runs', '--data', '{d}/nowhere'))
+    for name, value in dict(weights='NaN', combine='os', decide='x', precision='7').items():
+        yield one(f'ensemble --{name} {value}', 'refused', '', words('ensemble', '--runs', 'one', '--out', '{d}/runs', f'--{name}', value))
+    yield one('ensemble of an image', 'refused', 'x.png', words('ensemble', '{d}/x.png', '--out', '{d}/runs'))
+    yield one('ensemble: name with a path', 'refused', "'../two'", words('ensemble', '--runs', 'one', '--out', '{d}/runs', '--name', '../two'))
+    for name, value in dict(grid='lr', space='lr=1..x', seeds='a,b', trials='-1', search='x', queue='http://x').items():
+        yield one(f'sweep --{name} {value}', 'refused', '', words('sweep', '--out', '{d}/runs', '--data', '{d}', f'--{name}', value))
+    yield one('sweep: name with a path', 'refused', "'../two'", words('sweep', '--grid', 'lr=1e-3', '--data', '{d}', '--out', '{d}/runs', '--name', '../two'))
+    yield one('queue: a command that is not there', 'refused', 'unknown command', words('queue', 'run'))
+    yield one('queue: jobs in a file that is an image', 'refused', 'x.png', words('queue', 'publish', '--on', 'folder', '--folder', '{d}/q', '--jobs', '{d}/x.png'))
+    yield one('queue: status of a job with a path', 'refused', 'no job', words('queue', 'status', '../../x', '--on', 'folder', '--folder', '{d}/q'))
+    yield one('queue: delete of a job with a path', 'refused', '../../x', words('queue', 'delete', '../../x', '--on', 'folder', '--folder', '{d}/q'))
+    yield one('queue: port NaN', 'refused', 'port', words('queue', 'list', '--on', 'redis', '--port', 'nan'))
+
+    one = case('options of train, folds, pipeline, sweep and queue', 'option')
+    for name, kind in numeric_options():
+        yield one(f'--{name} {", ".join(map(short, NASTY))}', 'refused', name, lambda d, name=name: name)
+
+
+def short(value: str) -> str: return repr(value) if len(value) < 12 else f'{value[:3]}… ({len(value)} digits)'
+
+
+def numeric_options() -> list[tuple[str, type]]:
+    "Options of trainings that are numbers or switches."
+    from rock_nb.core.options import TYPES
+    from rock_nb.training.command import PARAMETERS
+    return [(n, TYPES[n]) for n in PARAMETERS if TYPES.get(n) in (int, float, bool)]
+
+
+NASTY = ('NaN', '-inf', 'ten', '9'*400, '-' + '9'*400, '', ' ', '0x10', '1,5', '[1]', '--', 'None ')
+
+
+# --- races
+
+def races() -> Iterator[Case]:
+    one = case('what changes meanwhile', 'race')
+    def later(*change: Callable) -> Callable:
+        def make(d: Path) -> tuple[Path, Callable]:
+            own = table()(d)
+            return own, lambda: [f(d) for f in change]
+        return make
+    yield one('an image goes after its table was read', 'refused', 'cannot be found', later(lambda d: (d/'images/Basalt1.png').unlink()))
+    yield one('the folder goes after its table was read', 'refused', 'cannot be found', later(lambda d: shutil.rmtree(d/'images')))
+    yield one('an image is cut off after its table was read', 'refused', 'Basalt1.png', later(lambda d: (d/'images/Basalt1.png').write_bytes(b'\x89PNG')))
+    yield one('an image becomes a folder', 'refused', 'Basalt1.png', later(lambda d: ((d/'images/Basalt1.png').unlink(), (d/'images/Basalt1.png').mkdir())))
+    yield one('an image becomes a pipe', 'refused', 'Basalt1.png', later(lambda d: ((d/'images/Basalt1.png').unlink(), os.mkfifo(d/'images/Basalt1.png'))))
+    yield one('an image becomes another', 'read', '6 images', later(lambda d: (d/'images/Basalt1.png').write_bytes(saved('PNG'))))
+    yield one('an image grows while it is read', 'read', '6 images', later(lambda d: (d/'images/Basalt1.png').open('ab').write(bytes(999))))
+    one = case('what changes meanwhile', 'race in training')
+    yield one('an image goes between audit and training', 'refused', 'cannot be', lambda d: (d, 'unlink'))
+    yield one('an image is cut off between audit and training', 'refused', 'cannot be read', lambda d: (d, 'cut'))
+    yield one('the folder of runs goes during training', 'refused', '', lambda d: (d, 'out'))
+
+
+KINDS = (images, tables, folds, records, weights, answers, commands, races)
+
+
 def cases() -> list[Case]:
-    return [c for kind in (images, tables, folds) for c in kind()]
+    return [c for kind in KINDS for c in kind()]
