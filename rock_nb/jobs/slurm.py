@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from . import core
+from .. import core
 from ..core import BadInput, write_json
 from .folder import (
     FolderQueue, not_requeueable, raise_in_use, read_file, reset_job, result_is_gone)
