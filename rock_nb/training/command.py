@@ -74,5 +74,6 @@ def check_given(given: dict):   # options of a training, by name
     check_fields(Options(**{n: v for n, v in given.items() if n in OPTIONS}))
     recipe = choose(given.get('version', 'baseline'), RECIPES, 'recipe')()
     check_options(with_fields(at_scale(recipe, given.get('scale', 'full')), **fields))
+    if given.get('threads') is not None: whole(given['threads'], 'threads', 1)
     data = given.get('data')
     if data is not None and not resolve(data).exists(): synthetic.find_data(data)
