@@ -87,6 +87,7 @@ def _unreadable(path: str | Path,
     why = str(e).strip().partition('\n')[0] or type(e).__name__
     return BadInput(f'{path} holds no {what}: {why}; copy it again, or make it anew')
 
+# %% ../../nbs/core/files.ipynb #5a7e0025
 def read_saved_csv(path: str | Path,
                    needs: tuple[str, ...] = (),     # columns that it must have
                    numbers: tuple[str, ...] = (),   # columns that must be numbers
