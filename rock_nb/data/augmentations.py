@@ -239,7 +239,7 @@ def check_augment(augment: str | dict | Path,  # a name in `AUGMENTS`, what `A.t
     "What a recipe can keep: nothing in it depends on a file any more. Anything wrong is a `BadInput`."
     if isinstance(augment, (str, Path)) and str(augment).endswith('.json'):
         try:
-            augment = read_json(resolve(augment))
+            augment = read_json(resolve(augment), object)
         except (OSError, ValueError) as e:
             raise BadInput(
                 f"the augmentation pipeline {augment} can't be read: {sentence(e)}") from None

@@ -110,7 +110,7 @@ def check_parts(frame: pd.DataFrame) -> pd.DataFrame:
     "`frame`, if each class is trained on and no group is in two parts; else a `BadInput`."
     missing = sorted(set(frame.label) - set(frame.label[frame.part == 'train']))
     if missing:
-        raise BadInput(f'no image of {missing[0]} is left to train on; choose other folds')
+        raise BadInput(f'no image of {missing[0]} is left to train on; choose other folds, or a smaller share')
     if 'group' in frame:
         spread = frame.groupby('group').part.nunique()
         if spread.max() > 1:
