@@ -248,6 +248,7 @@ class FolderHold:
         self.close('ended', replace(self.job, **over))
     def close(self, folder: str, job: Job):
         self.queue.write(folder, job)
+        self.job = job
         for other in ('open', 'stop') if folder == 'ended' else ():
             self.queue.file(other, job.id).unlink(missing_ok=True)
         self.lock.close()

@@ -238,9 +238,6 @@ def new_job(
 class QueueUnavailable(BadInput):
     "The queue does not answer now; it may later."
 
-class LeaseLost(Exception):
-    "A worker no longer holds its job: another may have it."
-
 class Stopped(Exception):
     "Someone wants the job at hand to be stopped."
 
@@ -250,8 +247,7 @@ class Hold(Protocol):
     job: Job
     stop: bool    # someone wants it stopped
     def fds(self) -> list[int]: "File descriptors that the job's process shall have."
-    def beat(self):
-        "Tell that the worker lives; `Stopped` or `LeaseLost` if it may not go on."
+    def beat(self): "Tell that the worker lives; `Stopped` if it may not go on."
     def end(self, state: str, error: str = '', result: dict | None = None, log: str = ''):
         "Say how it ended, and let go."
     def again(self, error: str = '', log: str = '', count: bool = True):

@@ -6,33 +6,36 @@
 __all__ = ['RedisQueue']
 
 # %% ../../nbs/jobs/server.ipynb #eae3ad17
-import contextlib, functools, os, time
+import contextlib, functools, os, signal, time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from urllib.parse import urlsplit
 
 import redis
 import rq
 from fastcore.basics import patch
 from redis.backoff import ConstantBackoff
-from redis.exceptions import LockError, RedisError
-from redis.lock import Lock
+from redis.client import Pipeline
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from redis.retry import Retry
-from rq.exceptions import DequeueTimeout, NoSuchJobError
+from rq.exceptions import InvalidJobOperation, StopRequested
 from rq.executions import Execution
+from rq.intermediate_queue import IntermediateQueue
 from rq.job import JobStatus
+from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
-from rq.utils import now
-from rq.worker import BaseWorker
+from rq.worker import WorkerStatus
 
 from .. import core
-from ..core import BadInput
+from ..core import BadInput, die_with_parent
+from rock_nb.jobs.folder import (
+    ON_REQUEST, already_queued, check_after, check_unused, not_requeueable, reset_job,
+    result_is_gone)
 from .job import (
-    LIMIT, PRIORITIES, Hold, Job, LeaseLost, QueueUnavailable, Stopped, job_from_dict,
-    read_facts, worker_facts, worker_name)
-from .folder import (
-    ON_REQUEST, already_queued, check_after, check_unused, not_requeueable, raise_in_use,
-    reset_job, result_is_gone)
+    LIMIT, PRIORITIES, Job, QueueUnavailable, job_from_dict, worker_facts, worker_name)
+from .worker import Worker
 
 # %% ../../nbs/jobs/server.ipynb #873b919a
 def address_without_secrets(url: str) -> str:
@@ -123,9 +126,9 @@ def asks(method: Callable) -> Callable:
     return wrapped
 
 # %% ../../nbs/jobs/server.ipynb #63b2af30
-CONNECTION_LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+CONNECTION_LOST = (ConnectionError, TimeoutError)
 
-PERFORM = 'rock_nb.queue.perform'    # the function that our jobs name; only its name is compared
+PERFORM = 'rock_nb.queue.perform'    # the function that our jobs name
 
 # what `meta` holds
 META_FIELDS = (
@@ -139,16 +142,22 @@ STATE_OF_STATUS = {
 
 # %% ../../nbs/jobs/server.ipynb #6f167a93
 class RqJob(rq.job.Job):
-    "A job of rq that is refused where it is too large."
+    "A job of rq that is refused where it is too large, and not begun again where it is to stop."
+    worker = None    # our `Worker`, in whose process it is done
     def restore(self, raw_data: dict):
         size = sum(map(len, raw_data.values()))
-        if size > 2 * LIMIT:
+        if size <= 2 * LIMIT:
+            super().restore(raw_data)
+            size = len(self.data)    # it was packed
+        if size > LIMIT:
             raise BadInput(f'a job of {size:,} bytes is too large; {LIMIT:,} are the most')
-        super().restore(raw_data)
-        # it was packed
-        if len(self.data) > LIMIT:
-            raise BadInput(
-                f'a job of {len(self.data):,} bytes is too large; {LIMIT:,} are the most')
+    @property
+    def stop(self) -> bool: return bool(self.connection.exists(f'rock:stop:{self.id}'))
+    @property
+    def should_retry(self) -> bool: return super().should_retry and not self.stop
+    def set_status(self, status: JobStatus, pipeline: Pipeline | None = None):
+        stopped = status == JobStatus.FAILED and self.stop
+        super().set_status(JobStatus.STOPPED if stopped else status, pipeline)
 
 # %% ../../nbs/jobs/server.ipynb #29dfb3e6
 def from_rq(raw: RqJob) -> Job:
@@ -175,6 +184,53 @@ def from_rq(raw: RqJob) -> Job:
     job.state = STATE_OF_STATUS.get(raw.get_status(refresh=False), 'waiting')
     return job
 
+# %% ../../nbs/jobs/server.ipynb #a1e0c001
+class Dequeued(IntermediateQueue):
+    "Jobs that were taken and not begun; one that two looks of a worker find so is put back."
+    def cleanup(self, worker: rq.Worker, queue: rq.Queue):
+        found = {i for i in self.get_job_ids() if i not in queue.started_job_registry}
+        for id in found & worker.dequeued.get(self.key, set()):
+            self.remove(id)
+            if self.connection.exists(RqJob.key_for(id)): queue.push_job_id(id, at_front=True)
+        worker.dequeued[self.key] = found
+
+# %% ../../nbs/jobs/server.ipynb #a1e0c002
+class RqQueue(rq.Queue):
+    "A queue of rq that loses nothing where a worker dies, and hands out jobs alone."
+    intermediate_queue = property(lambda self: Dequeued(self.key, self.connection))
+    def acquire_maintenance_lock(self) -> bool:
+        "A worker may die with it: then it is gone after 5 s, not after 15 min."
+        return bool(self.connection.set(self.registry_cleaning_key, 1, nx=True, ex=5))
+    @classmethod
+    def dequeue_any(
+        cls, queues: list[rq.Queue], timeout: int | None, connection: redis.Redis, *args: object
+    ) -> tuple[RqJob, rq.Queue] | None:
+        "The first job that waits, and its queue; at once."
+        for q in queues:
+            while True:
+                try: found = super().dequeue_any([q], None, connection, *args)
+                except CONNECTION_LOST: raise
+                except Exception as e: q.put_aside(e)
+                else:
+                    if not found: break
+                    connection.sadd('rock:jobs', found[0].id)    # it may have come by another way
+                    if found[0].get_status(refresh=False) == JobStatus.QUEUED: return found
+                    q.intermediate_queue.remove(found[0].id)    # it was put back twice
+
+# %% ../../nbs/jobs/server.ipynb #a1e0c003
+@patch(nm='put_aside')
+def _put_aside(self: RqQueue, e: Exception):
+    "Write down that a job can't be read; `e` says which."
+    id = getattr(e, 'job_id', None)
+    if id is None:
+        if not isinstance(e, UnicodeDecodeError): raise e
+        return self.connection.lrem(self.intermediate_queue_key, 0, e.object)    # no id at all
+    try:
+        self.connection.hset(RqJob.key_for(id), 'status', JobStatus.FAILED.value)
+        self.connection.sadd('rock:jobs', id)
+    except ResponseError: self.connection.delete(RqJob.key_for(id))    # not even a job of rq
+    self.intermediate_queue.remove(id)
+
 # %% ../../nbs/jobs/server.ipynb #25b86245
 class RedisQueue:
     "A queue on Redis."
@@ -190,59 +246,35 @@ class RedisQueue:
         self.home = Path(home or core.outputs()/'.queue')
         self.lease = lease
         self.every = lease/6
-        self.me = None
         self.queues = [
-            rq.Queue(
+            RqQueue(
                 f'rock-{p}', connection=connection, serializer=JSONSerializer, job_class=RqJob,
                 default_timeout=-1)
             for p in PRIORITIES]
-        # s that it waits for a job before it looks around
-        self.blink = min(1., .5*connection.connection_pool.connection_kwargs['socket_timeout'])
         with answering(connection): connection.ping()
     def __repr__(self): return f'RedisQueue({address_of(self.redis)})'
     def log(self, id: str) -> Path: return self.home/'logs'/f'{id}.log'
     def fetch(self, id: str) -> RqJob: return RqJob.fetch(id, self.redis, JSONSerializer)
-
-# %% ../../nbs/jobs/server.ipynb #f7415b87
-@patch(nm='lock')
-def _lock(self: RedisQueue, id: str, **kwargs: object) -> Lock:
-    "The lease of a job; who changes it or works on it has that."
-    return self.redis.lock(
-        f'rock:lease:{id}', timeout=self.lease, blocking_timeout=0.5, sleep=0.02, **kwargs)
-
-@patch(nm='queue_of')
-def _queue_of(self: RedisQueue, raw: RqJob) -> rq.Queue:
-    "The queue of rq that a job lies in."
-    return next((q for q in self.queues if q.name == raw.origin), self.queues[1])
-
-@patch(nm='locked')
-@contextlib.contextmanager
-def _locked(self: RedisQueue, id: str):
-    "Change a job while nobody else does."
-    lock = self.lock(id)
-    if not lock.acquire(): raise_in_use(id)
-    try: yield
-    finally:
-        with contextlib.suppress(LockError): lock.release()
+    def enter(self): "rq's worker tells of itself."
+    def leave(self): "rq's worker tells of itself."
 
 # %% ../../nbs/jobs/server.ipynb #1349081a
 @patch(nm='find')
 @asks
 def _find(self: RedisQueue, id: str) -> Job | None:
     "A job as it is now; one that can't be read is a failed job that says why."
-    try:
-        job = from_rq(raw := self.fetch(id))
-    except CONNECTION_LOST:
-        raise
+    try: job = from_rq(raw := self.fetch(id))
+    except CONNECTION_LOST: raise
     except Exception as e:
         return (
             Job('?', {}, id, state='failed', error=str(e)[:500])
             if self.redis.exists(RqJob.key_for(id)) else None)
-    if job.state == 'done' and (end := raw.latest_result()):
-        job.result = end.return_value or {}
-    # its worker died
-    if job.state == 'running' and not self.redis.exists(f'rock:lease:{id}'):
-        job.state = 'waiting'
+    if job.state == 'done' and (end := raw.latest_result()): job.result = end.return_value or {}
+    if job.state == 'running' and id in raw.started_job_registry.get_expired_job_ids():
+        job.state = 'waiting'    # its worker died
+    if job.state in ('failed', 'stopped') and not job.error:
+        died = f'its worker died at each of {job.attempts} attempts'
+        job.error = dict(failed=died, stopped=ON_REQUEST[1])[job.state]
     return job
 
 @patch(nm='jobs')
@@ -258,12 +290,11 @@ def _jobs(self: RedisQueue) -> list[Job]:
 def _publish(self: RedisQueue, job: Job):
     "Put a job into the queue; one that is there already is a `BadInput`."
     check_after(self, job)
-    with self.locked(job.id):
+    with self.redis.lock(f'rock:publish:{job.id}', timeout=10):
         if (known := self.find(job.id)) and not result_is_gone(known):
             raise already_queued(known)
         if known: self.fetch(job.id).delete()      # it is done, and what it made is gone
         self.redis.sadd('rock:jobs', job.id)
-        self.redis.sadd('rock:open', job.id)
         self.redis.delete(f'rock:stop:{job.id}')
         self.queues[PRIORITIES.index(job.priority)].enqueue_call(
             PERFORM, [job.kind, job.given], job_id=job.id, depends_on=job.after or None, timeout=-1,
@@ -273,293 +304,6 @@ def _publish(self: RedisQueue, job: Job):
 @patch(nm='publish_all')
 def _publish_all(self: RedisQueue, jobs: list[Job]):
     for j in jobs: self.publish(j)
-
-# %% ../../nbs/jobs/server.ipynb #a2749443
-class RqWorker(BaseWorker):
-    "One of rq's workers, whose jobs are done elsewhere."
-    def _set_connection(self, connection: redis.Redis) -> redis.Redis:
-        return connection    # its time limit stays as it is
-    def get_heartbeat_ttl(self, job: RqJob, working_time: float = 0.) -> int:
-        return int(self.worker_ttl) + 60
-    def fail(
-        self, raw: RqJob, queue: rq.Queue, error: str, execution: Execution | None = None,
-        again: bool = False,    # put it back if it may be begun again
-    ):
-        "Write that a job failed, or put it back if it may be begun again."
-        if not again: raw.retries_left = 0
-        raw.meta['error'] = error
-        raw.save_meta()
-        self.handle_job_failure(raw, queue, exc_string=error, execution=execution)
-
-# %% ../../nbs/jobs/server.ipynb #dd9637ca
-@patch(nm='enter')
-@asks
-def _enter(self: RedisQueue):
-    "Be one of the workers from now on."
-    self.me = RqWorker(
-        self.queues, worker_name(), connection=self.redis, worker_ttl=int(self.lease) + 20,
-        serializer=JSONSerializer, job_class=RqJob)
-    self.me.register_birth()
-    self.beat()
-
-@patch(nm='leave')
-@asks
-def _leave(self: RedisQueue): self.me.register_death()
-
-@patch(nm='beat')
-@asks
-def _beat(self: RedisQueue, job: str = ''):
-    "Tell others that this worker lives."
-    # a Redis that lost its data
-    if not self.redis.sismember(self.me.redis_workers_keys, self.me.key):
-        self.redis.delete(self.me.key)
-        self.me.register_birth()
-    self.me.heartbeat()
-    self.redis.hset(self.me.key, mapping={'rock:' + k: v for k, v in worker_facts(job).items()})
-
-# %% ../../nbs/jobs/server.ipynb #38782194
-@patch(nm='workers')
-@asks
-def _workers(self: RedisQueue) -> dict[str, dict]:
-    "What the workers told of themselves."
-    found = {}
-    for w in BaseWorker.all(self.redis, serializer=JSONSerializer):
-        facts = {
-            k.decode().removeprefix('rock:'): v.decode()
-            for k, v in self.redis.hgetall(w.key).items() if k.startswith(b'rock:')}
-        if facts := read_facts(facts): found[w.name] = facts
-    return found
-
-# %% ../../nbs/jobs/server.ipynb #6d76380c
-@patch(nm='take')
-@asks
-def _take(self: RedisQueue) -> Hold | None:
-    "Begin the next job that nobody works on; None if there is nothing to do now."
-    self.sweep()
-    try:
-        raw, queue = rq.Queue.dequeue_any(
-            self.queues, self.blink, self.redis, RqJob, JSONSerializer)
-    except DequeueTimeout:
-        return None
-    except Exception as e:
-        if isinstance(e, UnicodeDecodeError):
-            return None  # an id that no job can have
-        if isinstance(e, CONNECTION_LOST) or not hasattr(e, 'job_id'):
-            raise
-        return self.put_aside(e.job_id)
-    lock = self.lock(raw.id, thread_local=False)
-    if not lock.acquire(): return None        # another is at it; should it die, the job is put back
-    try:
-        hold = self.begin(raw, queue, lock)
-    except BaseException:
-        hold = None
-        raise
-    finally:
-        if not hold:
-            with contextlib.suppress(RedisError):
-                lock.release()
-    return hold
-
-# %% ../../nbs/jobs/server.ipynb #db605ecf
-@patch(nm='begin')
-def _begin(self: RedisQueue, raw: RqJob, queue: rq.Queue, lock: Lock) -> Hold | None:
-    "Begin a job whose lease is held, if it is still to be done."
-    try: raw.refresh()
-    except NoSuchJobError: return None        # deleted meanwhile
-    if raw.get_status(refresh=False) != JobStatus.QUEUED: return None
-    try: job = from_rq(raw)
-    except BadInput: return self.put_aside(raw.id)
-    # it may have come by another way
-    for book in ('rock:jobs', 'rock:open'): self.redis.sadd(book, raw.id)
-    raw.meta |= dict(
-        attempts=job.attempts + 1, worker=self.me.name, begun=time.time(), ended=0.0, error='')
-    execution = self.me.prepare_execution(raw)
-    self.me.prepare_job_execution(raw)
-    raw.save_meta()
-    job.__dict__.update({k: raw.meta[k] for k in ('attempts', 'worker', 'begun')}, state='running')
-    hold = RedisHold(self, job, lock, raw, queue, execution)
-    return hold.end(*ON_REQUEST) if hold.stop else hold
-
-# %% ../../nbs/jobs/server.ipynb #315084a7
-@patch(nm='put_aside')
-def _put_aside(self: RedisQueue, id: str):
-    "Write down that a job can't be read."
-    # not even a job of rq
-    try:
-        self.redis.hset(RqJob.key_for(id), 'status', JobStatus.FAILED.value)
-    except redis.exceptions.ResponseError:
-        return self.redis.delete(RqJob.key_for(id)) and None
-    self.redis.sadd('rock:jobs', id)
-
-# %% ../../nbs/jobs/server.ipynb #3e4b52ac
-@patch(nm='sweep')
-def _sweep(self: RedisQueue):
-    "Put back what was lost."
-    if not self.redis.set('rock:swept', 1, nx=True, px=int(self.lease * 1000 / 4)):
-        return
-    for q in self.queues: q.ready_job_registry.cleanup()
-    waiting = {i for q in self.queues for i in self.redis.lrange(q.key, 0, -1)}
-    for i in sorted(self.redis.smembers('rock:open') - waiting):
-        job_id = i.decode()
-        if self.redis.exists(f'rock:lease:{job_id}'): continue
-        # another changes it, or it can't be read
-        try:
-            with self.locked(job_id): self.put_back(job_id)
-        except QueueUnavailable: raise
-        except (BadInput, ValueError): pass
-
-# %% ../../nbs/jobs/server.ipynb #a129a58f
-@patch(nm='put_back')
-def _put_back(self: RedisQueue, id: str):
-    "Put a job back if it was lost; forget it if it is over."
-    try: raw = self.fetch(id)
-    except NoSuchJobError: return self.redis.srem('rock:open', id)
-    status, queue = raw.get_status(refresh=False), self.queue_of(raw)
-    if status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED):
-        return self.redis.srem('rock:open', id)
-    if (
-        status not in (JobStatus.QUEUED, JobStatus.STARTED)
-        or queue.get_job_position(id) is not None):
-        return
-    # taken from the line, and not begun
-    if status == JobStatus.QUEUED: return queue.push_job_id(id)
-    raw.started_job_registry.remove_executions(raw)
-    died = (
-        'its worker died' if raw.should_retry
-        else f"its worker died at each of {raw.meta.get('attempts', 0)} attempts")
-    self.me.fail(raw, queue, died, again=raw.should_retry)
-
-# %% ../../nbs/jobs/server.ipynb #0c323bc5
-class RedisHold:
-    "A job that this process works on."
-    def __init__(
-        self, queue: RedisQueue, job: Job, lock: Lock, raw: RqJob, of: rq.Queue,
-        execution: Execution
-    ):
-        self.queue = queue
-        self.job = job
-        self.lock = lock
-        self.raw = raw
-        self.of = of
-        self.execution = execution
-        self.renewed = time.monotonic()
-    def fds(self) -> list[int]: return []
-    @property
-    def stop(self) -> bool: return bool(self.queue.redis.exists(f'rock:stop:{self.job.id}'))
-    def renew(self):
-        "Hold the job for another lease; `LeaseLost` if that can't be had."
-        start = time.monotonic()
-        try:
-            with answering(self.queue.redis): self.lock.reacquire()
-            self.renewed = start
-        except LockError: raise LeaseLost('another worker may have it') from None
-        except QueueUnavailable:
-            if time.monotonic() - self.renewed > 0.6 * self.queue.lease:
-                raise LeaseLost('Redis was away for too long') from None
-            raise
-
-# %% ../../nbs/jobs/server.ipynb #699db616
-@patch(nm='beat')
-def _beat(self: RedisHold):
-    """Tell that the worker lives; `Stopped` if someone wants the job stopped, `LeaseLost` if
-    it is another's."""
-    with contextlib.suppress(QueueUnavailable):
-        self.renew()
-        with answering(self.queue.redis):
-            self.queue.beat(self.job.id)
-            self.queue.me.maintain_heartbeats(self.raw, self.execution)
-            if self.stop: raise Stopped
-
-# %% ../../nbs/jobs/server.ipynb #4c1dc3d5
-@patch(nm='finish')
-def _finish(
-    self: RedisHold,
-    write: Callable[[], None],    # hands the end to rq
-    **meta: object                # goes into the job's `meta`
-):
-    "Write an end as soon as Redis takes it, and let go; `LeaseLost` if another has the job then."
-    while True:
-        try:
-            self.renew()
-            with answering(self.queue.redis):
-                if self.raw.get_status() != JobStatus.STARTED:
-                    raise LeaseLost('it ended without this worker')
-                self.raw.meta |= meta
-                self.raw.ended_at = now()
-                self.raw.save_meta()
-                write()
-                with contextlib.suppress(LockError): self.lock.release()
-            return
-        except QueueUnavailable: time.sleep(.2)
-
-# %% ../../nbs/jobs/server.ipynb #bd30ff27
-@patch(nm='end')
-def _end(self: RedisHold, state: str, error: str = '', result: dict | None = None, log: str = ''):
-    "Say how it ended, and let go."
-    me, raw = self.queue.me, self.raw
-    def done():
-        raw._result = result or {}
-        me.handle_job_success(raw, self.of, raw.started_job_registry, self.execution)
-    def over():
-        if state == 'stopped': me._stopped_job_id = raw.id
-        me.fail(raw, self.of, error, self.execution)
-    self.finish(done if state == 'done' else over, ended=time.time(), error=error, log=log)
-
-# %% ../../nbs/jobs/server.ipynb #b6fb5599
-@patch(nm='again')
-def _again(
-    self: RedisHold,
-    error: str = '',
-    log: str = '',
-    count: bool = True    # False: this time was no fault of its own
-):
-    "Put it back, unless it was begun too often."
-    with contextlib.suppress(QueueUnavailable), answering(self.queue.redis):
-        if self.stop: return self.end(*ON_REQUEST, log=log)
-    def back():
-        if not count:
-            self.raw.retries_left, self.raw.meta['attempts'] = (
-                (self.raw.retries_left or 0) + 1, self.job.attempts - 1)
-        self.queue.me.fail(self.raw, self.of, error, self.execution, again=True)
-    self.finish(back, ended=time.time(), error=error, log=log)
-
-# %% ../../nbs/jobs/server.ipynb #4e9f0276
-@patch(nm='delete')
-@asks
-def _delete(self: RedisQueue, id: str) -> str:
-    """Take a job out of the queue, and say what became of it; one at work is stopped, and stays in
-    the list."""
-    check_unused(self, id)
-    lock = self.lock(id)
-    if not lock.acquire():
-        self.redis.set(f'rock:stop:{id}', 1, ex=86400)
-        return 'will be stopped'
-    with contextlib.suppress(NoSuchJobError, ValueError): self.fetch(id).delete()
-    for q in self.queues: self.redis.lrem(q.key, 0, id)
-    self.redis.delete(RqJob.key_for(id), f'rock:stop:{id}')
-    self.redis.srem('rock:jobs', id)
-    self.redis.srem('rock:open', id)
-    with contextlib.suppress(LockError): lock.release()
-    return 'deleted'
-
-# %% ../../nbs/jobs/server.ipynb #79760b22
-@patch(nm='requeue')
-@asks
-def _requeue(self: RedisQueue, id: str):
-    "Let a job that failed or was stopped be done after all, and one again whose folder is gone."
-    if (job := self.find(id)) and result_is_gone(job):
-        return self.publish(reset_job(job))
-    with self.locked(id):
-        job = self.find(id)
-        if not job or job.state not in ('failed', 'stopped') or job.kind == '?':
-            raise not_requeueable(id, job)
-        check_after(self, job)
-        raw = self.fetch(id)
-        raw.retries_left = job.retries or None
-        raw.meta |= dict(attempts=0, error='', published=time.time())
-        self.redis.sadd('rock:open', id)
-        self.redis.delete(f'rock:stop:{id}')
-        raw.failed_job_registry.requeue(raw)
 
 # %% ../../nbs/jobs/server.ipynb #21474877
 @patch(nm='told')
@@ -573,3 +317,262 @@ def _told(self: RedisQueue) -> dict[str, int]:
 def _tell(self: RedisQueue, word: str):
     "Say something to all workers: stop, or refresh."
     self.redis.hincrby('rock:told', word, 1)
+
+# %% ../../nbs/jobs/server.ipynb #0c323bc5
+class RqHold:
+    "A job that this process works on, which rq forked for it."
+    def __init__(self, raw: RqJob):
+        self.raw = raw
+        self.job = from_rq(raw)
+        self.before = self.job.attempts
+        self.left = raw.retries_left or 0
+    def fds(self) -> list[int]: return []
+    def beat(self): "rq's worker does that."
+    def write(self, state: str, result: dict | None = None, **meta: object):
+        with answering(self.raw.connection):
+            self.raw.meta |= meta
+            self.raw.save_meta()
+        self.job = replace(self.job, state=state, result=result or {}, **meta)
+    def begin(self):
+        self.write(
+            'running', attempts=self.before + 1, worker=self.raw.worker_name,
+            begun=time.time(), ended=0., error='')
+    def end(self, state: str, error: str = '', result: dict | None = None, log: str = ''):
+        "Say how it ended."
+        self.raw.retries_left = 0
+        self.write(state, result, ended=time.time(), error=error, log=log)
+
+# %% ../../nbs/jobs/server.ipynb #bd30ff27
+@patch(nm='again')
+def _again(
+    self: RqHold,
+    error: str = '',
+    log: str = '',
+    count: bool = True    # False: this time was no fault of its own
+):
+    "Put it back, unless it was begun too often."
+    if self.raw.stop: return self.end(*ON_REQUEST, log=log)
+    if count and not self.left: return self.end('failed', error, log=log)
+    self.raw.retries_left = self.left + (not count)
+    self.write(
+        'waiting', ended=time.time(), error=error, log=log, attempts=self.before + count)
+
+# %% ../../nbs/jobs/server.ipynb #a1e0c004
+class JobFailed(Exception):
+    "What tells rq that a job isn't done."
+
+@patch(nm='perform')
+def _perform(self: RqJob) -> dict:
+    "Do the job in this process; its result, or an error."
+    if not self.worker: return rq.job.Job.perform(self)    # one of rq's own
+    try: hold = RqHold(self)
+    except BadInput:
+        self.retries_left = 0    # it won't get better
+        raise
+    if self.stop: hold.end(*ON_REQUEST)
+    else:
+        hold.begin()
+        self.worker.do(hold)
+    if hold.job.state != 'done': raise JobFailed(hold.job.error)
+    return hold.job.result
+
+# %% ../../nbs/jobs/server.ipynb #a1e0c005
+class RqWorker(rq.Worker):
+    "rq's worker with this queue's times, which ends a job's process and not only itself."
+    connection_timeout = 0    # s that an answer may take at least: as the connection has it
+    def __init__(
+        self,
+        worker: Worker    # ours, which does the jobs in the processes that this one forks
+    ):
+        self.worker = worker
+        self.lease = worker.queue.lease
+        self.dequeued = {}
+        self.over = ''
+        self.error = None
+        super().__init__(
+            worker.queue.queues, worker_name(), connection=worker.queue.redis, job_class=RqJob,
+            queue_class=RqQueue, serializer=JSONSerializer, worker_ttl=int(self.lease),
+            job_monitoring_interval=max(1, int(self.lease / 6)),
+            maintenance_interval=self.lease / 4)
+    def get_heartbeat_ttl(self, job: RqJob, working_time: float = 0.) -> int:
+        return int(self.lease)
+    def holds(self, job: RqJob, execution: Execution) -> bool:
+        "Whether no other worker may have a job."
+        held = job.started_job_registry.get_job_and_execution_ids(cleanup=False)
+        return (job.id, execution.id) in held
+
+# %% ../../nbs/jobs/server.ipynb #dd9637ca
+@patch(nm='look')
+def _look(self: RqWorker) -> tuple[RqJob, rq.Queue] | str | None:
+    "The next job and its queue, or why it is over, or nothing yet."
+    with answering(self.connection):
+        if not self.connection.sismember(self.redis_workers_keys, self.key):
+            self.connection.delete(self.key)    # a Redis that lost its data
+            self.register_birth()
+        self.heartbeat()
+        self.connection.hset(self.key, 'load', worker_facts()['load'])
+        if self.should_run_maintenance_tasks: self.run_maintenance_tasks()
+        if word := 'asked to leave' if self.worker.leaving else self.worker.word(): return word
+        found = RqQueue.dequeue_any(self.queues, None, self.connection, RqJob, JSONSerializer)
+        if not found and self.worker.mode == 'once' and self.worker.empty(): return 'nothing left'
+        return found
+
+@patch(nm='dequeue_job_and_maintain_ttl')
+def _dequeue_job_and_maintain_ttl(
+    self: RqWorker,
+    timeout: int | None = None,         # of no account, as the other
+    max_idle_time: int | None = None
+) -> tuple[RqJob, rq.Queue] | None:
+    "The next job and its queue, or None if it is over."
+    self.set_state(WorkerStatus.IDLE)
+    while not (found := self.worker.patiently(self.look)): time.sleep(.2)
+    if not isinstance(found, str): return found
+    self.over = found
+
+# %% ../../nbs/jobs/server.ipynb #38782194
+@patch(nm='execute_job')
+def _execute_job(self: RqWorker, job: RqJob, queue: rq.Queue):
+    "Have a job done in a process of its own, which ends if this worker can't go on."
+    job.worker = self.worker
+    self.renewed = time.monotonic()
+    try: rq.Worker.execute_job(self, job, queue)
+    except Exception as e:
+        self.error = e
+        self.kill_horse()
+        self.wait_for_horse()
+        raise
+
+@patch(nm='maintain_heartbeats')
+def _maintain_heartbeats(self: RqWorker, job: RqJob, execution: Execution):
+    "Tell that a job is at work; end its process if it must not go on."
+    start = time.monotonic()
+    try:
+        with answering(self.connection):
+            if not self.holds(job, execution):
+                return self.give_up(job, 'another worker may have it')
+            rq.Worker.maintain_heartbeats(self, job, execution)
+            self.renewed = start
+            if self.worker.leaving or job.stop: self.kill_horse(signal.SIGTERM)
+    except QueueUnavailable:
+        if time.monotonic() - self.renewed > 0.6 * self.lease:
+            self.give_up(job, 'Redis was away for too long')
+
+# %% ../../nbs/jobs/server.ipynb #6d76380c
+@patch(nm='give_up')
+def _give_up(self: RqWorker, job: RqJob, why: str):
+    self.worker.say(f'{job.id}: given up, {why}')
+    self.kill_horse()
+
+@patch(nm='kill_horse')
+def _kill_horse(self: RqWorker, sig: signal.Signals = signal.SIGKILL):
+    if self.horse_pid: rq.Worker.kill_horse(self, sig)    # else it would be this process
+
+@patch(nm='request_stop')
+def _request_stop(self: RqWorker, signum: int, frame: FrameType | None):
+    "Leave, and put the job at hand back."
+    self.worker.leave()
+    self.kill_horse(signal.SIGTERM)
+    if self.get_state() == WorkerStatus.SUSPENDED: raise StopRequested
+
+@patch(nm='wait_for_horse')
+def _wait_for_horse(self: RqWorker) -> tuple:
+    "Not in one call: an alarm that another thread gets would not end it."
+    with contextlib.suppress(ChildProcessError):
+        while not (end := os.wait4(self.horse_pid, os.WNOHANG))[0]: time.sleep(.01)
+        return end
+    return None, None, None
+
+# %% ../../nbs/jobs/server.ipynb #db605ecf
+@patch(nm='setup_work_horse_signals')
+def _setup_work_horse_signals(self: RqWorker):
+    "In the forked process: end with the worker, leave when asked to, and wait for Redis."
+    rq.Worker.setup_work_horse_signals(self)
+    die_with_parent()
+    if os.getppid() != self.pid: os._exit(1)    # it died before
+    signal.signal(signal.SIGTERM, self.worker.leave)
+    self.connection.set_retry(Retry(ConstantBackoff(0.2), -1))
+
+@patch(nm='prepare_job_execution')
+def _prepare_job_execution(
+    self: RqWorker, job: RqJob, remove_from_intermediate_queue: bool = False
+):
+    rq.Worker.prepare_job_execution(self, job, True)    # with several queues too
+
+# %% ../../nbs/jobs/server.ipynb #315084a7
+@patch(nm='handle_job_success')
+def _handle_job_success(
+    self: RqWorker, job: RqJob, queue: rq.Queue, started_job_registry: StartedJobRegistry,
+    execution: Execution
+):
+    if self.holds(job, execution):
+        rq.Worker.handle_job_success(self, job, queue, started_job_registry, execution)
+
+@patch(nm='handle_job_failure')
+def _handle_job_failure(
+    self: RqWorker, job: RqJob, queue: rq.Queue,
+    started_job_registry: StartedJobRegistry | None = None, exc_string: str = '',
+    execution: Execution | None = None
+):
+    if not execution or self.holds(job, execution):
+        rq.Worker.handle_job_failure(
+            self, job, queue, started_job_registry, exc_string, execution)
+
+# %% ../../nbs/jobs/server.ipynb #3e4b52ac
+@patch(nm='work')
+def _work(self: RedisQueue, worker: Worker) -> str:
+    "Do jobs as one of rq's workers, and say why that is over; '' if it may begin anew."
+    me = RqWorker(worker)
+    with answering(self.redis):
+        me.work(logging_level='CRITICAL')
+        if me.error: raise me.error
+    return me.over
+
+@patch(nm='workers')
+@asks
+def _workers(self: RedisQueue) -> dict[str, dict]:
+    "What is known of the workers, by name."
+    found = rq.Worker.all(queue=self.queues[0], job_class=RqJob, serializer=JSONSerializer)
+    return {
+        w.name: dict(
+            host=w.hostname or '', pid=w.pid or 0, job=w.get_current_job_id() or '',
+            heartbeat=w.last_heartbeat.timestamp() if w.last_heartbeat else 0.,
+            load=float(self.redis.hget(w.key, 'load') or 0))
+        for w in found}
+
+# %% ../../nbs/jobs/server.ipynb #4e9f0276
+@patch(nm='delete')
+@asks
+def _delete(self: RedisQueue, id: str) -> str:
+    "Take a job out of the queue, and say what became of it; one at work is stopped, and stays."
+    check_unused(self, id)
+    for q in self.queues:    # what a dead worker had waits again
+        if q.acquire_maintenance_lock():
+            q.started_job_registry.cleanup()
+            q.release_maintenance_lock()
+    try: raw = self.fetch(id)
+    except CONNECTION_LOST: raise
+    except Exception: raw = None    # it can't be read
+    waited = sum(self.redis.lrem(q.key, 0, id) for q in self.queues)
+    if raw and not waited and raw.get_status() in (JobStatus.QUEUED, JobStatus.STARTED):
+        self.redis.set(f'rock:stop:{id}', 1, ex=86400)
+        return 'will be stopped'
+    if raw: raw.delete()
+    self.redis.delete(RqJob.key_for(id), f'rock:stop:{id}')
+    self.redis.srem('rock:jobs', id)
+    return 'deleted'
+
+# %% ../../nbs/jobs/server.ipynb #79760b22
+@patch(nm='requeue')
+@asks
+def _requeue(self: RedisQueue, id: str):
+    "Let a job that failed or was stopped be done after all, and one again whose folder is gone."
+    if (job := self.find(id)) and result_is_gone(job): return self.publish(reset_job(job))
+    if not job or job.state not in ('failed', 'stopped') or job.kind == '?':
+        raise not_requeueable(id, job)
+    check_after(self, job)
+    raw = self.fetch(id)
+    raw.retries_left = job.retries
+    raw.meta |= dict(attempts=0, error='', published=time.time())
+    self.redis.delete(f'rock:stop:{id}')
+    try: raw.failed_job_registry.requeue(raw)
+    except InvalidJobOperation: raise not_requeueable(id, self.find(id)) from None
