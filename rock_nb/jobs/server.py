@@ -18,23 +18,21 @@ import rq
 from fastcore.basics import patch
 from redis.backoff import ConstantBackoff
 from redis.client import Pipeline
-from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from redis.retry import Retry
 from rq.exceptions import InvalidJobOperation, StopRequested
 from rq.executions import Execution
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import JobStatus
-from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
-from rq.worker import WorkerStatus
 
 from .. import core
 from ..core import BadInput, die_with_parent
 from rock_nb.jobs.folder import (
     ON_REQUEST, already_queued, check_after, check_unused, not_requeueable, reset_job,
     result_is_gone)
-from .job import (
-    LIMIT, PRIORITIES, Job, QueueUnavailable, job_from_dict, worker_facts, worker_name)
+from rock_nb.jobs.job import (
+    JOB_FIELDS, LIMIT, PRIORITIES, Job, QueueUnavailable, job_from_dict, worker_facts,
+    worker_name)
 from .worker import Worker
 
 # %% ../../nbs/jobs/server.ipynb #873b919a
@@ -54,24 +52,21 @@ def connect(
     seconds: float = 5.0,       # to wait for an answer
 ) -> redis.Redis:
     "The Redis at an address, or at $ROCK_QUEUE_URL; with the password in $ROCK_QUEUE_PASSWORD."
-    url = (
-        f'redis://{ip}:{port or 6379}' if ip
-        else os.environ.get('ROCK_QUEUE_URL', f'redis://127.0.0.1:{port or 6379}'))
+    here = f'redis://{ip or "127.0.0.1"}:{port or 6379}'
+    url = here if ip else os.environ.get('ROCK_QUEUE_URL', here)
     if urlsplit(url).scheme not in ('redis', 'rediss', 'unix'):
         raise BadInput(
             'the address in ROCK_QUEUE_URL is wrong; it begins with redis://, rediss:// or unix://')
-    password = os.environ.get('ROCK_QUEUE_PASSWORD')
-    given = dict(username=user, password=password if password or not user else '')
+    who = dict(username=user, password=os.environ.get('ROCK_QUEUE_PASSWORD') or user and '')
     try:
         return redis.Redis.from_url(
             url, socket_timeout=seconds, socket_connect_timeout=seconds,
             retry=Retry(ConstantBackoff(0.1), 1),
-            **{k: v for k, v in given.items() if v is not None})
+            **{k: v for k, v in who.items() if v is not None})
     except (ValueError, TypeError):
         raise BadInput(
             f'the address of the queue, {address_without_secrets(url)}, is wrong; write '
-            'redis://host:port or '
-            'unix:///path') from None
+            'redis://host:port or unix:///path') from None
 
 # %% ../../nbs/jobs/server.ipynb #3bbbb090
 def address_of(connection: redis.Redis) -> str:
@@ -80,44 +75,37 @@ def address_of(connection: redis.Redis) -> str:
     return at.get('path') or f"{at.get('host', '127.0.0.1')}:{at.get('port', 6379)}"
 
 # %% ../../nbs/jobs/server.ipynb #852251b9
-# and MISCONF, a disk that takes nothing
-TEMPORARY_ERRORS = (
-    redis.exceptions.OutOfMemoryError, redis.exceptions.MasterDownError,
-    redis.exceptions.ClusterDownError, redis.exceptions.TryAgainError)
+def plain_reason(e: Exception) -> str:
+    "Why a connection failed: what follows the address in redis-py's message."
+    said = str(e).split('. ', 1)[-1].strip(' .')
+    return said.removeprefix('[SSL: CERTIFICATE_VERIFY_FAILED] ')[:200] or type(e).__name__
+
+ERRORS = redis.exceptions
+# what Redis doesn't do: the kind of error, what to say, and whether it may do so later
+COMPLAINTS = [
+    (ERRORS.AuthenticationError, 'refuses the user or the password; give --user and set '
+     'ROCK_QUEUE_PASSWORD', False),
+    (ERRORS.TimeoutError, 'does not answer in time; is it overloaded?', True),
+    (ERRORS.BusyLoadingError, 'is still loading its data', True),
+    (ERRORS.ReadOnlyError, 'is a replica, which takes no jobs', True),
+    (ERRORS.ConnectionError, 'does not answer ({}); start it, or give --ip and --port', True),
+    ((ERRORS.OutOfMemoryError, ERRORS.MasterDownError, ERRORS.ClusterDownError,
+      ERRORS.TryAgainError), 'refuses: {}', True),
+    (ERRORS.ResponseError, 'refuses: {}', False)]
 
 # %% ../../nbs/jobs/server.ipynb #3f6c9885
 @contextlib.contextmanager
 def answering(connection: redis.Redis):
     "What Redis does not do, in one sentence: `QueueUnavailable` if it may later."
-    at = f'Redis at {address_of(connection)}'
-    try:
-        yield
-    except redis.exceptions.AuthenticationError:
-        raise BadInput(
-            f'{at} refuses the user or the password; give --user and set ROCK_QUEUE_PASSWORD'
-        ) from None
-    except redis.exceptions.TimeoutError:
-        raise QueueUnavailable(f'{at} does not answer in time; is it overloaded?') from None
-    except redis.exceptions.BusyLoadingError:
-        raise QueueUnavailable(f'{at} is still loading its data') from None
-    except redis.exceptions.ReadOnlyError:
-        raise QueueUnavailable(f'{at} is a replica, which takes no jobs') from None
-    except redis.exceptions.ConnectionError as e:
-        raise QueueUnavailable(
-            f"{at} does not answer ({plain_reason(e)}); start it, or give --ip and --port"
-        ) from None
-    except redis.exceptions.ResponseError as e:
-        raise (
-            QueueUnavailable if isinstance(e, TEMPORARY_ERRORS) or str(e).startswith('MISCONF')
-            else BadInput)(f'{at} refuses: {str(e)[:200]}') from None
+    try: yield
+    except redis.RedisError as e:
+        found = next((c for c in COMPLAINTS if isinstance(e, c[0])), None)
+        if not found: raise
+        later = found[2] or str(e).startswith('MISCONF')    # a disk that takes nothing
+        raise (QueueUnavailable if later else BadInput)(
+            f'Redis at {address_of(connection)} {found[1].format(plain_reason(e))}') from None
 
 # %% ../../nbs/jobs/server.ipynb #690af389
-def plain_reason(e: Exception) -> str:
-    "Why a connection failed: what follows the address in redis-py's message."
-    return (
-        str(e) .split('. ', 1)[-1] .strip(' .')
-        .removeprefix('[SSL: CERTIFICATE_VERIFY_FAILED] ')[:200] or type(e).__name__)
-
 def asks(method: Callable) -> Callable:
     "A method that asks Redis."
     @functools.wraps(method)
@@ -126,14 +114,12 @@ def asks(method: Callable) -> Callable:
     return wrapped
 
 # %% ../../nbs/jobs/server.ipynb #63b2af30
-CONNECTION_LOST = (ConnectionError, TimeoutError)
+CONNECTION_LOST = (ERRORS.ConnectionError, ERRORS.TimeoutError)
 
 PERFORM = 'rock_nb.queue.perform'    # the function that our jobs name
 
 # what `meta` holds
-META_FIELDS = (
-    'priority', 'after', 'retries', 'attempts', 'worker', 'published', 'begun', 'ended', 'error',
-    'log')
+META_FIELDS = set(JOB_FIELDS) - {'kind', 'given', 'id', 'state', 'result'}
 
 # else it waits
 STATE_OF_STATUS = {
@@ -163,23 +149,16 @@ class RqJob(rq.job.Job):
 def from_rq(raw: RqJob) -> Job:
     "Our job from rq's; one that isn't ours is a `BadInput`."
     try:
-        args = raw.args
-        name = raw.func_name
-        meta = {k: v for k, v in raw.meta.items() if k in (*META_FIELDS, 'unserialized')}
+        name, args = raw.func_name, raw.args
+        meta = {k: raw.meta[k] for k in {*META_FIELDS, 'unserialized'} & set(raw.meta)}
     except Exception:
         meta = dict(unserialized=True)
     if 'unserialized' in meta:
         raise BadInput('this job is no JSON; publish jobs with rock-queue (pickle is never read)')
-    if name != PERFORM:
+    if name != PERFORM or not isinstance(args, list) or len(args) != 2:
         raise BadInput(
-            f'the job calls {str(name)[:100]!r}, which is not for this queue; publish jobs with '
-            'rock-queue'
-        )
-    if not isinstance(args, list) or len(args) != 2:
-        raise BadInput(
-            f'the job has {str(args)[:100]}, not a kind and what is given; publish jobs with '
-            'rock-queue'
-        )
+            f'the job calls {str(name)[:100]!r} with {str(args)[:100]}, which is not for this '
+            'queue; publish jobs with rock-queue')
     job = job_from_dict(dict(kind=args[0], given=args[1], id=raw.id) | meta)
     job.state = STATE_OF_STATUS.get(raw.get_status(refresh=False), 'waiting')
     return job
@@ -228,7 +207,7 @@ def _put_aside(self: RqQueue, e: Exception):
     try:
         self.connection.hset(RqJob.key_for(id), 'status', JobStatus.FAILED.value)
         self.connection.sadd('rock:jobs', id)
-    except ResponseError: self.connection.delete(RqJob.key_for(id))    # not even a job of rq
+    except ERRORS.ResponseError: self.connection.delete(RqJob.key_for(id))    # not even a job of rq
     self.intermediate_queue.remove(id)
 
 # %% ../../nbs/jobs/server.ipynb #25b86245
@@ -377,6 +356,9 @@ def _perform(self: RqJob) -> dict:
     return hold.job.result
 
 # %% ../../nbs/jobs/server.ipynb #a1e0c005
+class LeaseLost(Exception):
+    "A worker no longer holds its job: another may have it."
+
 class RqWorker(rq.Worker):
     "rq's worker with this queue's times, which ends a job's process and not only itself."
     connection_timeout = 0    # s that an answer may take at least: as the connection has it
@@ -396,10 +378,16 @@ class RqWorker(rq.Worker):
             maintenance_interval=self.lease / 4)
     def get_heartbeat_ttl(self, job: RqJob, working_time: float = 0.) -> int:
         return int(self.lease)
-    def holds(self, job: RqJob, execution: Execution) -> bool:
-        "Whether no other worker may have a job."
+    def check_held(self, job: RqJob, execution: Execution):
+        "`LeaseLost` if another worker may have a job."
         held = job.started_job_registry.get_job_and_execution_ids(cleanup=False)
-        return (job.id, execution.id) in held
+        if (job.id, execution.id) not in held: raise LeaseLost('another worker may have it')
+    def cleanup_execution(
+        self, job: RqJob, pipeline: Pipeline, execution: Execution | None = None
+    ):
+        "A part of writing any end: that of a job that another may have is not written."
+        if execution: self.check_held(job, execution)
+        super().cleanup_execution(job, pipeline, execution)
 
 # %% ../../nbs/jobs/server.ipynb #dd9637ca
 @patch(nm='look')
@@ -424,7 +412,7 @@ def _dequeue_job_and_maintain_ttl(
     max_idle_time: int | None = None
 ) -> tuple[RqJob, rq.Queue] | None:
     "The next job and its queue, or None if it is over."
-    self.set_state(WorkerStatus.IDLE)
+    self.set_state('idle')
     while not (found := self.worker.patiently(self.look)): time.sleep(.2)
     if not isinstance(found, str): return found
     self.over = found
@@ -437,10 +425,13 @@ def _execute_job(self: RqWorker, job: RqJob, queue: rq.Queue):
     self.renewed = time.monotonic()
     try: rq.Worker.execute_job(self, job, queue)
     except Exception as e:
-        self.error = e
         self.kill_horse()
         self.wait_for_horse()
-        raise
+        self.executions.clear()
+        if not isinstance(e, LeaseLost):
+            self.error = e
+            raise
+        self.worker.say(f'{job.id}: given up, {e}')
 
 @patch(nm='maintain_heartbeats')
 def _maintain_heartbeats(self: RqWorker, job: RqJob, execution: Execution):
@@ -448,21 +439,15 @@ def _maintain_heartbeats(self: RqWorker, job: RqJob, execution: Execution):
     start = time.monotonic()
     try:
         with answering(self.connection):
-            if not self.holds(job, execution):
-                return self.give_up(job, 'another worker may have it')
+            self.check_held(job, execution)
             rq.Worker.maintain_heartbeats(self, job, execution)
             self.renewed = start
             if self.worker.leaving or job.stop: self.kill_horse(signal.SIGTERM)
     except QueueUnavailable:
         if time.monotonic() - self.renewed > 0.6 * self.lease:
-            self.give_up(job, 'Redis was away for too long')
+            raise LeaseLost('Redis was away for too long')
 
 # %% ../../nbs/jobs/server.ipynb #6d76380c
-@patch(nm='give_up')
-def _give_up(self: RqWorker, job: RqJob, why: str):
-    self.worker.say(f'{job.id}: given up, {why}')
-    self.kill_horse()
-
 @patch(nm='kill_horse')
 def _kill_horse(self: RqWorker, sig: signal.Signals = signal.SIGKILL):
     if self.horse_pid: rq.Worker.kill_horse(self, sig)    # else it would be this process
@@ -472,7 +457,7 @@ def _request_stop(self: RqWorker, signum: int, frame: FrameType | None):
     "Leave, and put the job at hand back."
     self.worker.leave()
     self.kill_horse(signal.SIGTERM)
-    if self.get_state() == WorkerStatus.SUSPENDED: raise StopRequested
+    if self.get_state() == 'suspended': raise StopRequested
 
 @patch(nm='wait_for_horse')
 def _wait_for_horse(self: RqWorker) -> tuple:
@@ -497,25 +482,6 @@ def _prepare_job_execution(
     self: RqWorker, job: RqJob, remove_from_intermediate_queue: bool = False
 ):
     rq.Worker.prepare_job_execution(self, job, True)    # with several queues too
-
-# %% ../../nbs/jobs/server.ipynb #315084a7
-@patch(nm='handle_job_success')
-def _handle_job_success(
-    self: RqWorker, job: RqJob, queue: rq.Queue, started_job_registry: StartedJobRegistry,
-    execution: Execution
-):
-    if self.holds(job, execution):
-        rq.Worker.handle_job_success(self, job, queue, started_job_registry, execution)
-
-@patch(nm='handle_job_failure')
-def _handle_job_failure(
-    self: RqWorker, job: RqJob, queue: rq.Queue,
-    started_job_registry: StartedJobRegistry | None = None, exc_string: str = '',
-    execution: Execution | None = None
-):
-    if not execution or self.holds(job, execution):
-        rq.Worker.handle_job_failure(
-            self, job, queue, started_job_registry, exc_string, execution)
 
 # %% ../../nbs/jobs/server.ipynb #3e4b52ac
 @patch(nm='work')
