@@ -168,9 +168,10 @@ class Dequeued(IntermediateQueue):
     "Jobs that were taken and not begun; one that two looks of a worker find so is put back."
     def cleanup(self, worker: rq.Worker, queue: rq.Queue):
         found = {i for i in self.get_job_ids() if i not in queue.started_job_registry}
-        for id in found & worker.dequeued.get(self.key, set()):
-            self.remove(id)
-            if self.connection.exists(RqJob.key_for(id)): queue.push_job_id(id, at_front=True)
+        for job in found & worker.dequeued.get(self.key, set()):
+            self.remove(job)
+            if self.connection.exists(RqJob.key_for(job)):
+                queue.push_job_id(job, at_front=True)
         worker.dequeued[self.key] = found
 
 # %% ../../nbs/jobs/server.ipynb #a1e0c002
@@ -193,22 +194,23 @@ class RqQueue(rq.Queue):
                 else:
                     if not found: break
                     connection.sadd('rock:jobs', found[0].id)    # it may have come by another way
-                    if found[0].get_status(refresh=False) == JobStatus.QUEUED: return found
+                    if found[0].get_status(refresh=False) == JobStatus.QUEUED:
+                        return found
                     q.intermediate_queue.remove(found[0].id)    # it was put back twice
 
 # %% ../../nbs/jobs/server.ipynb #a1e0c003
 @patch(nm='put_aside')
 def _put_aside(self: RqQueue, e: Exception):
     "Write down that a job can't be read; `e` says which."
-    id = getattr(e, 'job_id', None)
-    if id is None:
+    name = getattr(e, 'job_id', None)
+    if name is None:
         if not isinstance(e, UnicodeDecodeError): raise e
         return self.connection.lrem(self.intermediate_queue_key, 0, e.object)    # no id at all
     try:
-        self.connection.hset(RqJob.key_for(id), 'status', JobStatus.FAILED.value)
-        self.connection.sadd('rock:jobs', id)
-    except ERRORS.ResponseError: self.connection.delete(RqJob.key_for(id))    # not even a job of rq
-    self.intermediate_queue.remove(id)
+        self.connection.hset(RqJob.key_for(name), 'status', JobStatus.FAILED.value)
+        self.connection.sadd('rock:jobs', name)
+    except ERRORS.ResponseError: self.connection.delete(RqJob.key_for(name))    # not even a job of rq
+    self.intermediate_queue.remove(name)
 
 # %% ../../nbs/jobs/server.ipynb #25b86245
 class RedisQueue:
@@ -248,7 +250,8 @@ def _find(self: RedisQueue, id: str) -> Job | None:
         return (
             Job('?', {}, id, state='failed', error=str(e)[:500])
             if self.redis.exists(RqJob.key_for(id)) else None)
-    if job.state == 'done' and (end := raw.latest_result()): job.result = end.return_value or {}
+    if job.state == 'done' and (end := raw.latest_result()):
+        job.result = end.return_value or {}
     if job.state == 'running' and id in raw.started_job_registry.get_expired_job_ids():
         job.state = 'waiting'    # its worker died
     if job.state in ('failed', 'stopped') and not job.error:
@@ -359,6 +362,7 @@ def _perform(self: RqJob) -> dict:
 class LeaseLost(Exception):
     "A worker no longer holds its job: another may have it."
 
+# %% ../../nbs/jobs/server.ipynb #a1e0c006
 class RqWorker(rq.Worker):
     "rq's worker with this queue's times, which ends a job's process and not only itself."
     connection_timeout = 0    # s that an answer may take at least: as the connection has it
@@ -381,7 +385,8 @@ class RqWorker(rq.Worker):
     def check_held(self, job: RqJob, execution: Execution):
         "`LeaseLost` if another worker may have a job."
         held = job.started_job_registry.get_job_and_execution_ids(cleanup=False)
-        if (job.id, execution.id) not in held: raise LeaseLost('another worker may have it')
+        if (job.id, execution.id) not in held:
+            raise LeaseLost('another worker may have it')
     def cleanup_execution(
         self, job: RqJob, pipeline: Pipeline, execution: Execution | None = None
     ):
@@ -400,9 +405,11 @@ def _look(self: RqWorker) -> tuple[RqJob, rq.Queue] | str | None:
         self.heartbeat()
         self.connection.hset(self.key, 'load', worker_facts()['load'])
         if self.should_run_maintenance_tasks: self.run_maintenance_tasks()
-        if word := 'asked to leave' if self.worker.leaving else self.worker.word(): return word
+        if word := 'asked to leave' if self.worker.leaving else self.worker.word():
+            return word
         found = RqQueue.dequeue_any(self.queues, None, self.connection, RqJob, JSONSerializer)
-        if not found and self.worker.mode == 'once' and self.worker.empty(): return 'nothing left'
+        if not found and self.worker.mode == 'once' and self.worker.empty():
+            return 'nothing left'
         return found
 
 @patch(nm='dequeue_job_and_maintain_ttl')
@@ -532,7 +539,8 @@ def _delete(self: RedisQueue, id: str) -> str:
 @asks
 def _requeue(self: RedisQueue, id: str):
     "Let a job that failed or was stopped be done after all, and one again whose folder is gone."
-    if (job := self.find(id)) and result_is_gone(job): return self.publish(reset_job(job))
+    if (job := self.find(id)) and result_is_gone(job):
+        return self.publish(reset_job(job))
     if not job or job.state not in ('failed', 'stopped') or job.kind == '?':
         raise not_requeueable(id, job)
     check_after(self, job)
