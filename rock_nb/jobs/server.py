@@ -317,7 +317,7 @@ class RqHold:
         self.job = replace(self.job, state=state, result=result or {}, **meta)
     def begin(self):
         self.write(
-            'running', attempts=self.before + 1, worker=self.raw.worker_name,
+            'running', attempts=self.before + 1, worker=self.raw.worker_name or '',
             begun=time.time(), ended=0., error='')
     def end(self, state: str, error: str = '', result: dict | None = None, log: str = ''):
         "Say how it ended."
