@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 
 # what `make demo` can be given, e.g. DATA=photos RECIPES="baseline v5" ARCH=resnet50; all may be left out
 GIVEN  := RECIPES:versions DATA:data FOLDS:folds FOLD:fold TEST_FOLD:test_fold VALID:valid ARCH:arch PRETRAINED:pretrained EPOCHS:epochs \
-  IMG_SIZE:img_size BATCH_SIZE:batch_size LR:lr SCALE:scale OUT:out WORKERS:workers DEVICE:device ON_ERROR:on_error LABEL:label LEVEL:level SEED:seed FLOOR:floor BODY:body KEEP:keep
+  IMG_SIZE:img_size BATCH_SIZE:batch_size LR:lr SCALE:scale OUT:out WORKERS:workers DEVICE:device ON_ERROR:on_error LABEL:label LEVEL:level SEED:seed FLOOR:floor BODY:body KEEP:keep JOBS:jobs THREADS:threads
 # one word for the shell, whatever is in it
 quoted  = '$(subst ','\'',$(1))'
 field   = $(word $(2),$(subst :, ,$(1)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from . import core   # before torch: it says how torch's threads shall wait
 from .core import Parser
-from .core.options import declared, option, options_of
+from .core.options import declared, option, options_of, whole
 from .training.command import (
     PARAMETERS as OF_TRAINING, add_options, check_command, check_given, given_options)
 
@@ -22,6 +22,8 @@ class OfPipeline:
     versions: str | None = option(None, 'recipes, with spaces between (None: all)')
     floor: bool = option(
         True, "train 'frozen' first, if it has weights: what a recipe must be better than")
+    jobs: int | None = option(
+        None, 'recipes that are trained at a time (None: one a core at scale demo, else 1)')
     body: str = option(
         'auto', "network: the recipe's ('recipe'), the 'packaged' one nearest in size, or 'auto': "
         "the recipe's where its weights can be had")
@@ -29,7 +31,7 @@ class OfPipeline:
 PARAMETERS = options_of(OfPipeline) | {
     n: o for n, o in OF_TRAINING.items() if n in (
         'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level',
-        'workers', 'device', 'keep', 'arch', 'pretrained', 'epochs', 'lr', 'img_size',
+        'workers', 'threads', 'device', 'keep', 'arch', 'pretrained', 'epochs', 'lr', 'img_size',
         'batch_size', 'valid', 'seed')}
 
 # %% ../nbs/06_pipeline.ipynb #d87e091c
@@ -42,19 +44,24 @@ def check_each(given: dict):
     "`check_given` for each of several recipes."
     versions = (given.get('versions') or 'baseline').replace(',', ' ').split()
     for version in versions: check_given(given | dict(version=version))
+    if given.get('jobs') is not None: whole(given['jobs'], 'jobs', 1)
 
 if __name__ == '__main__' and '__file__' in globals(): check_command(command_line(), check_each)
 
 # %% ../nbs/06_pipeline.ipynb #880bc829
 import os, shutil, sys
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
+import joblib
 import pandas as pd
+import psutil
 
 from .core import BadInput, Run, choose, typed
 from .data.loader_workers import count_workers
 from .data.synthetic import find_data, is_sample
-from .core.options import document_options
+from .core.options import document_options, whole
 from .data.split import folds_of
 from .data.table import read_data
 from .data.attributes import at_target, label_option
@@ -70,7 +77,7 @@ from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, pick_scale
 from .jobs.report import write_index
 from .jobs.notebook_step import (
-    NotebookStep, StepFailed, is_complete, kernels_for, run_step, shell_command)
+    NotebookStep, StepFailed, at_a_time, is_complete, kernels_for, run_step, shell_command)
 from .model.weights import Weights, find_weights, check_weights
 from .train import (
     notes_on, options_from, pick_device, read_and_split, recipe_record, same_run)
@@ -271,7 +278,7 @@ def recipe_steps(version: str, out: Path,     # a recipe; folder of runs
             ) -> list[NotebookStep]:
     "Train a recipe, and look at what it confuses."
     scores = Run(out/version).metrics
-    own = [p for p in PARAMETERS if p not in ('versions', 'floor', 'body')]
+    own = [p for p in PARAMETERS if p not in ('versions', 'jobs', 'floor', 'body')]
     trained = some(given, out, *own, version=version, run=version)
     if body: trained['body'] = 'packaged'
     return [
@@ -427,6 +434,29 @@ def from_here(given: dict) -> dict:
     if 'label' in given: given['label'] = from_anywhere(given['label'])
     return given
 
+# %% ../nbs/06_pipeline.ipynb #1a7e3002
+def jobs_of(jobs: int | None,   # as given
+            scale: str,
+           ) -> int:
+    "How many recipes are trained at a time: as said, else at scale demo one a core, four at most."
+    if jobs is not None: return whole(jobs, 'jobs', 1)
+    room = psutil.virtual_memory().available // 2_000_000_000     # bytes of a training
+    return max(1, min(4, joblib.cpu_count(), room)) if scale == 'demo' else 1
+
+def stages(walk: list[NotebookStep],   # of `pipeline_steps`
+          ) -> list[list[list[NotebookStep]]]:
+    """What is done after what: the look at the data, then the steps of each recipe, in the order of
+    a recipe alone, then the vote."""
+    chains = [list(steps) for _, steps in groupby(walk, lambda s: s.record.parent)]
+    return [chains[:1], chains[1:-1], chains[-1:]]
+
+def run_chain(chain: list[NotebookStep],
+              walk: list[NotebookStep],   # all of them
+              again: str,                 # the command to go on with
+             ):
+    "Run steps one after the other."
+    for s in chain: run_step(s, f'[{walk.index(s) + 1:2d}/{len(walk)}] {s.name:24s}', again)
+
 # %% ../nbs/06_pipeline.ipynb #a0ce4f74
 INDEXED = ['arch', 'valid_f1', 'interval', 'test_f1', 'minutes']
 
@@ -450,6 +480,7 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     own = dict(versions=' '.join(names)) | (dict(out=out) if out else {})
     again, given = shell_command('rock_nb.pipeline', given | own), from_here(given)
     where, folder, body = Path(given['data']), core.outputs(out), given.pop('body', 'auto')
+    jobs = given.pop('jobs', None)
     scale = pick_scale(given.get('scale'), is_sample(where))
     shared = shared_split(recipes_of(names, scale, given), where, given)
     if shared: tell_shared(shared, names[0])
@@ -459,12 +490,11 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     core.announce(*told_bodies(bodies))
     walk = pipeline_steps(names, folder, given, floor, bodies)
     recipes = recipes_to_train(walk, scale, given, floor, bodies)
-    with kernels_for(walk):
+    with at_a_time(jobs_of(jobs, scale)) as each, kernels_for(walk):
         if recipes:
             look_ahead(recipes, where, scale, folder, given, bodies)
             write_index(folder, pd.DataFrame(), ['The pipeline is at work.'])
-        for i, step in enumerate(walk, 1):
-            run_step(step, f'[{i:2d}/{len(walk)}] {step.name:24s}', again)
+        for chains in stages(walk): each(partial(run_chain, walk=walk, again=again), chains)
     return write_results(results(names, folder, floor is not None), folder)
 
 # %% ../nbs/06_pipeline.ipynb #3ad09321

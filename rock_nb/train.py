@@ -30,7 +30,7 @@ import pandas as pd
 import torch
 
 from .core import BadInput, Run, typed
-from .core.options import Options, document_options, old_names, renamed
+from .core.options import Options, document_options, old_names, renamed, whole
 
 # %% ../nbs/03_train.ipynb #0b7e0301
 from .data.audit import content_table, data_white, image_notes, unusual_files
@@ -214,7 +214,7 @@ def training_data(where: Path,   # a data folder, or a CSV file
 # what a second training of the same must be told beside the recipe
 _AGAIN = (
     'data', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level', 'shift', 'workers', 'pack',
-    'deterministic')
+    'threads', 'deterministic')
 
 def options_record(options: Options) -> dict:
     "The options that say what is trained on, as `environment.json` has them: paths in full."
@@ -377,9 +377,15 @@ def note_few_steps(plan: Plan):
         f'from {n} images')
 
 # %% ../nbs/03_train.ipynb #0c8a6383
+def threads_of(options: Options, scale: str) -> int | None:   # None: as many as torch takes
+    "How many threads a network learns with; small images leave a second one little to do."
+    if options.threads is not None: return whole(options.threads, 'threads', 1)
+    return 1 if scale == 'demo' else None
+
 def build_plan(plan: Plan) -> Plan:   # of `survey`
     "The plan with all that will train, unless the run is complete or others do the work."
     if plan.run.done or plan.together: return plan
+    if n := threads_of(plan.options, core.read_json(plan.run.recipe)['scale']): torch.set_num_threads(n)
     return with_job(plan, pick_device(plan.options.device))
 
 # %% ../nbs/03_train.ipynb #04afc0ba
@@ -579,10 +585,13 @@ def run_plan(plan_of: Callable,              # () -> the plan, among the process
              show: Callable | None = None,   # as in `train`
             ) -> Run:                        # complete
     "Train what is planned, from wherever its run stands, and judge it."
-    with group():
-        plan = plan_of()
-        train(plan, show)
-        finish(plan)
+    threads = torch.get_num_threads()
+    try:
+        with group():
+            plan = plan_of()
+            train(plan, show)
+            finish(plan)
+    finally: torch.set_num_threads(threads)
     return plan.run
 
 # %% ../nbs/03_train.ipynb #cc9943e0

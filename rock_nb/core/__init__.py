@@ -10,6 +10,9 @@ from .notebook import *
 from .command_line import *
 from .progress import *
 from .lazy_import import *
+from ..speed.late_dynamo import stand_in as _stand_in
+
+_stand_in()
 
 # names that only other rooms import
 from .command_line import from_words as from_words, unheard as unheard

@@ -7,6 +7,8 @@ __all__ = ['lazy']
 
 # %% ../../nbs/core/lazy_import.ipynb #ba9c19d8
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
@@ -29,3 +31,13 @@ def lazy(name: str,   # of a module, in full
         ) -> ModuleType:
     "The module, if it is loaded; else one that will be when something of it is first used."
     return sys.modules.get(name) or LazyModule(name, sys._getframe(1).f_globals)
+
+# %% ../../nbs/core/lazy_import.ipynb #1a7e1004
+@contextmanager
+def without_modules(*names: str) -> Iterator[None]:
+    "Within it, to import one of these modules is an ImportError, unless it has been imported."
+    hidden = [n for n in names if n not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
+    try: yield
+    finally:
+        for n in hidden: del sys.modules[n]

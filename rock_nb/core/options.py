@@ -247,6 +247,8 @@ class Options:
         None, 'which folder is the class: 0 below the root, -1 holding the file')
     shift: str | None = option(None, 'module:function that gives training images other labels')
     workers: int | None = option(None, 'loader processes (None: one a core)')
+    threads: int | None = option(
+        None, 'threads of the processor (None: 1 at scale demo, whose images are small, else all)')
     device: str | None = option(
         None, 'cpu, cuda, the number of a GPU … (None: the GPU if there is one)')
     nproc: int | None = option(

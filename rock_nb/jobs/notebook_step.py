@@ -7,7 +7,8 @@ __all__ = ['NotebookStep', 'StepFailed', 'run_step', 'kernels_for']
 
 # %% ../../nbs/jobs/notebook_step.ipynb #dd9bcaeb
 import ast, contextlib, json, os, shlex, threading, time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from .. import core
 from ..core import BadInput, Run
 from .report import write_report
 from ..core.options import renamed
-from ..speed.kernel_template import HEAVY, warm_kernels
+from ..speed.kernel_template import HEAVY, has_template, warm_kernels
 
 # %% ../../nbs/jobs/notebook_step.ipynb #1cb30afe
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class EpochReporter(threading.Thread):
         while not self.over.wait(self.seconds): self.report()
     def report(self):
         if (n := self.rows(self.run_folder)) > self.seen:
-            core.announce(f'        {last_epoch(self.run_folder)}')
+            core.announce(f'{self.run_folder.name:>8s}  {last_epoch(self.run_folder)}')
             self.seen = n
     def __enter__(self):
         self.start()
@@ -168,3 +169,26 @@ def kernels_for(steps: list[NotebookStep]) -> Iterator:
         return
     names = [m for n in sorted(todo) if n.exists() for m in imports_of(n)]
     with warm_kernels(dict.fromkeys([*HEAVY, *names])): yield
+
+# %% ../../nbs/jobs/notebook_step.ipynb #1a7e2002
+def in_turn(do: Callable, items: Iterable):
+    "Call a function with each item."
+    for item in items: do(item)
+
+@contextlib.contextmanager
+def at_a_time(n: int,   # 1 or more
+             ) -> Iterator[Callable]:
+    """What calls a function with each item, up to n at a time where kernels have a template; to be
+    entered before `kernels_for`, whose end ends what still runs."""
+    with ThreadPoolExecutor(n) as pool:
+        def side_by_side(do: Callable, items: Iterable):
+            if n == 1 or not has_template(): return in_turn(do, items)
+            futures = [pool.submit(do, item) for item in items]
+            try: first_failure(futures)
+            finally:
+                for f in futures: f.cancel()
+        yield side_by_side
+
+def first_failure(futures: list[Future]):
+    "Wait for all, or for the first that fails, whose error is raised."
+    for f in as_completed(futures): f.result()

@@ -1,9 +1,4 @@
 """Networks: by name, with weights, heads and what of them learns."""
-import sys
+from ..core.lazy_import import without_modules as _without_modules
 
-# timm imports wandb, if it is installed, for a function that nothing here calls: half a second, 20 MB. Whoever
-# imports wandb later gets it.
-if 'timm' not in sys.modules and 'wandb' not in sys.modules:
-    sys.modules['wandb'] = None      # meanwhile, to import it is an ImportError
-    try: import timm    # noqa: F401
-    finally: del sys.modules['wandb']
+with _without_modules('wandb'): import timm as _timm    # before any room: see `core.lazy_import`   # noqa: F401

@@ -196,6 +196,10 @@ def warm_kernels(names: Iterable[str] = HEAVY,   # modules
     finally:
         while _TEMPLATES: _TEMPLATES.pop().close()
 
+def has_template() -> bool:
+    "Whether this process has a template of kernels."
+    return bool(_TEMPLATES)
+
 def cold_from_now(why: Exception):
     "Say that there is no template, and do without."
     print(f'each notebook imports everything anew, since there is no template of kernels: {why}',

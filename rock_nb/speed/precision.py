@@ -131,4 +131,5 @@ def set_determinism(
     torch.backends.cudnn.benchmark = not deterministic
     torch.backends.cudnn.deterministic = deterministic
     if deterministic: os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    # use_deterministic_algorithms does the same, and imports the compiler to tell it
+    torch.set_deterministic_debug_mode('warn' if deterministic else 'default')

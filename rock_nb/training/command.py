@@ -73,5 +73,6 @@ def check_given(given: dict):   # options of a training, by name
     if str(fields.get('augment')).endswith('.json'): del fields['augment']      # is tried later
     recipe = choose(given.get('version', 'baseline'), RECIPES, 'recipe')()
     check_options(with_fields(at_scale(recipe, given.get('scale', 'full')), **fields))
+    if given.get('threads') is not None: whole(given['threads'], 'threads', 1)
     data = given.get('data')
     if data is not None and not resolve(data).exists(): synthetic.find_data(data)

@@ -10,12 +10,17 @@ from math import inf, nan
 
 import pandas as pd
 import torch
-from timm.optim import create_optimizer_v2, list_optimizers, param_groups_layer_decay
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ..core import BadInput, choose
+from ..core.lazy_import import without_modules
 from ..model.freeze import select_params
+
+# %% ../../nbs/training/optimizer.ipynb #1a7e1006
+# by itself `muon` imports them, for what no optimizer here is given
+with without_modules('torch.distributed.tensor'):
+    from timm.optim import create_optimizer_v2, list_optimizers, param_groups_layer_decay
 
 # %% ../../nbs/training/optimizer.ipynb #5c6ed823
 def matching_params(
