@@ -88,10 +88,10 @@ COMPLAINTS = [
     (ERRORS.TimeoutError, 'does not answer in time; is it overloaded?', True),
     (ERRORS.BusyLoadingError, 'is still loading its data', True),
     (ERRORS.ReadOnlyError, 'is a replica, which takes no jobs', True),
-    (ERRORS.ConnectionError, 'does not answer ({}); start it, or give --ip and --port', True),
+    (ERRORS.ConnectionError, 'does not answer ({why}); start it, or give --ip and --port', True),
     ((ERRORS.OutOfMemoryError, ERRORS.MasterDownError, ERRORS.ClusterDownError,
-      ERRORS.TryAgainError), 'refuses: {}', True),
-    (ERRORS.ResponseError, 'refuses: {}', False)]
+      ERRORS.TryAgainError), 'refuses: {text}', True),
+    (ERRORS.ResponseError, 'refuses: {text}', False)]
 
 # %% ../../nbs/jobs/server.ipynb #3f6c9885
 @contextlib.contextmanager
@@ -103,7 +103,8 @@ def answering(connection: redis.Redis):
         if not found: raise
         later = found[2] or str(e).startswith('MISCONF')    # a disk that takes nothing
         raise (QueueUnavailable if later else BadInput)(
-            f'Redis at {address_of(connection)} {found[1].format(plain_reason(e))}') from None
+            f'Redis at {address_of(connection)} '
+            + found[1].format(why=plain_reason(e), text=str(e)[:200])) from None
 
 # %% ../../nbs/jobs/server.ipynb #690af389
 def asks(method: Callable) -> Callable:
@@ -251,7 +252,8 @@ def _find(self: RedisQueue, id: str) -> Job | None:
             Job('?', {}, id, state='failed', error=str(e)[:500])
             if self.redis.exists(RqJob.key_for(id)) else None)
     if job.state == 'done' and (end := raw.latest_result()):
-        job.result = end.return_value or {}
+        # rq's own workers leave what isn't one
+        job.result = end.return_value if isinstance(end.return_value, dict) else {}
     if job.state == 'running' and id in raw.started_job_registry.get_expired_job_ids():
         job.state = 'waiting'    # its worker died
     if job.state in ('failed', 'stopped') and not job.error:
@@ -359,13 +361,16 @@ def _perform(self: RqJob) -> dict:
     return hold.job.result
 
 # %% ../../nbs/jobs/server.ipynb #a1e0c005
+class SeenWorker(rq.Worker):
+    "One of rq's workers, as it told of itself."
+    connection_timeout = 0    # s that an answer may take at least: as the connection has it
+
 class LeaseLost(Exception):
     "A worker no longer holds its job: another may have it."
 
 # %% ../../nbs/jobs/server.ipynb #a1e0c006
-class RqWorker(rq.Worker):
+class RqWorker(SeenWorker):
     "rq's worker with this queue's times, which ends a job's process and not only itself."
-    connection_timeout = 0    # s that an answer may take at least: as the connection has it
     def __init__(
         self,
         worker: Worker    # ours, which does the jobs in the processes that this one forks
@@ -504,7 +509,7 @@ def _work(self: RedisQueue, worker: Worker) -> str:
 @asks
 def _workers(self: RedisQueue) -> dict[str, dict]:
     "What is known of the workers, by name."
-    found = rq.Worker.all(queue=self.queues[0], job_class=RqJob, serializer=JSONSerializer)
+    found = SeenWorker.all(queue=self.queues[0], job_class=RqJob, serializer=JSONSerializer)
     return {
         w.name: dict(
             host=w.hostname or '', pid=w.pid or 0, job=w.get_current_job_id() or '',
