@@ -141,7 +141,8 @@ def open_queue(
             raise BadInput('--port and --user belong to a Redis; give --ip too')
         return FolderQueue(folder)
     try:
-        from rock_nb.jobs.server import RedisQueue, connect
+        from rock_nb.jobs.redis_connection import connect
+        from rock_nb.jobs.server import RedisQueue
     except ImportError as e:
         raise BadInput(f"a queue on Redis needs {e.name}: pip install -e '.[queue]'") from None
     return RedisQueue(connect(ip, port, user, seconds=min(5., max(.5, lease/12))), lease=lease)
