@@ -34,7 +34,7 @@ from rock_nb.train import OPTIONS, PARAMETERS, add_options, fit, given_options, 
 
 PROGRAMS = (
     'train', 'folds', 'pipeline', 'sweep', 'predict', 'ensemble', 'confusion', 'eda', 'augment',
-    'dashboard', 'benchmark', 'serve', 'label')
+    'dashboard', 'benchmark', 'serve', 'label', 'ablation')
 FOLDER = str(Path.cwd())
 
 
