@@ -4,12 +4,12 @@
 """
 from pathlib import Path
 
-from rock_nb import folds, pipeline, sweep, train
+from rock_nb import ablation, folds, pipeline, sweep, train
 from rock_nb.core.notebook import write_parameters
 
 NOTEBOOKS = {
     '03_train': train.PARAMETERS, '03_folds': folds.PARAMETERS, '06_pipeline': pipeline.PARAMETERS,
-    '06_sweep': sweep.PARAMETERS}
+    '06_sweep': sweep.PARAMETERS, '06_ablation': ablation.PARAMETERS}
 
 if __name__ == '__main__':
     for name, known in NOTEBOOKS.items():

@@ -77,7 +77,7 @@ from .training.recipes import LADDER, get_recipe
 from .training.recipe import OVERRIDES, Recipe, pick_scale
 from .jobs.report import write_index
 from .jobs.notebook_step import (
-    NotebookStep, StepFailed, at_a_time, is_complete, kernels_for, run_step, shell_command)
+    NotebookStep, StepFailed, at_a_time, is_complete, kernels_for, run_chain, shell_command)
 from .model.weights import Weights, find_weights, check_weights
 from .train import (
     notes_on, options_from, pick_device, read_and_split, recipe_record, same_run)
@@ -450,13 +450,6 @@ def stages(walk: list[NotebookStep],   # of `pipeline_steps`
     chains = [list(steps) for _, steps in groupby(walk, lambda s: s.record.parent)]
     return [chains[:1], chains[1:-1], chains[-1:]]
 
-def run_chain(chain: list[NotebookStep],
-              walk: list[NotebookStep],   # all of them
-              again: str,                 # the command to go on with
-             ):
-    "Run steps one after the other."
-    for s in chain: run_step(s, f'[{walk.index(s) + 1:2d}/{len(walk)}] {s.name:24s}', again)
-
 # %% ../nbs/06_pipeline.ipynb #a0ce4f74
 INDEXED = ['arch', 'valid_f1', 'interval', 'test_f1', 'minutes']
 
@@ -494,7 +487,7 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
         if recipes:
             look_ahead(recipes, where, scale, folder, given, bodies)
             write_index(folder, pd.DataFrame(), ['The pipeline is at work.'])
-        for chains in stages(walk): each(partial(run_chain, walk=walk, again=again), chains)
+        for chains in stages(walk): each(partial(run_chain, walk=walk, go_on=again), chains)
     return write_results(results(names, folder, floor is not None), folder)
 
 # %% ../nbs/06_pipeline.ipynb #3ad09321

@@ -141,7 +141,8 @@ def open_queue(
             raise BadInput('--port and --user belong to a Redis; give --ip too')
         return FolderQueue(folder)
     try:
-        from rock_nb.jobs.server import RedisQueue, connect
+        from rock_nb.jobs.redis_connection import connect
+        from rock_nb.jobs.server import RedisQueue
     except ImportError as e:
         raise BadInput(f"a queue on Redis needs {e.name}: pip install -e '.[queue]'") from None
     return RedisQueue(connect(ip, port, user, seconds=min(5., max(.5, lease/12))), lease=lease)
@@ -270,14 +271,14 @@ def publish_command(argv: list[str]):
     p.add_argument('--after', default='', metavar='IDS', help='jobs to be done before, with commas')
     p.add_argument('--retries', type=int, default=3, help='after a failure (3)')
     p.add_argument(
-        '--jobs', metavar='FILE',
+        '--jobs', metavar='FILE', dest='jobs_file',    # a pipeline's jobs are a number
         help='publish what this file has instead: JSON, a job a line; - is the input')
     slurm = add_slurm_options(p)
     given = given_options(
         add_options(p, {n: o for n, o in PARAMETERS.items() if n != 'version'}), argv)
     place = {k: given.pop(k, None) for k in ('on', 'ip', 'port', 'user', 'folder')}
     place['options'] = slurm_options(place['on'], {k: given.pop(k, None) for k in slurm})
-    file, versions = given.pop('jobs', None), given.pop('versions') or ['baseline']
+    file, versions = given.pop('jobs_file', None), given.pop('versions') or ['baseline']
     for version in versions if not file else (): check_given(given | dict(version=version))
     queue = open_queue(**place)
     for j in publish_jobs(queue, read_jobs(file)) if file else publish(queue, versions, **given):

@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 
 from .. import core
 from ..core import BadInput, Run
-from ..data.split import folds_of, split_data
+from ..data.split import count_folds, split_data
 from ..data.table import Data
-from ..evaluation.repeats import Repeats, mean_ci
+from ..evaluation.repeats import over_folds
 from ..evaluation.metrics import macro_f1
 from ..evaluation.predictions import load_predictions
 from . import peers
@@ -169,13 +169,6 @@ def train_fastai(where: Path,         # the data set
         seconds=answer['seconds']['learning'] + answer['seconds']['test-time augmentation'],
         f1=f1, tta=tta)
 
-# %% ../../nbs/bench/quality.ipynb #77fcf60d
-def count_folds(folds: int | str,   # a number, or a CSV file that has them
-               ) -> int:
-    "How many folds there are."
-    n, listing = folds_of(folds)
-    return n or 1 + int(pd.read_csv(listing).fold.max())
-
 # %% ../../nbs/bench/quality.ipynb #78a8fb0f
 def compare_quality(contenders: dict,   # name -> f(test fold, validation fold, seed) -> seconds, f1, tta
                     seeds: tuple[int, ...] = (1, 2, 3),
@@ -202,18 +195,6 @@ def compare_quality(contenders: dict,   # name -> f(test fold, validation fold, 
     return read()
 
 # %% ../../nbs/bench/quality.ipynb #cbf479a2
-def mean_over_runs(values: pd.Series,   # indexed by test_fold and seed
-                   n_folds: int,
-                  ) -> Repeats:
-    """Mean and interval over seeds, or, of several test folds, over the mean of each; without an
-    interval for a single value."""
-    folds = values.groupby('test_fold').mean()
-    # one fold for testing, one for validation
-    if len(folds) > 1: return mean_ci(folds, shared=1/(n_folds - 2))
-    return (
-        mean_ci(values) if len(values) > 1
-        else Repeats(values.mean(), np.nan, np.nan, np.nan, len(values)))
-
 def summarise(results: pd.DataFrame,   # of `compare_quality`
               base: str,               # the contender that others are compared with
               folds: int | str = 5,    # as for `compare_quality`
@@ -224,7 +205,7 @@ def summarise(results: pd.DataFrame,   # of `compare_quality`
     other = results[results.name == base].set_index(at)
     if other.empty:
         raise BadInput(f'no result of {base!r} among {sorted(set(results.name))}')
-    over = partial(mean_over_runs, n_folds=count_folds(folds))
+    over = partial(over_folds, n_folds=count_folds(folds))
     for name, r in results.set_index(at).groupby('name'):
         both = r.merge(other, left_index=True, right_index=True, suffixes=('', '_base'))
         f1, gain = over(r.tta), over(both.tta - both.tta_base)

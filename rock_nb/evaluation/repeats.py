@@ -54,3 +54,16 @@ def mean_ci(scores: Sequence,     # (runs,) one a seed, or one a test fold
     mean = s.mean()
     return Repeats(
         float(mean), float(mean - half), float(mean + half), float(s.std(ddof=1)), len(s))
+
+# %% ../../nbs/evaluation/repeats.ipynb #ab1a1003
+def over_folds(values: pd.Series,   # indexed by test_fold and seed
+               n_folds: int,        # of the data set
+              ) -> Repeats:
+    """Mean and interval over seeds, or, of several test folds, over the mean of each; without an
+    interval for a single value."""
+    folds = values.groupby('test_fold').mean()
+    # one fold for testing, one for validation
+    if len(folds) > 1: return mean_ci(folds, shared=1/(n_folds - 2))
+    return (
+        mean_ci(values) if len(values) > 1
+        else Repeats(values.mean(), np.nan, np.nan, np.nan, len(values)))

@@ -6,8 +6,8 @@
 __all__ = ['FolderQueue']
 
 # %% ../../nbs/jobs/folder.ipynb #c56a1b39
-import contextlib, json, sys, time
-from collections.abc import Collection
+import contextlib, json, os, sys, time
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -34,11 +34,17 @@ def lock_file(
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return f
-        except OSError:
-            if time.monotonic() >= end:
+        except OSError as e:
+            if not isinstance(e, BlockingIOError) or time.monotonic() >= end:
                 f.close()
-                return None
+                if isinstance(e, BlockingIOError): return None
+                raise no_locks(path.parent, e) from None
         time.sleep(.02)
+
+def no_locks(folder: Path, e: OSError) -> BadInput:
+    return BadInput(
+        f'the file system of {folder} has no locks ({e.strerror}), without which two workers would '
+        'do the same job; give a --folder on a local disk or NFS 4, or a Redis server with --ip')
 
 def check_locks():
     "A `BadInput` where the locks of POSIX are missing: those of Windows don't outlive a handing over."
@@ -64,6 +70,10 @@ class FolderQueue:
                 raise BadInput(
                     f'the queue {self.home} cannot be made: {e.strerror}; give another --folder'
                 ) from None
+        lock_file(self.home / '.locks', 1)    # a `BadInput` if there are none
+        self.seen = dict(open={}, ended={})   # folder -> id -> state of the file, and its job
+        self.line = {}                        # id of an open job -> its place in the line
+        self.done = set()                     # ids of jobs that were done
     def __repr__(self): return f'FolderQueue({str(self.home)!r})'
     def file(self, folder: str, id: str) -> Path: return self.home/folder/f'{id}.json'
     def log(self, id: str) -> Path: return self.home/'logs'/f'{id}.log'
@@ -82,20 +92,27 @@ def write_queue_file(path: Path, text: str):
     except BadInput as e: raise QueueUnavailable(str(e)) from None
 
 # %% ../../nbs/jobs/folder.ipynb #142d751f
-def read_file(path: Path) -> Job | None:
+def read_file(
+    path: Path | str    # ends with the job's id and .json
+) -> Job | None:
     "The job of a file, or None; one that can't be read is a failed job that says why."
+    name = os.path.basename(path).removesuffix('.json')
     try:
-        if path.stat().st_size > LIMIT:
-            raise BadInput(
-                f'a job of {path.stat().st_size:,} bytes is too large; {LIMIT:,} are the most')
-        job = read_job(path.read_bytes())
-        if job.id != path.stem:
-            raise BadInput(f'the job {job.id} lies in a file called {path.name}')
-        return job
+        with open(path, 'rb') as f: text = f.read(LIMIT + 1)
     except FileNotFoundError:
         return None
+    try:
+        if len(text) > LIMIT:
+            raise BadInput(
+                f'a job of {os.stat(path).st_size:,} bytes is too large; {LIMIT:,} are the most')
+        job = read_job(text)
+        if job.id != name:
+            raise BadInput(f'the job {job.id} lies in a file called {name}.json')
+        return job
+    except FileNotFoundError: return None
     except BadInput as e:
-        return Job('?', {}, path.stem, state='failed', error=str(e), published=path.stat().st_mtime)
+        with contextlib.suppress(FileNotFoundError):
+            return Job('?', {}, name, state='failed', error=str(e), published=os.stat(path).st_mtime)
 
 # %% ../../nbs/jobs/folder.ipynb #c0987864
 @patch(nm='find')
@@ -107,13 +124,31 @@ def _find(self: FolderQueue, id: str) -> Job | None:
     with free: job = self.read(id)
     return replace(job, state='waiting') if job and job.state == 'running' else job
 
+@patch(nm='scan')
+def _scan(self: FolderQueue, folder: str) -> dict[str, Job]:
+    "Jobs of a folder by id; files that are as they were are not read again."
+    seen, before = {}, self.seen[folder]
+    with os.scandir(self.home / folder) as entries:
+        for e in entries:
+            if not e.name.endswith('.json'): continue
+            try: at = e.stat()
+            except FileNotFoundError: continue
+            mark = (at.st_ino, at.st_mtime_ns, at.st_size)
+            known = before.get(e.name, (None, None))
+            seen[e.name] = known if known[0] == mark else (mark, read_file(e.path))
+    self.seen[folder] = seen
+    return {job.id: job for _, job in seen.values() if job}
+
+# %% ../../nbs/jobs/folder.ipynb #b0c0d005
 @patch(nm='jobs')
 def _jobs(self: FolderQueue) -> list[Job]:
     "All jobs as they are now."
-    # again: it may move meanwhile
-    ids = {
-        p.stem for folder in ('open', 'ended', 'open') for p in (self.home / folder).glob('*.json')}
-    return [j for j in map(self.find, sorted(ids)) if j]
+    found = self.scan('open') | self.scan('ended')
+    # it may have moved meanwhile
+    if not set(os.listdir(self.home / 'open')) <= {f'{i}.json' for i in found}:
+        found = self.scan('open') | found
+    now = (self.find(i) if found[i].state == 'running' else found[i] for i in sorted(found))
+    return [j for j in now if j]
 
 # %% ../../nbs/jobs/folder.ipynb #e598c752
 @patch(nm='publish')
@@ -176,22 +211,38 @@ def raise_in_use(id: str):
 
 # %% ../../nbs/jobs/folder.ipynb #60fae511
 @patch(nm='ready')
-def _ready(self: FolderQueue) -> list[Job]:
-    "Open jobs whose predecessors are done, in the order in which they should be begun."
-    found = [read_file(p) for p in (self.home/'open').glob('*.json')]
-    done = lambda id: (end := read_file(self.file('ended', id))) is not None and end.state == 'done'
-    known = {a: done(a) for a in {a for j in found if j for a in j.after}}
-    return sorted(
-        [j for j in found if j and all(known[a] for a in j.after)],
-        key=lambda j: (PRIORITIES.index(j.priority), j.published, j.id))
+def _ready(self: FolderQueue) -> Iterator[str]:
+    """Ids of open jobs whose predecessors are done, in the order in which they should be begun.
+
+    A file is read once: what it says of priority, time and predecessors stays while it is there."""
+    names = set(os.listdir(self.home / 'open'))
+    new = [n for n in names - self.line.keys() if n.endswith('.json')]
+    for n in self.line.keys() - names: del self.line[n]
+    for j in (read_file(self.home / 'open' / n) for n in new):
+        if j:
+            self.line[f'{j.id}.json'] = PRIORITIES.index(j.priority), j.published, j.id, j.after
+    if new: self.line = dict(sorted(self.line.items(), key=lambda item: item[1]))
+    done = self.done_among({a for *_, after in self.line.values() for a in after})
+    for *_, job, after in self.line.values():
+        if not after or done.issuperset(after): yield job
+
+# %% ../../nbs/jobs/folder.ipynb #b0c0d006
+@patch(nm='done_among')
+def _done_among(self: FolderQueue, ids: set[str]) -> set[str]:
+    "Those jobs that are done; what once was so is not asked again."
+    if asked := ids - self.done:
+        for n in {f'{i}.json' for i in asked} & set(os.listdir(self.home / 'ended')):
+            end = read_file(self.home / 'ended' / n)
+            if end and end.state == 'done': self.done.add(end.id)
+    return ids & self.done
 
 @patch(nm='take')
 def _take(self: FolderQueue) -> Hold | None:
     "Begin the next job that nobody works on; None if there is nothing to do now."
-    for j in self.ready():
-        if not (f := self.lock(j.id, 0)): continue
+    for name in self.ready():
+        if not (f := self.lock(name, 0)): continue
         hold = None
-        try: hold = self.begin(j.id, f)
+        try: hold = self.begin(name, f)
         finally:
             if not hold: f.close()
         if hold: return hold
@@ -207,6 +258,9 @@ def _begin(self: FolderQueue, id: str, lock: BinaryIO) -> Hold | None:
     # it can't be read
     if job.kind == '?':
         return self.file('open', id).rename(self.file('ended', id)) and None
+    self.done -= set(job.after)    # now it matters
+    if job.after and len(self.done_among(set(job.after))) < len(set(job.after)):
+        return None
     hold = FolderHold(self, job, lock)
     if self.file('stop', id).exists(): return hold.end(*ON_REQUEST)
     if job.attempts > job.retries:
@@ -248,6 +302,7 @@ class FolderHold:
         self.close('ended', replace(self.job, **over))
     def close(self, folder: str, job: Job):
         self.queue.write(folder, job)
+        self.job = job
         for other in ('open', 'stop') if folder == 'ended' else ():
             self.queue.file(other, job.id).unlink(missing_ok=True)
         self.lock.close()

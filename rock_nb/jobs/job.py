@@ -59,10 +59,15 @@ KINDS = {}
 # %% ../../nbs/jobs/job.ipynb #db424245
 LIMIT = 64*1024    # bytes of a job as JSON
 ID = re.compile(r'[A-Za-z0-9_-]{1,120}')
-JOB_FIELDS = tuple(f.name for f in fields(Job))
+TYPES = dict(dict=(dict,), list=(list,), int=(int,), float=(float, int), str=(str,))
+JOB_TYPES = {
+    f.name: TYPES[f.type if isinstance(f.type, str) else f.type.__name__] for f in fields(Job)}
+JOB_FIELDS = tuple(JOB_TYPES)
 
 # NaN, which Python reads and others don't
 def refuse_constant(word: str): raise ValueError(f'{word} is no JSON')
+
+DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 def read_job(
     text: str | bytes,      # JSON, at most `LIMIT` bytes
@@ -72,7 +77,7 @@ def read_job(
     if len(text) > LIMIT:
         raise BadInput(f'a job of {len(text):,} bytes is too large; {LIMIT:,} are the most')
     try:
-        record = json.loads(text, parse_constant=refuse_constant)
+        record = DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError):
         raise BadInput(
             'this job is no JSON; write it as one object with kind, id and given (pickle is never '
@@ -89,7 +94,8 @@ def job_from_dict(record: dict) -> Job:
     "A job from a mapping, its form checked."
     if not isinstance(record, dict):
         raise BadInput(f'a job is an object with kind, id and given, not a {type(record).__name__}')
-    for name in record: choose(name, JOB_FIELDS, 'field of a job')
+    for name in record.keys() - JOB_TYPES.keys():
+        choose(name, JOB_FIELDS, 'field of a job')
     for name in ('kind', 'id', 'given'):
         if name not in record:
             raise BadInput(f'the job has no {name}; every job has kind, id and given')
@@ -98,13 +104,11 @@ def job_from_dict(record: dict) -> Job:
 # %% ../../nbs/jobs/job.ipynb #7233c757
 def check_job_fields(job: Job) -> Job:
     "The job, if each field is of its type and range; else a `BadInput`."
-    for f in fields(Job):
-        value = getattr(job, f.name)
-        want = dict(dict=dict, list=list, int=int, float=(int, float), str=str)[
-            f.type if isinstance(f.type, str) else f.type.__name__]
-        if not isinstance(value, want) or isinstance(value, bool):
+    for name, want in JOB_TYPES.items():
+        value = getattr(job, name)
+        if type(value) not in want and (isinstance(value, bool) or not isinstance(value, want)):
             raise BadInput(
-                f'the {f.name} of a job is wrong: {str(value)[:80]!r} is a {type(value).__name__}')
+                f'the {name} of a job is wrong: {str(value)[:80]!r} is a {type(value).__name__}')
     if not ID.fullmatch(job.id):
         raise BadInput(
             f"the job id {job.id[:200]!r} can't be used; give 1 to 120 letters, digits, - and _")
@@ -238,9 +242,6 @@ def new_job(
 class QueueUnavailable(BadInput):
     "The queue does not answer now; it may later."
 
-class LeaseLost(Exception):
-    "A worker no longer holds its job: another may have it."
-
 class Stopped(Exception):
     "Someone wants the job at hand to be stopped."
 
@@ -250,8 +251,7 @@ class Hold(Protocol):
     job: Job
     stop: bool    # someone wants it stopped
     def fds(self) -> list[int]: "File descriptors that the job's process shall have."
-    def beat(self):
-        "Tell that the worker lives; `Stopped` or `LeaseLost` if it may not go on."
+    def beat(self): "Tell that the worker lives; `Stopped` if it may not go on."
     def end(self, state: str, error: str = '', result: dict | None = None, log: str = ''):
         "Say how it ended, and let go."
     def again(self, error: str = '', log: str = '', count: bool = True):

@@ -6,174 +6,26 @@
 __all__ = ['RedisQueue']
 
 # %% ../../nbs/jobs/server.ipynb #eae3ad17
-import contextlib, functools, os, time
-from collections.abc import Callable
+import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import redis
 import rq
 from fastcore.basics import patch
-from redis.backoff import ConstantBackoff
-from redis.exceptions import LockError, RedisError
-from redis.lock import Lock
-from redis.retry import Retry
-from rq.exceptions import DequeueTimeout, NoSuchJobError
-from rq.executions import Execution
+from rq.exceptions import InvalidJobOperation
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
-from rq.utils import now
-from rq.worker import BaseWorker
 
 from .. import core
 from ..core import BadInput
-from .job import (
-    LIMIT, PRIORITIES, Hold, Job, LeaseLost, QueueUnavailable, Stopped, job_from_dict,
-    read_facts, worker_facts, worker_name)
-from .folder import (
-    ON_REQUEST, already_queued, check_after, check_unused, not_requeueable, raise_in_use,
-    reset_job, result_is_gone)
-
-# %% ../../nbs/jobs/server.ipynb #873b919a
-def address_without_secrets(url: str) -> str:
-    "An address without what is secret in it."
-    try:
-        at = urlsplit(url)
-        return f'{at.scheme}://{at.hostname or at.path}' + (f':{at.port}' if at.port else '')
-    except ValueError:
-        return 'in ROCK_QUEUE_URL'
-
-# %% ../../nbs/jobs/server.ipynb #5cba126a
-def connect(
-    ip: str | None = None,      # None: $ROCK_QUEUE_URL
-    port: int | None = None,    # None: 6379
-    user: str | None = None,
-    seconds: float = 5.0,       # to wait for an answer
-) -> redis.Redis:
-    "The Redis at an address, or at $ROCK_QUEUE_URL; with the password in $ROCK_QUEUE_PASSWORD."
-    url = (
-        f'redis://{ip}:{port or 6379}' if ip
-        else os.environ.get('ROCK_QUEUE_URL', f'redis://127.0.0.1:{port or 6379}'))
-    if urlsplit(url).scheme not in ('redis', 'rediss', 'unix'):
-        raise BadInput(
-            'the address in ROCK_QUEUE_URL is wrong; it begins with redis://, rediss:// or unix://')
-    password = os.environ.get('ROCK_QUEUE_PASSWORD')
-    given = dict(username=user, password=password if password or not user else '')
-    try:
-        return redis.Redis.from_url(
-            url, socket_timeout=seconds, socket_connect_timeout=seconds,
-            retry=Retry(ConstantBackoff(0.1), 1),
-            **{k: v for k, v in given.items() if v is not None})
-    except (ValueError, TypeError):
-        raise BadInput(
-            f'the address of the queue, {address_without_secrets(url)}, is wrong; write '
-            'redis://host:port or '
-            'unix:///path') from None
-
-# %% ../../nbs/jobs/server.ipynb #3bbbb090
-def address_of(connection: redis.Redis) -> str:
-    "Where a Redis is, in words."
-    at = connection.connection_pool.connection_kwargs
-    return at.get('path') or f"{at.get('host', '127.0.0.1')}:{at.get('port', 6379)}"
-
-# %% ../../nbs/jobs/server.ipynb #852251b9
-# and MISCONF, a disk that takes nothing
-TEMPORARY_ERRORS = (
-    redis.exceptions.OutOfMemoryError, redis.exceptions.MasterDownError,
-    redis.exceptions.ClusterDownError, redis.exceptions.TryAgainError)
-
-# %% ../../nbs/jobs/server.ipynb #3f6c9885
-@contextlib.contextmanager
-def answering(connection: redis.Redis):
-    "What Redis does not do, in one sentence: `QueueUnavailable` if it may later."
-    at = f'Redis at {address_of(connection)}'
-    try:
-        yield
-    except redis.exceptions.AuthenticationError:
-        raise BadInput(
-            f'{at} refuses the user or the password; give --user and set ROCK_QUEUE_PASSWORD'
-        ) from None
-    except redis.exceptions.TimeoutError:
-        raise QueueUnavailable(f'{at} does not answer in time; is it overloaded?') from None
-    except redis.exceptions.BusyLoadingError:
-        raise QueueUnavailable(f'{at} is still loading its data') from None
-    except redis.exceptions.ReadOnlyError:
-        raise QueueUnavailable(f'{at} is a replica, which takes no jobs') from None
-    except redis.exceptions.ConnectionError as e:
-        raise QueueUnavailable(
-            f"{at} does not answer ({plain_reason(e)}); start it, or give --ip and --port"
-        ) from None
-    except redis.exceptions.ResponseError as e:
-        raise (
-            QueueUnavailable if isinstance(e, TEMPORARY_ERRORS) or str(e).startswith('MISCONF')
-            else BadInput)(f'{at} refuses: {str(e)[:200]}') from None
-
-# %% ../../nbs/jobs/server.ipynb #690af389
-def plain_reason(e: Exception) -> str:
-    "Why a connection failed: what follows the address in redis-py's message."
-    return (
-        str(e) .split('. ', 1)[-1] .strip(' .')
-        .removeprefix('[SSL: CERTIFICATE_VERIFY_FAILED] ')[:200] or type(e).__name__)
-
-def asks(method: Callable) -> Callable:
-    "A method that asks Redis."
-    @functools.wraps(method)
-    def wrapped(self, *args: object, **kwargs: object):
-        with answering(self.redis): return method(self, *args, **kwargs)
-    return wrapped
-
-# %% ../../nbs/jobs/server.ipynb #63b2af30
-CONNECTION_LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
-
-PERFORM = 'rock_nb.queue.perform'    # the function that our jobs name; only its name is compared
-
-# what `meta` holds
-META_FIELDS = (
-    'priority', 'after', 'retries', 'attempts', 'worker', 'published', 'begun', 'ended', 'error',
-    'log')
-
-# else it waits
-STATE_OF_STATUS = {
-    JobStatus.STARTED: 'running', JobStatus.FINISHED: 'done', JobStatus.FAILED: 'failed',
-    JobStatus.STOPPED: 'stopped', JobStatus.CANCELED: 'stopped'}
-
-# %% ../../nbs/jobs/server.ipynb #6f167a93
-class RqJob(rq.job.Job):
-    "A job of rq that is refused where it is too large."
-    def restore(self, raw_data: dict):
-        size = sum(map(len, raw_data.values()))
-        if size > 2 * LIMIT:
-            raise BadInput(f'a job of {size:,} bytes is too large; {LIMIT:,} are the most')
-        super().restore(raw_data)
-        # it was packed
-        if len(self.data) > LIMIT:
-            raise BadInput(
-                f'a job of {len(self.data):,} bytes is too large; {LIMIT:,} are the most')
-
-# %% ../../nbs/jobs/server.ipynb #29dfb3e6
-def from_rq(raw: RqJob) -> Job:
-    "Our job from rq's; one that isn't ours is a `BadInput`."
-    try:
-        args = raw.args
-        name = raw.func_name
-        meta = {k: v for k, v in raw.meta.items() if k in (*META_FIELDS, 'unserialized')}
-    except Exception:
-        meta = dict(unserialized=True)
-    if 'unserialized' in meta:
-        raise BadInput('this job is no JSON; publish jobs with rock-queue (pickle is never read)')
-    if name != PERFORM:
-        raise BadInput(
-            f'the job calls {str(name)[:100]!r}, which is not for this queue; publish jobs with '
-            'rock-queue'
-        )
-    if not isinstance(args, list) or len(args) != 2:
-        raise BadInput(
-            f'the job has {str(args)[:100]}, not a kind and what is given; publish jobs with '
-            'rock-queue'
-        )
-    job = job_from_dict(dict(kind=args[0], given=args[1], id=raw.id) | meta)
-    job.state = STATE_OF_STATUS.get(raw.get_status(refresh=False), 'waiting')
-    return job
+from rock_nb.jobs.folder import (
+    ON_REQUEST, already_queued, check_after, check_unused, not_requeueable, reset_job,
+    result_is_gone)
+from .job import PRIORITIES, Job
+from .redis_connection import CONNECTION_LOST, address_of, answering, asks
+from .rq_worker import (
+    META_FIELDS, PERFORM, RqJob, RqQueue, RqWorker, SeenWorker, from_rq)
+from .worker import Worker
 
 # %% ../../nbs/jobs/server.ipynb #25b86245
 class RedisQueue:
@@ -190,59 +42,37 @@ class RedisQueue:
         self.home = Path(home or core.outputs()/'.queue')
         self.lease = lease
         self.every = lease/6
-        self.me = None
         self.queues = [
-            rq.Queue(
+            RqQueue(
                 f'rock-{p}', connection=connection, serializer=JSONSerializer, job_class=RqJob,
                 default_timeout=-1)
             for p in PRIORITIES]
-        # s that it waits for a job before it looks around
-        self.blink = min(1., .5*connection.connection_pool.connection_kwargs['socket_timeout'])
         with answering(connection): connection.ping()
     def __repr__(self): return f'RedisQueue({address_of(self.redis)})'
     def log(self, id: str) -> Path: return self.home/'logs'/f'{id}.log'
     def fetch(self, id: str) -> RqJob: return RqJob.fetch(id, self.redis, JSONSerializer)
-
-# %% ../../nbs/jobs/server.ipynb #f7415b87
-@patch(nm='lock')
-def _lock(self: RedisQueue, id: str, **kwargs: object) -> Lock:
-    "The lease of a job; who changes it or works on it has that."
-    return self.redis.lock(
-        f'rock:lease:{id}', timeout=self.lease, blocking_timeout=0.5, sleep=0.02, **kwargs)
-
-@patch(nm='queue_of')
-def _queue_of(self: RedisQueue, raw: RqJob) -> rq.Queue:
-    "The queue of rq that a job lies in."
-    return next((q for q in self.queues if q.name == raw.origin), self.queues[1])
-
-@patch(nm='locked')
-@contextlib.contextmanager
-def _locked(self: RedisQueue, id: str):
-    "Change a job while nobody else does."
-    lock = self.lock(id)
-    if not lock.acquire(): raise_in_use(id)
-    try: yield
-    finally:
-        with contextlib.suppress(LockError): lock.release()
+    def enter(self): "rq's worker tells of itself."
+    def leave(self): "rq's worker tells of itself."
 
 # %% ../../nbs/jobs/server.ipynb #1349081a
 @patch(nm='find')
 @asks
 def _find(self: RedisQueue, id: str) -> Job | None:
     "A job as it is now; one that can't be read is a failed job that says why."
-    try:
-        job = from_rq(raw := self.fetch(id))
-    except CONNECTION_LOST:
-        raise
+    try: job = from_rq(raw := self.fetch(id))
+    except CONNECTION_LOST: raise
     except Exception as e:
         return (
             Job('?', {}, id, state='failed', error=str(e)[:500])
             if self.redis.exists(RqJob.key_for(id)) else None)
     if job.state == 'done' and (end := raw.latest_result()):
-        job.result = end.return_value or {}
-    # its worker died
-    if job.state == 'running' and not self.redis.exists(f'rock:lease:{id}'):
-        job.state = 'waiting'
+        # rq's own workers leave what isn't one
+        job.result = end.return_value if isinstance(end.return_value, dict) else {}
+    if job.state == 'running' and id in raw.started_job_registry.get_expired_job_ids():
+        job.state = 'waiting'    # its worker died
+    if job.state in ('failed', 'stopped') and not job.error:
+        died = f'its worker died at each of {job.attempts} attempts'
+        job.error = dict(failed=died, stopped=ON_REQUEST[1])[job.state]
     return job
 
 @patch(nm='jobs')
@@ -258,12 +88,11 @@ def _jobs(self: RedisQueue) -> list[Job]:
 def _publish(self: RedisQueue, job: Job):
     "Put a job into the queue; one that is there already is a `BadInput`."
     check_after(self, job)
-    with self.locked(job.id):
+    with self.redis.lock(f'rock:publish:{job.id}', timeout=10):
         if (known := self.find(job.id)) and not result_is_gone(known):
             raise already_queued(known)
         if known: self.fetch(job.id).delete()      # it is done, and what it made is gone
         self.redis.sadd('rock:jobs', job.id)
-        self.redis.sadd('rock:open', job.id)
         self.redis.delete(f'rock:stop:{job.id}')
         self.queues[PRIORITIES.index(job.priority)].enqueue_call(
             PERFORM, [job.kind, job.given], job_id=job.id, depends_on=job.after or None, timeout=-1,
@@ -273,293 +102,6 @@ def _publish(self: RedisQueue, job: Job):
 @patch(nm='publish_all')
 def _publish_all(self: RedisQueue, jobs: list[Job]):
     for j in jobs: self.publish(j)
-
-# %% ../../nbs/jobs/server.ipynb #a2749443
-class RqWorker(BaseWorker):
-    "One of rq's workers, whose jobs are done elsewhere."
-    def _set_connection(self, connection: redis.Redis) -> redis.Redis:
-        return connection    # its time limit stays as it is
-    def get_heartbeat_ttl(self, job: RqJob, working_time: float = 0.) -> int:
-        return int(self.worker_ttl) + 60
-    def fail(
-        self, raw: RqJob, queue: rq.Queue, error: str, execution: Execution | None = None,
-        again: bool = False,    # put it back if it may be begun again
-    ):
-        "Write that a job failed, or put it back if it may be begun again."
-        if not again: raw.retries_left = 0
-        raw.meta['error'] = error
-        raw.save_meta()
-        self.handle_job_failure(raw, queue, exc_string=error, execution=execution)
-
-# %% ../../nbs/jobs/server.ipynb #dd9637ca
-@patch(nm='enter')
-@asks
-def _enter(self: RedisQueue):
-    "Be one of the workers from now on."
-    self.me = RqWorker(
-        self.queues, worker_name(), connection=self.redis, worker_ttl=int(self.lease) + 20,
-        serializer=JSONSerializer, job_class=RqJob)
-    self.me.register_birth()
-    self.beat()
-
-@patch(nm='leave')
-@asks
-def _leave(self: RedisQueue): self.me.register_death()
-
-@patch(nm='beat')
-@asks
-def _beat(self: RedisQueue, job: str = ''):
-    "Tell others that this worker lives."
-    # a Redis that lost its data
-    if not self.redis.sismember(self.me.redis_workers_keys, self.me.key):
-        self.redis.delete(self.me.key)
-        self.me.register_birth()
-    self.me.heartbeat()
-    self.redis.hset(self.me.key, mapping={'rock:' + k: v for k, v in worker_facts(job).items()})
-
-# %% ../../nbs/jobs/server.ipynb #38782194
-@patch(nm='workers')
-@asks
-def _workers(self: RedisQueue) -> dict[str, dict]:
-    "What the workers told of themselves."
-    found = {}
-    for w in BaseWorker.all(self.redis, serializer=JSONSerializer):
-        facts = {
-            k.decode().removeprefix('rock:'): v.decode()
-            for k, v in self.redis.hgetall(w.key).items() if k.startswith(b'rock:')}
-        if facts := read_facts(facts): found[w.name] = facts
-    return found
-
-# %% ../../nbs/jobs/server.ipynb #6d76380c
-@patch(nm='take')
-@asks
-def _take(self: RedisQueue) -> Hold | None:
-    "Begin the next job that nobody works on; None if there is nothing to do now."
-    self.sweep()
-    try:
-        raw, queue = rq.Queue.dequeue_any(
-            self.queues, self.blink, self.redis, RqJob, JSONSerializer)
-    except DequeueTimeout:
-        return None
-    except Exception as e:
-        if isinstance(e, UnicodeDecodeError):
-            return None  # an id that no job can have
-        if isinstance(e, CONNECTION_LOST) or not hasattr(e, 'job_id'):
-            raise
-        return self.put_aside(e.job_id)
-    lock = self.lock(raw.id, thread_local=False)
-    if not lock.acquire(): return None        # another is at it; should it die, the job is put back
-    try:
-        hold = self.begin(raw, queue, lock)
-    except BaseException:
-        hold = None
-        raise
-    finally:
-        if not hold:
-            with contextlib.suppress(RedisError):
-                lock.release()
-    return hold
-
-# %% ../../nbs/jobs/server.ipynb #db605ecf
-@patch(nm='begin')
-def _begin(self: RedisQueue, raw: RqJob, queue: rq.Queue, lock: Lock) -> Hold | None:
-    "Begin a job whose lease is held, if it is still to be done."
-    try: raw.refresh()
-    except NoSuchJobError: return None        # deleted meanwhile
-    if raw.get_status(refresh=False) != JobStatus.QUEUED: return None
-    try: job = from_rq(raw)
-    except BadInput: return self.put_aside(raw.id)
-    # it may have come by another way
-    for book in ('rock:jobs', 'rock:open'): self.redis.sadd(book, raw.id)
-    raw.meta |= dict(
-        attempts=job.attempts + 1, worker=self.me.name, begun=time.time(), ended=0.0, error='')
-    execution = self.me.prepare_execution(raw)
-    self.me.prepare_job_execution(raw)
-    raw.save_meta()
-    job.__dict__.update({k: raw.meta[k] for k in ('attempts', 'worker', 'begun')}, state='running')
-    hold = RedisHold(self, job, lock, raw, queue, execution)
-    return hold.end(*ON_REQUEST) if hold.stop else hold
-
-# %% ../../nbs/jobs/server.ipynb #315084a7
-@patch(nm='put_aside')
-def _put_aside(self: RedisQueue, id: str):
-    "Write down that a job can't be read."
-    # not even a job of rq
-    try:
-        self.redis.hset(RqJob.key_for(id), 'status', JobStatus.FAILED.value)
-    except redis.exceptions.ResponseError:
-        return self.redis.delete(RqJob.key_for(id)) and None
-    self.redis.sadd('rock:jobs', id)
-
-# %% ../../nbs/jobs/server.ipynb #3e4b52ac
-@patch(nm='sweep')
-def _sweep(self: RedisQueue):
-    "Put back what was lost."
-    if not self.redis.set('rock:swept', 1, nx=True, px=int(self.lease * 1000 / 4)):
-        return
-    for q in self.queues: q.ready_job_registry.cleanup()
-    waiting = {i for q in self.queues for i in self.redis.lrange(q.key, 0, -1)}
-    for i in sorted(self.redis.smembers('rock:open') - waiting):
-        job_id = i.decode()
-        if self.redis.exists(f'rock:lease:{job_id}'): continue
-        # another changes it, or it can't be read
-        try:
-            with self.locked(job_id): self.put_back(job_id)
-        except QueueUnavailable: raise
-        except (BadInput, ValueError): pass
-
-# %% ../../nbs/jobs/server.ipynb #a129a58f
-@patch(nm='put_back')
-def _put_back(self: RedisQueue, id: str):
-    "Put a job back if it was lost; forget it if it is over."
-    try: raw = self.fetch(id)
-    except NoSuchJobError: return self.redis.srem('rock:open', id)
-    status, queue = raw.get_status(refresh=False), self.queue_of(raw)
-    if status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED):
-        return self.redis.srem('rock:open', id)
-    if (
-        status not in (JobStatus.QUEUED, JobStatus.STARTED)
-        or queue.get_job_position(id) is not None):
-        return
-    # taken from the line, and not begun
-    if status == JobStatus.QUEUED: return queue.push_job_id(id)
-    raw.started_job_registry.remove_executions(raw)
-    died = (
-        'its worker died' if raw.should_retry
-        else f"its worker died at each of {raw.meta.get('attempts', 0)} attempts")
-    self.me.fail(raw, queue, died, again=raw.should_retry)
-
-# %% ../../nbs/jobs/server.ipynb #0c323bc5
-class RedisHold:
-    "A job that this process works on."
-    def __init__(
-        self, queue: RedisQueue, job: Job, lock: Lock, raw: RqJob, of: rq.Queue,
-        execution: Execution
-    ):
-        self.queue = queue
-        self.job = job
-        self.lock = lock
-        self.raw = raw
-        self.of = of
-        self.execution = execution
-        self.renewed = time.monotonic()
-    def fds(self) -> list[int]: return []
-    @property
-    def stop(self) -> bool: return bool(self.queue.redis.exists(f'rock:stop:{self.job.id}'))
-    def renew(self):
-        "Hold the job for another lease; `LeaseLost` if that can't be had."
-        start = time.monotonic()
-        try:
-            with answering(self.queue.redis): self.lock.reacquire()
-            self.renewed = start
-        except LockError: raise LeaseLost('another worker may have it') from None
-        except QueueUnavailable:
-            if time.monotonic() - self.renewed > 0.6 * self.queue.lease:
-                raise LeaseLost('Redis was away for too long') from None
-            raise
-
-# %% ../../nbs/jobs/server.ipynb #699db616
-@patch(nm='beat')
-def _beat(self: RedisHold):
-    """Tell that the worker lives; `Stopped` if someone wants the job stopped, `LeaseLost` if
-    it is another's."""
-    with contextlib.suppress(QueueUnavailable):
-        self.renew()
-        with answering(self.queue.redis):
-            self.queue.beat(self.job.id)
-            self.queue.me.maintain_heartbeats(self.raw, self.execution)
-            if self.stop: raise Stopped
-
-# %% ../../nbs/jobs/server.ipynb #4c1dc3d5
-@patch(nm='finish')
-def _finish(
-    self: RedisHold,
-    write: Callable[[], None],    # hands the end to rq
-    **meta: object                # goes into the job's `meta`
-):
-    "Write an end as soon as Redis takes it, and let go; `LeaseLost` if another has the job then."
-    while True:
-        try:
-            self.renew()
-            with answering(self.queue.redis):
-                if self.raw.get_status() != JobStatus.STARTED:
-                    raise LeaseLost('it ended without this worker')
-                self.raw.meta |= meta
-                self.raw.ended_at = now()
-                self.raw.save_meta()
-                write()
-                with contextlib.suppress(LockError): self.lock.release()
-            return
-        except QueueUnavailable: time.sleep(.2)
-
-# %% ../../nbs/jobs/server.ipynb #bd30ff27
-@patch(nm='end')
-def _end(self: RedisHold, state: str, error: str = '', result: dict | None = None, log: str = ''):
-    "Say how it ended, and let go."
-    me, raw = self.queue.me, self.raw
-    def done():
-        raw._result = result or {}
-        me.handle_job_success(raw, self.of, raw.started_job_registry, self.execution)
-    def over():
-        if state == 'stopped': me._stopped_job_id = raw.id
-        me.fail(raw, self.of, error, self.execution)
-    self.finish(done if state == 'done' else over, ended=time.time(), error=error, log=log)
-
-# %% ../../nbs/jobs/server.ipynb #b6fb5599
-@patch(nm='again')
-def _again(
-    self: RedisHold,
-    error: str = '',
-    log: str = '',
-    count: bool = True    # False: this time was no fault of its own
-):
-    "Put it back, unless it was begun too often."
-    with contextlib.suppress(QueueUnavailable), answering(self.queue.redis):
-        if self.stop: return self.end(*ON_REQUEST, log=log)
-    def back():
-        if not count:
-            self.raw.retries_left, self.raw.meta['attempts'] = (
-                (self.raw.retries_left or 0) + 1, self.job.attempts - 1)
-        self.queue.me.fail(self.raw, self.of, error, self.execution, again=True)
-    self.finish(back, ended=time.time(), error=error, log=log)
-
-# %% ../../nbs/jobs/server.ipynb #4e9f0276
-@patch(nm='delete')
-@asks
-def _delete(self: RedisQueue, id: str) -> str:
-    """Take a job out of the queue, and say what became of it; one at work is stopped, and stays in
-    the list."""
-    check_unused(self, id)
-    lock = self.lock(id)
-    if not lock.acquire():
-        self.redis.set(f'rock:stop:{id}', 1, ex=86400)
-        return 'will be stopped'
-    with contextlib.suppress(NoSuchJobError, ValueError): self.fetch(id).delete()
-    for q in self.queues: self.redis.lrem(q.key, 0, id)
-    self.redis.delete(RqJob.key_for(id), f'rock:stop:{id}')
-    self.redis.srem('rock:jobs', id)
-    self.redis.srem('rock:open', id)
-    with contextlib.suppress(LockError): lock.release()
-    return 'deleted'
-
-# %% ../../nbs/jobs/server.ipynb #79760b22
-@patch(nm='requeue')
-@asks
-def _requeue(self: RedisQueue, id: str):
-    "Let a job that failed or was stopped be done after all, and one again whose folder is gone."
-    if (job := self.find(id)) and result_is_gone(job):
-        return self.publish(reset_job(job))
-    with self.locked(id):
-        job = self.find(id)
-        if not job or job.state not in ('failed', 'stopped') or job.kind == '?':
-            raise not_requeueable(id, job)
-        check_after(self, job)
-        raw = self.fetch(id)
-        raw.retries_left = job.retries or None
-        raw.meta |= dict(attempts=0, error='', published=time.time())
-        self.redis.sadd('rock:open', id)
-        self.redis.delete(f'rock:stop:{id}')
-        raw.failed_job_registry.requeue(raw)
 
 # %% ../../nbs/jobs/server.ipynb #21474877
 @patch(nm='told')
@@ -573,3 +115,64 @@ def _told(self: RedisQueue) -> dict[str, int]:
 def _tell(self: RedisQueue, word: str):
     "Say something to all workers: stop, or refresh."
     self.redis.hincrby('rock:told', word, 1)
+
+# %% ../../nbs/jobs/server.ipynb #3e4b52ac
+@patch(nm='work')
+def _work(self: RedisQueue, worker: Worker) -> str:
+    "Do jobs as one of rq's workers, and say why that is over; '' if it may begin anew."
+    me = RqWorker(worker)
+    with answering(self.redis):
+        me.work(logging_level='CRITICAL')
+        if me.error: raise me.error
+    return me.over
+
+@patch(nm='workers')
+@asks
+def _workers(self: RedisQueue) -> dict[str, dict]:
+    "What is known of the workers, by name."
+    found = SeenWorker.all(queue=self.queues[0], job_class=RqJob, serializer=JSONSerializer)
+    return {
+        w.name: dict(
+            host=w.hostname or '', pid=w.pid or 0, job=w.get_current_job_id() or '',
+            heartbeat=w.last_heartbeat.timestamp() if w.last_heartbeat else 0.,
+            load=float(self.redis.hget(w.key, 'load') or 0))
+        for w in found}
+
+# %% ../../nbs/jobs/server.ipynb #4e9f0276
+@patch(nm='delete')
+@asks
+def _delete(self: RedisQueue, id: str) -> str:
+    "Take a job out of the queue, and say what became of it; one at work is stopped, and stays."
+    check_unused(self, id)
+    for q in self.queues:    # what a dead worker had waits again
+        if q.acquire_maintenance_lock():
+            q.started_job_registry.cleanup()
+            q.release_maintenance_lock()
+    try: raw = self.fetch(id)
+    except CONNECTION_LOST: raise
+    except Exception: raw = None    # it can't be read
+    waited = sum(self.redis.lrem(q.key, 0, id) for q in self.queues)
+    if raw and not waited and raw.get_status() in (JobStatus.QUEUED, JobStatus.STARTED):
+        self.redis.set(f'rock:stop:{id}', 1, ex=86400)
+        return 'will be stopped'
+    if raw: raw.delete()
+    self.redis.delete(RqJob.key_for(id), f'rock:stop:{id}')
+    self.redis.srem('rock:jobs', id)
+    return 'deleted'
+
+# %% ../../nbs/jobs/server.ipynb #79760b22
+@patch(nm='requeue')
+@asks
+def _requeue(self: RedisQueue, id: str):
+    "Let a job that failed or was stopped be done after all, and one again whose folder is gone."
+    if (job := self.find(id)) and result_is_gone(job):
+        return self.publish(reset_job(job))
+    if not job or job.state not in ('failed', 'stopped') or job.kind == '?':
+        raise not_requeueable(id, job)
+    check_after(self, job)
+    raw = self.fetch(id)
+    raw.retries_left = job.retries
+    raw.meta |= dict(attempts=0, error='', published=time.time())
+    self.redis.delete(f'rock:stop:{id}')
+    try: raw.failed_job_registry.requeue(raw)
+    except InvalidJobOperation: raise not_requeueable(id, self.find(id)) from None

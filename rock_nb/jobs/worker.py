@@ -16,9 +16,8 @@ from fastcore.basics import patch
 from .. import core
 from ..core import BadInput, choose
 from .folder import ON_REQUEST, lock_file
-from rock_nb.jobs.job import (
-    KINDS, Hold, Job, JobQueue, LeaseLost, QueueUnavailable, Stopped, blocked, check_places,
-    write_job)
+from .job import (
+    KINDS, Hold, Job, JobQueue, QueueUnavailable, Stopped, blocked, check_places, write_job)
 from ..distributed.launch import tail
 
 # %% ../../nbs/jobs/worker.ipynb #311f1052
@@ -71,7 +70,7 @@ class Leave(Exception):
 def run_job(
     hold: Hold,
     log: Path,
-    pulse: Callable,    # called often; it may raise `Stopped`, `Leave` or `LeaseLost`
+    pulse: Callable,    # called often; it may raise `Stopped` or `Leave`
 ) -> int:
     "Do a job that is held; its exit code."
     (folder, words), process, f = check_job(hold.job), None, None
@@ -167,31 +166,23 @@ def _do(self: Worker, hold: Hold):
     job, log, begun = hold.job, self.queue.log(hold.job.id), time.monotonic()
     self.say(f'{job.id}: attempt {job.attempts}')
     try:
-        try:
-            with contextlib.suppress(QueueUnavailable):
-                hold.beat()
-            end = partial(report_end, hold, log, run_job(hold, log, lambda: self.pulse(hold)))
-        except BadInput as e:
-            end = partial(hold.end, 'failed', str(e), log=tail(log)[-4000:])
-        except Stopped:
-            end = partial(hold.end, *ON_REQUEST, log=tail(log)[-4000:])
-        except Leave:
-            end = partial(hold.again, 'its worker left', count=False)
-        # its end can't be written as it is
-        try: self.patiently(end)
-        except BadInput as e: self.patiently(partial(hold.end, 'failed', str(e)))
-    except LeaseLost as e: return self.say(f'{job.id}: given up, {e}')
-    finally: self.beaten = 0.    # others shall know soon
-    self.say(f'{job.id}: {self.queue_says(job.id)} after {time.monotonic() - begun:.1f} s')
+        with contextlib.suppress(QueueUnavailable):
+            hold.beat()
+        end = partial(report_end, hold, log, run_job(hold, log, lambda: self.pulse(hold)))
+    except BadInput as e:
+        end = partial(hold.end, 'failed', str(e), log=tail(log)[-4000:])
+    except Stopped:
+        end = partial(hold.end, *ON_REQUEST, log=tail(log)[-4000:])
+    except Leave:
+        end = partial(hold.again, 'its worker left', count=False)
+    # its end can't be written as it is
+    try: self.patiently(end)
+    except BadInput as e: self.patiently(partial(hold.end, 'failed', str(e)))
+    self.beaten = 0.    # others shall know soon
+    why = f': {hold.job.error}' * bool(hold.job.error)
+    self.say(f'{job.id}: {hold.job.state}{why} after {time.monotonic() - begun:.1f} s')
 
 # %% ../../nbs/jobs/worker.ipynb #eabffdfd
-@patch(nm='queue_says')
-def _queue_says(self: Worker, id: str) -> str:
-    "The state of a job, as far as is known."
-    try: job = self.queue.find(id)
-    except QueueUnavailable: return 'over'
-    return f'{job.state}{": " + job.error if job.error else ""}' if job else 'deleted'
-
 @patch(nm='empty')
 def _empty(self: Worker) -> bool:
     "Whether nothing is left that could be done."
@@ -205,6 +196,7 @@ def _step(self: Worker) -> str | None:
     "One look at the queue, and a job if there is one; if the work is over, why."
     if self.leaving: return 'asked to leave'
     if word := self.word(): return word
+    if hasattr(self.queue, 'work'): return self.queue.work(self)    # with a worker of its own
     if self.due(): self.queue.beat()
     if hold := self.queue.take(): return self.do(hold)
     if self.mode == 'once' and self.empty(): return 'nothing left'

@@ -23,6 +23,7 @@ PROGRAMS = {
     'train': (['--loss', 'fokal'], "unknown loss 'fokal' (did you mean 'focal'?)", set(), set()),
     'folds': (['--epochs', '0'], 'epochs 0 is wrong', set(), set()),
     'sweep': (['--version', 'v9'], "unknown recipe 'v9'", set(), set()),
+    'ablation': (['--version', 'v9'], "unknown recipe 'v9'", set(), set()),
     'pipeline': (['--versions', 'v1 v9'], "unknown recipe 'v9'", set(), set()),
     'ensemble': (['--combine', 'equall'], "unknown combiner 'equall'", set(), set()),
     'predict': (['no-such.jpg'], 'there is no file or folder no-such.jpg', OF_FILES, OF_LISTS),

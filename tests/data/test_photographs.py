@@ -17,10 +17,16 @@ from rock_nb.train import fit
 pytestmark = pytest.mark.slow
 
 
-def test_every_photograph_is_read(photos, tmp_path):
+@pytest.fixture(scope='module')
+def out(tmp_path_factory):
+    "One folder of runs: what has been found out about the photographs is kept there."
+    return tmp_path_factory.mktemp('runs')
+
+
+def test_every_photograph_is_read(photos, out):
     data, parts, skipped = split_data(
-        photos / 'images', photos / 'folds.csv', fold=1, test_fold=0, out=tmp_path)
-    facts = audit(data, tmp_path)
+        photos / 'images', photos / 'folds.csv', fold=1, test_fold=0, out=out)
+    facts = audit(data, out)
     assert len(skipped) == 0 and len(data.train) == len(facts) and len(data.classes) > 1
     assert {'JPEG', 'PNG'} <= set(facts.format) and len(set(facts['mode'])) > 1
     assert parts.groupby('group').part.nunique().max() == 1
@@ -45,11 +51,11 @@ def test_packaged_weights_learn(photos, tmp_path):
     assert scores['f1'] > .35 and scores['accuracy'] > 1.3 * lazy
 
 
-def test_duplicates(photos, tmp_path):
+def test_duplicates(photos, out):
     """Against groups made by other means, which hold series too and miss what was cut: by eye
     nearly all that is found here are copies, and what is in one group only are none."""
     data = read_data(photos / 'images', photos / 'folds.csv')
-    found = group_duplicates(data, tmp_path).loc[data.train.path]
+    found = group_duplicates(data, out).loc[data.train.path]
     exact = found.groupby('same').size()
     labels = data.train.label.to_numpy()
     across = pd.Series(labels).groupby(found.same.to_numpy()).nunique()
@@ -59,18 +65,18 @@ def test_duplicates(photos, tmp_path):
         for i, j in combinations(g, 2)}
     given, said = together(data.train.group.to_numpy()), together(found.alike.to_numpy())
     plain = together(
-        group_duplicates(data, tmp_path, crops=False).alike.loc[data.train.path].to_numpy())
+        group_duplicates(data, out, crops=False).alike.loc[data.train.path].to_numpy())
     assert len(given & plain) >= .7 * len(given) and len(given & plain) >= .65 * len(plain)
     assert plain <= said and len(given & said) >= .78 * len(given) and 55 <= len(said - plain) <= 80
     alike = found.groupby('alike').size()
     assert 130 <= (alike > 1).sum() <= 155 and alike.max() <= 6
 
 
-def test_no_group_mate_on_the_other_side(photos, tmp_path):
+def test_no_group_mate_on_the_other_side(photos, out):
     """Without given folds: of the photographs that are judged next to none has a group mate that
     was learned; by the perceptual hash alone there were ten, and 23 parts and copies of
     pictures."""
-    data, parts, _ = split_data(photos / 'images', out=tmp_path)
+    data, parts, _ = split_data(photos / 'images', out=out)
     group = parts.path.map(pd.read_csv(photos / 'folds.csv').set_index('path').group)
     judged = parts.part == 'valid'
     assert group[judged].isin(set(group[~judged])).sum() <= 4

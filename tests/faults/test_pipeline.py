@@ -32,9 +32,10 @@ def test_killed_training_goes_on_to_the_same_bits(sample, tmp_path):
 
 def test_killed_pipeline_goes_on(sample, tmp_path):
     (tmp_path / 'rules.py').write_text('def kind(path): return path.split("/")[-2].upper()\n')
-    given = dict(
-        versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke', arch='test_resnet',
-        pretrained=False, label='rules.py:kind', level=-1)
+    train = dict(
+        data=sample, scale='smoke', arch='test_resnet', pretrained=False, level=-1)
+    given = train | dict(
+        versions='baseline v1', jobs=2, out=tmp_path / 'runs', label='rules.py:kind')
     command = [sys.executable, '-m', 'rock_nb.pipeline', *flags(given)]
     eda = tmp_path / 'runs' / 'eda' / 'eda.ipynb'
     assert kill_when(command, tmp_path, eda.exists)
@@ -54,18 +55,26 @@ def test_killed_pipeline_goes_on(sample, tmp_path):
     assert 'GRANITE' in set(pd.read_csv(runs / 'ensemble' / 'submission.csv').iloc[:, 1]) | set(
         pd.read_csv(runs / 'baseline' / 'split.csv').label)
 
+    # beside each other they give what each gives alone
+    label = f"{tmp_path / 'rules.py'}:kind"
+    alone = fit('v1', **train, label=label, out=tmp_path / 'alone', run='v1', show=lambda *_: None)
+    for file in ('history', 'best', 'valid', 'test'):
+        assert getattr(alone, file).read_bytes() == getattr(Run(runs / 'v1'), file).read_bytes()
+
     stamps = {p: p.stat().st_mtime_ns for p in runs.rglob('*.ipynb')}
     r = shell(*command, cwd=tmp_path)
     assert r.returncode == 0 and r.stdout.count('complete') == len(stamps)
     assert stamps == {p: p.stat().st_mtime_ns for p in runs.rglob('*.ipynb')}
 
 
-def test_failing_step_names_cell_error_and_way_on(sample, tmp_path):
+def test_failing_step_ends_the_others_and_names_cell_error_and_way_on(sample, tmp_path):
     (tmp_path / 'runs' / 'baseline' / 'split.csv').mkdir(parents=True)     # in the way of a file
-    r = shell(
-        'python', '-m', 'rock_nb.pipeline',
-        *flags(dict(versions='baseline', data=sample, out=tmp_path / 'runs', scale='smoke')))
+    given = dict(
+        versions='v3 baseline', jobs=2, data=sample, out=tmp_path / 'runs', scale='smoke', epochs=99,
+        arch='test_resnet', pretrained=False)
+    r = shell('python', '-m', 'rock_nb.pipeline', *flags(given))
     assert r.returncode != 0
+    assert not Run(tmp_path / 'runs' / 'v3').done, 'the other one was not ended'
     says = r.stderr.strip().splitlines()[-1]
     assert (
         '03_train baseline stopped in cell' in says and 'split.csv cannot be written' in says

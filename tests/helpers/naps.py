@@ -22,7 +22,8 @@ def nap(home: str, name: str, seconds: float):
     def note(word):
         with open(Path(home) / 'events', 'a') as f: f.write(f'{word} {name}\n')
     if (folder / 'result').exists(): return print('complete')
-    if (folder / 'pid').exists() and alive(int((folder / 'pid').read_text())):
+    # empty: it was killed while it wrote that
+    if (folder / 'pid').exists() and alive(int((folder / 'pid').read_text() or 0)):
         note('clash')
     (folder / 'pid').write_text(str(os.getpid()))
     note('begin')

@@ -121,19 +121,26 @@ def test_workers_killed_again_and_again(kind, server, processes, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['redis', 'folder'])
-def test_what_shall_be_stopped_is_not_begun_again(kind, server, tmp_path):
+def test_what_shall_be_stopped_is_not_begun_again(kind, server, processes, tmp_path):
     "Also where it fails, or its worker leaves, before it hears of it."
-    queue = open_queue(
-        **(server().queue if kind == 'redis' else dict(folder=str(tmp_path / 'queue'))))
-    queue.enter()
-    queue.publish(job := nap(tmp_path / 'naps', 'long', 60))
-    for how in (dict(error='broke'), dict(error='its worker left', count=False)):
-        hold = queue.take()
-        assert queue.delete(job.id) == 'will be stopped'
-        hold.again(**how)
-        assert queue.find(job.id).state == 'stopped' and queue.take() is None
-        queue.requeue(job.id)
-    assert queue.take().job.id == job.id
+    given = (
+        dict(server().queue, lease=60) if kind == 'redis' else dict(folder=str(tmp_path / 'queue')))
+    queue, home = open_queue(**given), tmp_path / 'naps'
+    queue.publish(job := nap(home, 'long', 60))
+    begun = lambda n: until(lambda: (home / 'events').exists() and sum(events(home).values()) == n)
+    with Crew(processes, given, tmp_path, 1, 'forever') as crew:
+        for n, leave in enumerate([False, True], 1):
+            begun(n)
+            assert queue.delete(job.id) == 'will be stopped'
+            if leave: crew.all[0].terminate()
+            else: os.kill(int((home / 'long' / 'pid').read_text()), signal.SIGKILL)
+            until(lambda: queue.find(job.id).state == 'stopped', 5)
+            time.sleep(.5)
+            assert queue.find(job.id).state == 'stopped' and sum(events(home).values()) == n
+            queue.requeue(job.id)
+        assert crew.end(5)
+        crew.start()
+        begun(3)
 
 
 def test_a_redis_without_room_is_waited_for(server, tmp_path):
