@@ -227,6 +227,13 @@ def folds_of(folds: int | str | Path | None,  # a number, a CSV file, or None
         )
     return None, resolve(folds)
 
+# %% ../../nbs/data/split.ipynb #ab1a1001
+def count_folds(folds: int | str,   # a number, or a CSV file that has them
+               ) -> int:
+    "How many folds there are."
+    n, listing = folds_of(folds)
+    return n or 1 + int(pd.read_csv(listing).fold.max())
+
 # %% ../../nbs/data/split.ipynb #78f8726a
 def split_data(
     folder: Path,

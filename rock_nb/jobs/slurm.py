@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from .. import core
 from ..core import BadInput, write_json
 from .folder import (
-    FolderQueue, not_requeueable, raise_in_use, read_file, reset_job, result_is_gone)
+    FolderQueue, not_requeueable, raise_in_use, reset_job, result_is_gone)
 from .job import KINDS, Hold, Job, QueueUnavailable
 from .worker import Worker
 
@@ -101,10 +101,12 @@ def with_slurm(
     found: tuple[str, str, str] | None    # its state, reason and nodes (None: unknown to SLURM)
 ) -> Job:
     "A job that is neither at work nor over, with what SLURM says of it."
-    if not found: return replace(job, state='failed', error=f'SLURM forgot its job {number}')
+    if not found:
+        return replace(job, state='failed', error=f'SLURM forgot its job {number}')
     state, reason, nodes = found
     if state in HELD: return replace(job, worker=f'{number} ({reason})')
-    if state in ALIVE: return replace(job, state='running', worker=f'{nodes}-{number}')
+    if state in ALIVE:
+        return replace(job, state='running', worker=f'{nodes}-{number}')
     if state.startswith('CANCELLED'):
         return replace(job, state='stopped', error='cancelled in SLURM')
     error = f'SLURM ended its job {number}: {state}' + f', {reason}' * (reason not in ('', 'None'))
@@ -128,8 +130,8 @@ class SlurmQueue(FolderQueue):
         except core.BadInput: return {}
 
 # %% ../../nbs/jobs/slurm.ipynb #f75143a5
-@patch(nm='seen')
-def _seen(
+@patch(nm='with_state')
+def _with_state(
     self: SlurmQueue,
     job: Job,
     listed: dict,    # what SLURM said, see `read_squeue`
@@ -146,15 +148,13 @@ def _find(self: SlurmQueue, id: str) -> Job | None:
     if not FolderQueue.find(self, id): return None     # SLURM needn't be asked
     asked, listed = time.time(), read_squeue(call_slurm(*SQUEUE))
     job = FolderQueue.find(self, id)
-    return job and self.seen(job, listed, asked)
+    return job and self.with_state(job, listed, asked)
 
 @patch(nm='jobs')
 def _jobs(self: SlurmQueue) -> list[Job]:
     "All jobs as they are now."
     asked, listed = time.time(), read_squeue(call_slurm(*SQUEUE))
-    files = [p for f in ('open', 'ended', 'open') for p in (self.home / f).glob('*.json')]
-    found = (FolderQueue.find(self, name) for name in sorted({p.stem for p in files}))
-    return [self.seen(j, listed, asked) for j in found if j]
+    return [self.with_state(j, listed, asked) for j in FolderQueue.jobs(self)]
 
 # %% ../../nbs/jobs/slurm.ipynb #3b1939a9
 def dependency(
@@ -214,7 +214,8 @@ def _publish_all(self: SlurmQueue, jobs: list[Job]):
         for part in arrays(jobs): submit_jobs(self, part, self.options, numbers)
     except BadInput:
         for j in written:
-            for folder in ('open', 'slurm'): self.file(folder, j.id).unlink(missing_ok=True)
+            for folder in ('open', 'slurm'):
+                self.file(folder, j.id).unlink(missing_ok=True)
         if numbers: call_slurm('scancel', *numbers.values())
         raise
 
@@ -247,11 +248,13 @@ def _requeue(self: SlurmQueue, id: str):
         before = self.read(id)
         self.write('open', reset_job(job))
         self.file('ended', id).unlink(missing_ok=True)
-        try: submit_jobs(self, [job], self.submitted(id).get('options', self.options), {})
+        try:
+            submit_jobs(self, [job], self.submitted(id).get('options', self.options), {})
         except BadInput:
             over = before.state not in ('waiting', 'running')
             self.write('ended' if over else 'open', before)
-            if over: self.file('open', id).unlink()
+            if over:
+                self.file('open', id).unlink()
             raise
     for j in self.jobs():
         if id in j.after and j.state == 'waiting' and (of := self.submitted(j.id)):
@@ -268,9 +271,9 @@ class OneJobQueue(FolderQueue):
         "Be the worker of this job, called by node and number in SLURM."
         self.name = '-'.join(os.environ.get(f'SLURM{n}', '0') for n in ('D_NODENAME', '_JOB_ID'))
         self.beat()
-    def ready(self) -> list[Job]:
+    def ready(self) -> list[str]:
         "The job, if it is to be done."
-        return [j for j in [read_file(self.file('open', self.id))] if j]
+        return [self.id] * self.file('open', self.id).exists()
     def jobs(self) -> list[Job]:
         "The job, waiting for no other."
         job = FolderQueue.find(self, self.id)
@@ -291,7 +294,8 @@ class SlurmWorker(Worker):
     def pulse(self, hold: Hold):
         "A moment during the job."
         waited = time.monotonic() - self.warned
-        if self.warned and (not self.save.exists() or waited > PATIENCE): self.leaving = True
+        if self.warned and (not self.save.exists() or waited > PATIENCE):
+            self.leaving = True
         Worker.pulse(self, hold)
 
 # %% ../../nbs/jobs/slurm.ipynb #c69e290d
