@@ -2391,7 +2391,7 @@ def cases() -> list[Case]:
 
 HEAD = '''# Hostile inputs
 
-What comes of files, tables, records and words that are broken or odd: {n} of them, made by code in `tests/helpers/hostile.py` and read in
+What comes of files, tables, records and words that are broken or odd: {n} of them and every option, made by code in `tests/helpers/hostile.py` and read in
 `tests/faults/test_hostile.py`. Nothing here ends in a traceback, waits, is written beside the folders at hand, or is unpickled. Odd but valid
 images, tables and weight files have tests of their own (`tests/data`, `tests/model`). This page is written by `python tests/helpers/hostile.py`.
 '''
@@ -2410,7 +2410,7 @@ def plain(text: str) -> str:
 
 def page() -> str:
     "The corpus as a page: for each kind what is refused, left out and read."
-    found = cases()
+    found = [c for c in cases() if c.reader != 'option']
     lines = [HEAD.format(n=len(found))]
     for kind in dict.fromkeys(c.kind for c in found):
         of = [c for c in found if c.kind == kind]
@@ -2423,6 +2423,13 @@ def page() -> str:
             if some:
                 lines.append(f'| {words} | {len(some)} | {names} |')
         lines.append('')
+    nasty = ', '.join(plain(short(v)) for v in NASTY)
+    lines += [
+        '## Options of trainings',
+        '',
+        f'Every option that is a number or a switch refuses each of {nasty} with one sentence.',
+        '',
+    ]
     return '\n'.join(lines)
 
 
