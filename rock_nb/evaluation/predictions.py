@@ -83,6 +83,8 @@ def _misfit(a: dict) -> str:   # '' if all is well
     shape = tuple(a[k].size for k in ('ids', 'views', 'classes'))
     fits = logits.shape == shape or logits.size == shape[0] == 0
     flat = all(a[k].ndim == 1 for k in ('ids', 'views', 'classes'))
+    if logits.ndim and len(logits) != shape[0]:
+        return f'{shape[0]} ids and {len(logits)} rows of logits'
     if not (fits and flat and logits.dtype.kind == 'f'):
         return f'logits {logits.shape} of {logits.dtype}, {shape} expected'
     if weights is not None and (weights.shape != shape[1:2] or weights.dtype.kind not in 'uif'):
