@@ -166,7 +166,9 @@ def in_sentences(table: pd.DataFrame,   # of `effects`
                 ) -> list[str]:
     "What helps, what hurts, what can't be told."
     line = lambda c, r: f'{c} {r.gain:+.3f} ({r.low:+.3f} to {r.high:+.3f}, {r.time:.2f} × the time)'
-    said = [f'{len(table)} changes of {base}, each alone, {int(table.runs.max())} pairs of trainings each']
+    n = int(table.runs.max())
+    pairs = 'one pair of trainings' if n == 1 else f'{n} pairs of trainings'
+    said = [f'{len(table)} changes of {base}, each alone, {pairs} each']
     for word, rows in table.sort_values('gain', ascending=False).groupby('verdict', sort=False):
         named = '; '.join(line(c, r) for c, r in rows.iterrows())
         start = f'these photographs {word} whether better or worse' if word == "can't tell" else word

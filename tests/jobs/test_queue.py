@@ -391,9 +391,7 @@ def test_words_to_workers(server, processes, tmp_path):
         until(queue.workers)
         [before] = queue.workers()
         assert shell(sys.executable, '-m', 'rock_nb.queue', 'refresh', *at).returncode == 0
-        until(
-            lambda: queue.workers() and before not in queue.workers()
-        )  # the same process, begun anew
+        until(lambda: set(queue.workers()) - {before})     # the same process, begun anew
         [after] = queue.workers().values()
         assert after['pid'] == w.pid and w.poll() is None
         assert shell(sys.executable, '-m', 'rock_nb.queue', 'stop', *at).returncode == 0

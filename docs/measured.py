@@ -1,0 +1,60 @@
+"""Write `docs/measured.md` from the records of benchmarks and ablations in `docs/records`.
+
+    python docs/measured.py
+
+A record is what a command wrote (`results.csv` of `08_benchmark -p what quality`, `runs.csv` of `06_ablation`);
+every number of the page is computed from one here, and a test looks whether the page is current.
+"""
+from pathlib import Path
+
+import pandas as pd
+
+from rock_nb.ablation import effects, in_sentences
+from rock_nb.bench.quality import summarise
+
+HERE = Path(__file__).parent
+RECORDS, PAGE = HERE/'records', HERE/'measured.md'
+INTERVAL = '{:.3f} ({:.3f} to {:.3f})'
+
+TOP = '''# What was measured
+
+Every number on this page is computed from a record in [records](records/) by `python docs/measured.py`; the command that wrote the record stands above each table. Photographs are public ones, which are not part of this project. Macro F1 is that of test photographs, with the views of the recipe; intervals are at 95 %, over folds that share training photographs (Nadeau and Bengio 2003). Two cores, AVX-512 with bfloat16, no GPU.
+'''
+
+
+def number(value: float, signed: bool = False) -> str:
+    "Three decimals; a dash where there is none."
+    return '–' if pd.isna(value) else f'{value:{"+" if signed else ""}.3f}'
+
+
+def table(rows: list[list[str]]) -> str:
+    "A table of markdown; the first row is its head."
+    head, *body = ['| ' + ' | '.join(row) + ' |' for row in rows]
+    return '\n'.join([head, '|' + '---|'*len(rows[0]), *body])
+
+
+def quality(file: Path, base: str = 'frozen') -> str:
+    "Recipes beside logistic regression on frozen features."
+    runs = pd.read_csv(file)
+    found = summarise(runs, base)
+    rows = [['recipe', 'trainings', 'macro F1', f'beside {base}', 'seconds (median)']]
+    for name, r in found.sort_values('tta').iterrows():
+        gain = '' if name == base else f'{number(r.gain, True)} ({number(r.gain_low, True)} to {number(r.gain_high, True)})'
+        seconds = runs[runs.name == name].seconds.median()
+        rows.append([f'`{name}`', f'{r.trainings:.0f}', f'{number(r.tta)} ({number(r.low)} to {number(r.high)})', gain, f'{seconds:.0f}'])
+    return table(rows)
+
+
+def ablation(file: Path, version: str) -> str:
+    "What one change of a recipe is worth."
+    runs = pd.read_csv(file, keep_default_na=False)
+    found = effects(runs, RECORDS, n_folds=5).sort_values('gain', ascending=False)
+    rows = [['change', 'macro F1', 'gain', 'p, corrected', 'verdict']]
+    rows += [
+        [f'`{change}`', number(r.f1), f'{number(r.gain, True)} ({number(r.low, True)} to {number(r.high, True)})',
+         number(r.p_corrected), r.verdict] for change, r in found.iterrows()]
+    n, named = len(found), {w: [f'`{c}`' for c in found.index[found.verdict == w]] for w in ('better', 'worse')}
+    said = [f'{len(named[w])} of {n} changes are {w}: {", ".join(named[w])}.' for w in named if named[w]]
+    rest = n - sum(map(len, named.values()))
+    said += [f'Of {rest} these photographs cannot tell.'] if rest else []
+    return ' '.join(said) + '\n\n' + table(rows)
