@@ -12,7 +12,7 @@ from dataclasses import Field
 from pathlib import Path
 
 from ..core import Parser, choose, from_words, lazy, program, resolve
-from ..core.options import RENAMED, Options, options_of
+from ..core.options import RENAMED, Options, options_of, whole
 from ..core.registry import from_anywhere
 from .recipe import (
     OVERRIDES, OfPhases, Recipe, at_scale, check_fields, check_options, with_fields)
