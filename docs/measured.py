@@ -58,3 +58,28 @@ def ablation(file: Path, version: str) -> str:
     rest = n - sum(map(len, named.values()))
     said += [f'Of {rest} these photographs cannot tell.'] if rest else []
     return ' '.join(said) + '\n\n' + table(rows)
+
+
+# file, title, what was measured, the command, what makes its table
+PARTS = [
+    ('ablation-seven-types.csv', 'One change at a time', '`d_small` for three epochs with EfficientNet-Lite0, on 2,081 photographs of seven rock '
+     'types: 1,249 to learn from, 416 to choose an epoch by, 416 to test on; three test folds, one seed.',
+     'python -m rock_nb.ablation --version d_small --arch tf_efficientnet_lite0 --epochs 3 --warmup 0.5 --schedule cosine --lr 5e-4 '
+     '--factors "loss=ce,soft_f1 sampler=balanced augment=none,winner mix=cutmix img_size=(96,72)" --data photos --folds folds.csv '
+     '--test_folds 0,1,2 --seeds 1 --jobs 2 --threads 1',
+     lambda file: ablation(file, 'd_small')),
+    ('quality-25-types.csv', 'Few photographs of many classes', '788 photographs of 25 rock types: 475 to learn from, 157 to choose by, 156 to test '
+     'on; every fold in turn, one seed.',
+     'papermill nbs/08_benchmark.ipynb out.ipynb -p what quality -p contenders frozen,quick -p data photos -p folds folds.csv -p seeds 1 '
+     '-p test_folds 0,1,2,3,4 -p out DIR', quality)]
+
+
+def page() -> str:
+    "The page, as its records say."
+    parts = [
+        f'## {title}\n\n{about}\n\n```sh\n{command}\n```\n\n{make(RECORDS/name)}\n'
+        for name, title, about, command, make in PARTS if (RECORDS/name).exists()]
+    return '\n'.join([TOP, *parts])
+
+
+if __name__ == '__main__': PAGE.write_text(page(), encoding='utf-8')

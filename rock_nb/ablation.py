@@ -26,6 +26,8 @@ class OfAblation:
         None, 'where `folds` are given: those that are tested on, divided by commas (None: all)')
     jobs: int | None = option(
         None, 'recipes that are trained at a time (None: one a core at scale demo, else 1)')
+    queue: str | None = option(
+        None, 'folder, redis, redis://host:port or a path: its workers train (None: here)')
     name: str = option('ablation', 'of the folder that runs and tables go into (None: ablation)')
 
 FOR_ALL = {n: o for n, o in OF_TRAINING.items() if n not in ('seed', 'fold', 'test_fold')}
@@ -64,10 +66,11 @@ from .evaluation.metrics import macro_f1
 from .evaluation.predictions import Predictions, load_predictions
 from .evaluation.repeats import over_folds
 from .jobs.notebook_step import (
-    NotebookStep, StepFailed, at_a_time, kernels_for, run_chain, shell_command)
+    StepFailed, at_a_time, kernels_for, run_chain, shell_command)
 from .pipeline import jobs_of
 from .sweep import (
-    check_cells, different_cells, grid_cells, label_of, located, read_grid, seeds_of, sweep_steps)
+    Search, check_cells, conduct, different_cells, grid_cells, label_of, located, read_grid, seeds_of,
+    sweep_steps, with_queue_in_full)
 
 # %% ../nbs/06_ablation.ipynb #ab1a0014
 SYSTEM_D = (
@@ -100,13 +103,20 @@ def judged(run: Run) -> Predictions:
     test = load_predictions(run.test) if run.test.exists() else None
     return test if test is not None and test.labels is not None else load_predictions(run.valid)
 
-def run_row(step: NotebookStep, change: dict) -> dict:
+@dataclass(frozen=True)
+class Trial:
+    "One training of an ablation."
+    change: dict     # a field and its value; nothing: the recipe as it is
+    place: dict      # of `places_of`
+    seed: int
+
+def trial_row(trial: Trial, run: Run) -> dict:
     "A line of the table of runs."
-    run, g = Run(step.record.parent), step.given
     p, seconds = judged(run), core.read_json(run.metrics)['seconds']
     return dict(
-        factor=next(iter(change), ''), change=label_of(change), test_fold=g.get('test_fold', 0),
-        seed=g['seed'], run=run.name, f1=macro_f1(p.labels, p.preds, len(p.classes)), seconds=seconds)
+        factor=next(iter(trial.change), ''), change=label_of(trial.change),
+        test_fold=trial.place.get('test_fold', 0), seed=trial.seed, run=run.name,
+        f1=macro_f1(p.labels, p.preds, len(p.classes)), seconds=seconds)
 
 # %% ../nbs/06_ablation.ipynb #ab1a0021
 def correct_holm(p: np.ndarray,   # (n,) of n tests; NaN: none
@@ -145,7 +155,8 @@ def effects(runs: pd.DataFrame,   # a line a run
     at, rows = ['test_fold', 'seed'], {}
     base = runs[runs.factor == ''].set_index(at)
     for change, r in runs[runs.factor != ''].groupby('change', sort=False):
-        both = r.set_index(at).join(base, rsuffix='_base', how='inner')
+        both = r.set_index(at).merge(
+            base, left_index=True, right_index=True, suffixes=('', '_base'))
         if both.empty: continue
         found = effect(both, n_folds)
         if len(both) == 1:
@@ -221,18 +232,31 @@ def write_ablation(runs: pd.DataFrame, folder: Path,
 # %% ../nbs/06_ablation.ipynb #ab1a0034
 OWN = options_of(OfAblation)
 
-def run_places(cells: list[dict], seeds: list[int], places: list[dict], folder: Path,
-               given: dict, jobs: int,
-               again: str,            # the command to go on with
-              ) -> pd.DataFrame:      # a line a run
-    "Train every change with every seed in every fold; what is complete is skipped."
-    walk, rows = [], []
-    for place in places: walk += sweep_steps(cells, seeds, folder, given | place)
-    core.announce(f'{len(cells) - 1} changes, {len(seeds)} seeds, {len(places)} splits: {len(walk)} trainings')
+def run_here(trials: list[Trial], folder: Path,
+             given: dict,     # for all alike
+             jobs: int,       # at a time
+             again: str,      # the command to go on with
+            ) -> list[Run]:
+    "Train them by papermill; what is complete is skipped."
+    walk = [
+        sweep_steps([t.change], [t.seed], folder, given | t.place)[0] for t in trials]
     with core.lock(folder, 'ablation'), at_a_time(jobs) as each, kernels_for(walk):
         each(partial(run_chain, walk=walk, go_on=again), [[step] for step in walk])
-    changes = [c for _ in places for c in cells for _ in seeds]
-    return pd.DataFrame([run_row(step, c) for step, c in zip(walk, changes)])
+    return [Run(step.record.parent) for step in walk]
+
+def run_through(trials: list[Trial], folder: Path, given: dict, scale: str,
+                queue: str,   # as it was given
+               ) -> list[Run]:
+    "Let the workers of a queue train them; a failure is a `BadInput` when all others are done."
+    space = [t.change | t.place | dict(seed=t.seed) for t in trials]
+    conduct(Search(folder, None, 'grid', space, given, scale, len(space)), queue)
+    runs = [Run(folder/f'trial-{i:03}') for i in range(len(trials))]
+    lacking = [(r, t) for r, t in zip(runs, trials) if not r.done]
+    if not lacking: return runs
+    run, trial = lacking[0]
+    raise BadInput(
+        f'{len(lacking)} of {len(runs)} trainings are not complete, first {label_of(trial.change)} in '
+        f'{run.path}; trials.csv says why, and the same command goes on')
 
 # %% ../nbs/06_ablation.ipynb #ab1a0035
 @document_options(OWN | FOR_ALL)
@@ -252,9 +276,14 @@ def ablate(factors: str | dict | None = None,   # fields and values (None: what 
     cells = different_cells(cells, for_all, scale)
     if len(cells) < 2: raise BadInput('no change is left to try; give `factors` other values than the recipe has')
     folder = core.outputs(out)/core.folder_name(asked.name)
-    runs = run_places(cells, seeds, places, folder, for_all, jobs_of(asked.jobs, scale), again)
+    trials = [Trial(c, p, s) for p in places for c in cells for s in seeds]
+    core.announce(f'{len(cells) - 1} changes, {len(seeds)} seeds, {len(places)} splits: {len(trials)} trainings')
+    runs = (
+        run_through(trials, folder, for_all, scale, asked.queue) if asked.queue
+        else run_here(trials, folder, for_all, jobs_of(asked.jobs, scale), again))
     n_folds = 0 if places == [{}] else count_folds(for_all['folds'])
-    return write_ablation(runs, folder, n_folds, base)
+    rows = pd.DataFrame([trial_row(t, r) for t, r in zip(trials, runs)])
+    return write_ablation(rows, folder, n_folds, base)
 
 # %% ../nbs/06_ablation.ipynb #ab1a0043
 def main(argv: list[str] | None = None,   # None: the words of this process
@@ -262,7 +291,7 @@ def main(argv: list[str] | None = None,   # None: the words of this process
     "`python -m rock_nb.ablation`; paths count from the working directory."
     with core.program():
         given = given_options(command_line(), argv)
-        try: table = ablate(**given)
+        try: table = ablate(**with_queue_in_full(given))
         except StepFailed as e: sys.exit(f'StepFailed: {e}')
         print('\n' + table.to_string(float_format='{:.3f}'.format, na_rep=''))
         for sentence in in_sentences(table, given.get('version', 'baseline')): print(sentence)

@@ -745,15 +745,18 @@ def write_sweep(runs: pd.DataFrame,   # of `sweep_runs`
     return table
 
 # %% ../nbs/06_sweep.ipynb #eaf9ff8c
+def with_queue_in_full(given: dict) -> dict:
+    "Options with the path of a queue's folder in a form that holds in every process."
+    where = given.get('queue', 'folder')
+    if where in ('folder', 'redis') or '://' in where: return given
+    return given | dict(queue=str(Path(where).expanduser().absolute()))
+
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.sweep`; paths count from the working directory."
     with core.program():
         given = given_options(command_line(), argv)
-        where = given.get('queue', 'folder')
-        if where not in ('folder', 'redis') and '://' not in where:
-            given['queue'] = str(Path(where).expanduser().absolute())
-        try: table = sweep(**given)
+        try: table = sweep(**with_queue_in_full(given))
         except StepFailed as e: sys.exit(f'StepFailed: {e}')
         folder = core.outputs(given.get('out'))/str(given.get('name', 'sweep'))
         best = folder/'best.py'

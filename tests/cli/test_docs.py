@@ -32,3 +32,10 @@ def test_the_readme_is_one_page_and_says_the_same_in_korean():
     assert [same.get(b, b) for b in blocks(korean)] == blocks(text)
     for place in blocks(text):
         if place.startswith(('docs/', 'nbs/', 'README', 'C')) and '\n' not in place: assert (ROOT / place).exists(), place
+
+
+def test_what_was_measured_comes_from_records():
+    "Every number of the page is computed from a record, and every record is on it."
+    import measured
+    assert measured.PAGE.read_text(encoding='utf-8') == measured.page(), 'run: python docs/measured.py'
+    assert {name for name, *_ in measured.PARTS} == {f.name for f in measured.RECORDS.iterdir()}

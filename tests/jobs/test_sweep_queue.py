@@ -112,3 +112,18 @@ def test_a_grid_through_the_queue(place):
     from rock_nb import sweep as room
     with pytest.raises(SystemExit, match=r'holds another search \(space:'):
         room.main(command[3:] + flags(dict(grid='lr=1e-3,1e-5', seeds='41,42', epochs=1)))
+
+
+def test_an_ablation_through_the_queue(place, sample):
+    from rock_nb.ablation import ablate
+    tmp_path, _ = place
+    given = dict(
+        TINY, factors='lr=1e-4', epochs=1, folds=3, test_folds='1', workers=0, data=str(sample),
+        out=str(tmp_path / 'runs'))
+    table = ablate(**given, queue=str(tmp_path / 'queue'), name='queued')
+    here = ablate(**given, name='here', jobs=2)
+    same = ['runs', 'f1', 'gain', 'low', 'high', 'p', 'verdict']
+    pd.testing.assert_frame_equal(table[same], here[same])
+    assert table.index.tolist() == ['lr=0.0001']
+    runs = pd.read_csv(tmp_path / 'runs' / 'queued' / 'runs.csv')
+    assert runs.run.tolist() == ['trial-000', 'trial-001'] and set(runs.test_fold) == {1}
