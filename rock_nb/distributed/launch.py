@@ -313,6 +313,7 @@ def as_arguments(given: dict) -> list[str]:
 # %% ../../nbs/distributed/launch.ipynb #a5b92e93
 class RankFailed(BadInput):
     "A rank failed; the message names it, its machine and its error, and has its traceback below."
+    def __init__(self, message: str): ValueError.__init__(self, message)     # its lines stay
     def _render_traceback_(self): return [f'RankFailed: {self}']
 
 # %% ../../nbs/distributed/launch.ipynb #0bc56535
