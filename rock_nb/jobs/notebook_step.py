@@ -50,6 +50,7 @@ def is_complete(step: NotebookStep) -> bool:
 # %% ../../nbs/jobs/notebook_step.ipynb #1c49122d
 class StepFailed(BadInput):
     "A step stopped; the message names cell, error and how to go on."
+    def __init__(self, message: str): ValueError.__init__(self, message)     # its lines stay
 
 # %% ../../nbs/jobs/notebook_step.ipynb #b28dc420
 def run_notebook(source: str, record: str, given: dict):
