@@ -50,7 +50,7 @@ def late(slurm, sample, tmp_path_factory):
         queue = open_queue(folder=home / 'queue', on='slurm', options=[
             '--time=60', '--nodelist=n2', '--signal=B:USR1@60'])
         [job] = publish(
-            queue, run='late', epochs=3, data=str(sample), out=str(home / 'runs'), **SMALL)
+            queue, run='late', epochs=12, data=str(sample), out=str(home / 'runs'), **SMALL)
     run = Run(home / 'runs' / 'late')
     until(lambda: run.last.exists(), said=lambda: slurm.logs())
     stopped = trainings(run)
@@ -205,7 +205,7 @@ def test_one_that_is_out_of_time_goes_on_from_its_checkpoint(slurm, late, sample
     assert queue.log(job.id).read_text().count('attempt 1') == 2       # no fault of its own
     [number] = [queue.submitted(job.id)['number']]
     assert 'Restarts=1' in slurm.call('scontrol', 'show', 'job', number)
-    fit(run='alone', epochs=3, data=str(sample), out=str(tmp_path), show=lambda *_: None, **SMALL)
+    fit(run='alone', epochs=12, data=str(sample), out=str(tmp_path), show=lambda *_: None, **SMALL)
     alone = Run(tmp_path / 'alone')
     for file in ('valid', 'test', 'submission', 'best'):
         assert getattr(run, file).read_bytes() == getattr(alone, file).read_bytes(), file
