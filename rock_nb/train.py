@@ -31,7 +31,7 @@ import torch
 
 from .core import BadInput, Run, typed
 from .core.files import read_saved_csv
-from .core.options import Options, document_options, old_names, renamed, whole
+from .core.options import Options, document_options, old_names, renamed
 
 # %% ../nbs/03_train.ipynb #0b7e0301
 from .data.audit import content_table, data_white, image_notes, unusual_files
@@ -381,8 +381,7 @@ def note_few_steps(plan: Plan):
 # %% ../nbs/03_train.ipynb #0c8a6383
 def threads_of(options: Options, scale: str) -> int | None:   # None: as many as torch takes
     "How many threads a network learns with; small images leave a second one little to do."
-    if options.threads is not None: return whole(options.threads, 'threads', 1)
-    return 1 if scale == 'demo' else None
+    return 1 if options.threads is None and scale == 'demo' else options.threads
 
 def build_plan(plan: Plan) -> Plan:   # of `survey`
     "The plan with all that will train, unless the run is complete or others do the work."

@@ -253,7 +253,8 @@ class Options:
     workers: int | None = option(
         None, 'loader processes (None: one a core)', between=(0, 4096))
     threads: int | None = option(
-        None, 'threads of the processor (None: 1 at scale demo, whose images are small, else all)')
+        None, 'threads of the processor (None: 1 at scale demo, whose images are small, else all)',
+        between=(1, 4096))
     device: str | None = option(
         None, 'cpu, cuda, the number of a GPU … (None: the GPU if there is one)')
     nproc: int | None = option(

@@ -12,7 +12,7 @@ from dataclasses import Field
 from pathlib import Path
 
 from ..core import Parser, choose, from_words, lazy, program, resolve
-from ..core.options import RENAMED, Options, options_of, whole
+from ..core.options import RENAMED, Options, options_of
 from ..core.registry import from_anywhere
 from .recipe import (
     OVERRIDES, OfPhases, Recipe, at_scale, check_fields, check_options, with_fields)
@@ -74,6 +74,5 @@ def check_given(given: dict):   # options of a training, by name
     check_fields(Options(**{n: v for n, v in given.items() if n in OPTIONS}))
     recipe = choose(given.get('version', 'baseline'), RECIPES, 'recipe')()
     check_options(with_fields(at_scale(recipe, given.get('scale', 'full')), **fields))
-    if given.get('threads') is not None: whole(given['threads'], 'threads', 1)
     data = given.get('data')
     if data is not None and not resolve(data).exists(): synthetic.find_data(data)
