@@ -20,6 +20,7 @@ from conftest import ROOT
 LIMITS = dict(
     ruff=0,                    # findings of the rules in ruff.toml
     tall_cells=0,              # exported cells over 30 lines at 100 columns
+    bare_runs=0,               # more than five exported cells in a row without any other code between
     misplaced_comments=0,      # comments of an argument that are read as the return value
     public_names=250,          # in `__all__` of all modules
     untyped_arguments=0,       # of every function, nested ones too
@@ -73,6 +74,20 @@ def public():
              if isinstance(n, ast.Assign) and getattr(n.targets[0], 'id', '') == '__all__'), [])
         parts = p.relative_to(ROOT).with_suffix('').parts
         for name in names: yield '.'.join(parts).removesuffix('.__init__'), name
+
+
+def test_a_demonstration_comes_before_long():
+    found = []
+    for file in sorted((ROOT / 'nbs').rglob('*.ipynb')):
+        if '.ipynb_checkpoints' in file.parts: continue
+        row = []
+        for cell in json.loads(file.read_text(encoding='utf-8'))['cells']:
+            source = ''.join(cell['source'])
+            exported = source.startswith('#| export')
+            if exported and re.search(r'^(def|class|@)', source, re.M): row.append(cell['id'])
+            elif cell['cell_type'] == 'code' and not exported: row = []
+            if len(row) == 6: found.append(f'{file.relative_to(ROOT)}: from {row[0]} to {row[-1]}')
+    check('bare_runs', found)
 
 
 def test_few_names_are_public():
