@@ -15,8 +15,9 @@ from ..core import die_with_parent, use_fast
 # %% ../../nbs/speed/kernel_template.ipynb #fb44d1e5
 HEAVY = (
     'ipykernel.ipkernel', 'ipykernel.kernelapp', 'ipywidgets', 'numpy', 'pandas', 'torch', 'timm',
-    'torchvision.transforms.v2', 'cv2', 'albumentations', 'PIL.Image', 'matplotlib.pyplot',
-    'seaborn', 'scipy.stats', 'sklearn.metrics', 'sklearn.model_selection', 'safetensors.torch')
+    'torchvision.transforms.v2', 'torch.fx.experimental.symbolic_shapes', 'cv2', 'albumentations',
+    'PIL.Image', 'matplotlib.pyplot', 'seaborn', 'scipy.stats', 'sklearn.metrics',
+    'sklearn.model_selection', 'safetensors.torch')
 
 @contextlib.contextmanager
 def as_in_kernel() -> Iterator:

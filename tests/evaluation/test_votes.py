@@ -10,6 +10,7 @@ import pytest
 
 from conftest import flags, shell
 from rock_nb import core, pipeline as pipes
+from rock_nb.jobs import notebook_step
 from rock_nb.core import BadInput, Run, read_json
 from rock_nb.ensemble import ensemble, find_members
 from rock_nb.train import fit
@@ -28,7 +29,7 @@ def folders(sample, tmp_path_factory):
 def steps_done(monkeypatch):
     "The steps that a pipeline would do, without doing them."
     done = []
-    monkeypatch.setattr(pipes, 'run_step', lambda step, *_: done.append(step))
+    monkeypatch.setattr(notebook_step, 'run_step', lambda step, *_: done.append(step))
     monkeypatch.setattr(pipes, 'results', lambda *_: pd.DataFrame())
     monkeypatch.setattr(pipes, 'write_results', lambda table, out: table)
     return done

@@ -59,7 +59,8 @@ def sample(tmp_path_factory):
 def processes():
     "Processes that begin with everything loaded, so that a kill costs a second and not ten."
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['rock_nb.train', 'conftest', __name__])
+    late = 'torch.fx.experimental.symbolic_shapes'     # what a training imports on its way
+    context.set_forkserver_preload(['rock_nb.train', 'conftest', late, __name__])
     return context
 
 

@@ -70,8 +70,8 @@ def test_killed_pipeline_goes_on(sample, tmp_path):
 def test_failing_step_ends_the_others_and_names_cell_error_and_way_on(sample, tmp_path):
     (tmp_path / 'runs' / 'baseline' / 'split.csv').mkdir(parents=True)     # in the way of a file
     given = dict(
-        versions='v3 baseline', jobs=2, data=sample, out=tmp_path / 'runs', scale='smoke', epochs=99,
-        arch='test_resnet', pretrained=False)
+        versions='v3 baseline', jobs=2, data=sample, out=tmp_path / 'runs', scale='smoke',
+        epochs=2000, floor=False, arch='test_resnet', pretrained=False)
     r = shell('python', '-m', 'rock_nb.pipeline', *flags(given))
     assert r.returncode != 0
     assert not Run(tmp_path / 'runs' / 'v3').done, 'the other one was not ended'
