@@ -119,7 +119,7 @@ def spoiled(what, photos, out):
     ('weights', dict(pretrained='w.pth'), r'recipe baseline: the weight file .*w\.pth is no whole '
                                           r'file of torch\.save'),
     ('device', dict(device='abacus'), "the device 'abacus' cannot be used"),
-    ('loaders', dict(workers=-1), 'workers -1 must be an integer ≥ 0'),
+    ('loaders', dict(workers=-1), 'workers -1 is wrong'),
     ('test fold', dict(test_fold=1), '`test_fold` needs folds'),
     ('fold', dict(folds=3, fold=7), "fold 7 doesn't exist"),
     ('on_error', dict(on_error='ignore'), "unknown on_error 'ignore'"),
