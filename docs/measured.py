@@ -16,7 +16,11 @@ RECORDS, PAGE = HERE/'records', HERE/'measured.md'
 
 TOP = '''# What was measured
 
-Every number on this page is computed from a record in `docs/records` by `python docs/measured.py`; the command that wrote the record stands above each table. Photographs are public ones, which are not part of this project. Macro F1 is that of test photographs, with the views of the recipe; intervals are at 95 %; those over folds allow for shared training photographs (Nadeau and Bengio 2003). Two cores, AVX-512 with bfloat16, no GPU.
+Every number on this page is computed from a record in `docs/records` by `python docs/measured.py`;
+the command that wrote the record stands above each table. Photographs are public ones, which are
+not part of this project. Macro F1 is that of test photographs, with the views of the recipe;
+intervals are at 95 %; those over folds allow for shared training photographs (Nadeau and Bengio
+2003). Two cores, AVX-512 with bfloat16, no GPU.
 '''
 
 
@@ -31,15 +35,21 @@ def table(rows: list[list[str]]) -> str:
     return '\n'.join([head, '|' + '---|'*len(rows[0]), *body])
 
 
+def gain(r: pd.Series, low: str, high: str) -> str:
+    "A difference with its interval."
+    return f'{number(r.gain, True)} ({number(r[low], True)} to {number(r[high], True)})'
+
+
 def quality(file: Path, base: str = 'frozen') -> str:
     "Recipes beside logistic regression on frozen features."
     runs = pd.read_csv(file)
     found = summarise(runs, base)
     rows = [['recipe', 'trainings', 'macro F1', f'beside {base}', 'seconds (median)']]
     for name, r in found.sort_values('tta').iterrows():
-        gain = '' if name == base else f'{number(r.gain, True)} ({number(r.gain_low, True)} to {number(r.gain_high, True)})'
-        seconds = runs[runs.name == name].seconds.median()
-        rows.append([f'`{name}`', f'{r.trainings:.0f}', f'{number(r.tta)} ({number(r.low)} to {number(r.high)})', gain, f'{seconds:.0f}'])
+        score = f'{number(r.tta)} ({number(r.low)} to {number(r.high)})'
+        beside = '' if name == base else gain(r, 'gain_low', 'gain_high')
+        seconds = f'{runs[runs.name == name].seconds.median():.0f}'
+        rows.append([f'`{name}`', f'{r.trainings:.0f}', score, beside, seconds])
     return table(rows)
 
 
@@ -48,23 +58,27 @@ def ablation(file: Path) -> str:
     found = pd.read_csv(file, index_col='change').sort_values('gain', ascending=False)
     rows = [['change', 'macro F1', 'gain', 'p, corrected', 'verdict']]
     rows += [
-        [f'`{change}`', number(r.f1), f'{number(r.gain, True)} ({number(r.low, True)} to {number(r.high, True)})',
-         number(r.p_corrected), r.verdict] for change, r in found.iterrows()]
+        [f'`{change}`', number(r.f1), gain(r, 'low', 'high'), number(r.p_corrected), r.verdict]
+        for change, r in found.iterrows()]
     return table(rows)
 
 
 # file, title, what was measured, the command, what makes its table
 PARTS = [
-    ('ablation-seven-types.csv', 'One change at a time', '`d_small` for three epochs with EfficientNet-Lite0, on 2,081 photographs of seven rock '
-     'types: 1,249 to learn from, 416 to choose an epoch by, 416 to test on; one split, one seed, intervals by exchange of answers. '
-     'Verdicts are corrected for how many changes were looked at (Holm 1979).',
-     'python -m rock_nb.ablation --version d_small --arch tf_efficientnet_lite0 --epochs 3 --warmup 0.5 --schedule cosine --lr 5e-4 '
-     '--factors "loss=ce,soft_f1 sampler=balanced augment=none,winner mix=cutmix img_size=(96,72)" --data photos --folds folds.csv '
+    ('ablation-seven-types.csv', 'One change at a time',
+     '`d_small` for three epochs with EfficientNet-Lite0, on 2,081 photographs of seven rock types: '
+     '1,249 to learn from, 416 to choose an epoch by, 416 to test on; one split, one seed, '
+     'intervals by exchange of answers. Verdicts are corrected for how many changes were looked at '
+     '(Holm 1979).',
+     'python -m rock_nb.ablation --version d_small --arch tf_efficientnet_lite0 --epochs 3 '
+     '--warmup 0.5 --schedule cosine --lr 5e-4 --factors "loss=ce,soft_f1 sampler=balanced '
+     'augment=none,winner mix=cutmix img_size=(96,72)" --data photos --folds folds.csv '
      '--test_folds 0 --seeds 1 --jobs 2 --threads 1', ablation),
-    ('quality-25-types.csv', 'Few photographs of many classes', '788 photographs of 25 rock types: 475 to learn from, 157 to choose by, 156 to test '
-     'on; every fold in turn, one seed.',
-     'papermill nbs/08_benchmark.ipynb out.ipynb -p what quality -p contenders frozen,quick -p data photos -p folds folds.csv -p seeds 1 '
-     '-p test_folds 0,1,2,3,4 -p out DIR', quality)]
+    ('quality-25-types.csv', 'Few photographs of many classes',
+     '788 photographs of 25 rock types: 475 to learn from, 157 to choose by, 156 to test on; every '
+     'fold in turn, one seed.',
+     'papermill nbs/08_benchmark.ipynb out.ipynb -p what quality -p contenders frozen,quick '
+     '-p data photos -p folds folds.csv -p seeds 1 -p test_folds 0,1,2,3,4 -p out DIR', quality)]
 
 
 def page() -> str:

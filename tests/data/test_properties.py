@@ -369,7 +369,8 @@ def test_a_pack_gives_what_the_files_hold(pictures, asked):
     st.integers(0, 2**31 - 1),
 )
 def test_processes_share_what_a_sampler_draws(labels, size, kind, cut, epoch, seed):
-    "All pieces together are the batch; a resumed epoch is the end of the whole one; nothing is drawn under one key twice."
+    """All pieces together are the batch; a resumed epoch is the end of the whole one; nothing is drawn
+    under one key twice."""
     pieces, world = cut
     how = dict(kind=kind, balance=0.5, seed=seed, pieces=pieces, world=world)
     make = lambda rank: refused(Batches, labels, 5, size, rank=rank, **how)

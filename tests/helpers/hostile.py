@@ -2391,9 +2391,11 @@ def cases() -> list[Case]:
 
 HEAD = '''# Hostile inputs
 
-What comes of files, tables, records and words that are broken or odd: {n} of them and every option, made by code in `tests/helpers/hostile.py` and read in
-`tests/faults/test_hostile.py`. Nothing here ends in a traceback, waits, is written beside the folders at hand, or is unpickled. Odd but valid
-images, tables and weight files have tests of their own (`tests/data`, `tests/model`). This page is written by `python tests/helpers/hostile.py`.
+What comes of files, tables, records and words that are broken or odd: {n} of them and every option,
+made by code in `tests/helpers/hostile.py` and read in `tests/faults/test_hostile.py`. Nothing here
+ends in a traceback, waits, is written beside the folders at hand, or is unpickled. Odd but valid
+images, tables and weight files have tests of their own (`tests/data`, `tests/model`). This page is
+written by `python tests/helpers/hostile.py`.
 '''
 
 
