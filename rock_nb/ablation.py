@@ -77,6 +77,10 @@ SYSTEM_D = (
     'loss=ce,soft_f1 smoothing=0 sampler=weighted,balanced augment=none,v1,winner mix=cutmix '
     'optimizer=sgd schedule=none,cosine lr=3e-5,3e-4 head=shallow class_weights=balanced')
 
+def published_factors(given: dict) -> dict[str, list]:   # given: for all trainings alike
+    "What system D tried, but for the fields that are given."
+    return {f: values for f, values in read_grid(SYSTEM_D).items() if f not in given}
+
 def changes_of(factors: str | dict,   # fields and values
               ) -> list[dict]:        # the recipe as it is, and one change each
     "What is trained: cells of a sweep, each with one field at most."
@@ -271,7 +275,8 @@ def ablate(factors: str | dict | None = None,   # fields and values (None: what 
     out = given.pop('out', None)
     for_all, scale = located({n: v for n, v in given.items() if n not in OWN})
     places, seeds = places_of(for_all.get('folds'), asked.test_folds), seeds_of(asked, scale)
-    cells, base = changes_of(asked.factors or SYSTEM_D), for_all.get('version', 'baseline')
+    cells = changes_of(asked.factors or published_factors(for_all))
+    base = for_all.get('version', 'baseline')
     check_cells(cells, seeds, for_all, scale)
     cells = different_cells(cells, for_all, scale)
     if len(cells) < 2: raise BadInput('no change is left to try; give `factors` other values than the recipe has')
