@@ -77,7 +77,9 @@ SYSTEM_D = (
     'loss=ce,soft_f1 smoothing=0 sampler=weighted,balanced augment=none,v1,winner mix=cutmix '
     'optimizer=sgd schedule=none,cosine lr=3e-5,3e-4 head=shallow class_weights=balanced')
 
-def published_factors(given: dict) -> dict[str, list]:   # given: for all trainings alike
+def published_factors(
+    given: dict,       # for all trainings alike
+) -> dict[str, list]:  # field -> values
     "What system D tried, but for the fields that are given."
     return {f: values for f, values in read_grid(SYSTEM_D).items() if f not in given}
 
@@ -102,7 +104,7 @@ def places_of(folds: int | str | None, test_folds: int | str | list | None) -> l
     return [dict(test_fold=k, fold=(k + 1) % n) for k in dict.fromkeys(asked)]
 
 # %% ../nbs/06_ablation.ipynb #ab1a0019
-def judged(run: Run) -> Predictions:
+def test_or_valid(run: Run) -> Predictions:
     "What a run says of its test photographs, if their classes are known; else of those for validation."
     test = load_predictions(run.test) if run.test.exists() else None
     return test if test is not None and test.labels is not None else load_predictions(run.valid)
@@ -116,7 +118,7 @@ class Trial:
 
 def trial_row(trial: Trial, run: Run) -> dict:
     "A line of the table of runs."
-    p, seconds = judged(run), core.read_json(run.metrics)['seconds']
+    p, seconds = test_or_valid(run), core.read_json(run.metrics)['seconds']
     return dict(
         factor=next(iter(trial.change), ''), change=label_of(trial.change),
         test_fold=trial.place.get('test_fold', 0), seed=trial.seed, run=run.name,
@@ -147,7 +149,7 @@ def effect(pairs: pd.DataFrame,   # f1 and f1_base, indexed by test_fold and see
 
 def effect_of_pair(first: Run, base: Run) -> dict:   # low, high, p
     "The same of one split and one seed, by exchange of answers."
-    v = compare_predictions(judged(first), judged(base))
+    v = compare_predictions(test_or_valid(first), test_or_valid(base))
     return dict(low=v.low, high=v.high, p=v.p)
 
 # %% ../nbs/06_ablation.ipynb #ab1a0024
