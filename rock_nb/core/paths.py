@@ -6,9 +6,10 @@
 __all__ = ['root', 'resolve', 'in_test', 'outputs']
 
 # %% ../../nbs/core/paths.ipynb #e626aa9d
-import functools, os, shutil, tempfile
+import builtins, os, shutil, sys, tempfile
 from multiprocessing.util import Finalize
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from .errors import BadInput
 
@@ -38,13 +39,17 @@ def in_test() -> bool:
     return bool(os.environ.get('IN_TEST'))
 
 # %% ../../nbs/core/paths.ipynb #72f364c4
-@functools.cache
+_folders = WeakKeyDictionary()   # by shell
+
 def test_folder() -> str:
-    "A folder for what a notebook writes under test; it goes when the notebook ends."
-    folder = tempfile.mkdtemp(prefix='rock_nb-test-')
-    # `atexit` is not run by the workers of `nbdev_test`
-    Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
-    return folder
+    "A folder for what a notebook writes under test; it goes with the notebook's shell."
+    shell = getattr(builtins, 'get_ipython', lambda: None)()
+    owner = shell or sys.modules[__name__]     # a worker of `nbdev_test` runs many notebooks
+    if owner not in _folders:
+        _folders[owner] = tempfile.mkdtemp(prefix='rock_nb-test-')
+        # `atexit` is not run by those workers
+        Finalize(owner, shutil.rmtree, (_folders[owner], True), exitpriority=0)
+    return _folders[owner]
 
 # %% ../../nbs/core/paths.ipynb #cc917495
 def outputs(out: str | Path | None = None,  # None: `outputs/` of the project
