@@ -445,10 +445,10 @@ def jobs_of(jobs: int | None,   # as given
 
 def stages(walk: list[NotebookStep],   # of `pipeline_steps`
           ) -> list[list[list[NotebookStep]]]:
-    """What is done after what: the look at the data, then the steps of each recipe, in the order of
-    a recipe alone, then the vote."""
+    """What is done after what: the look at the data and the steps of each recipe, in the order of a
+    recipe alone; then the vote."""
     chains = [list(steps) for _, steps in groupby(walk, lambda s: s.record.parent)]
-    return [chains[:1], chains[1:-1], chains[-1:]]
+    return [chains[:-1], chains[-1:]]
 
 # %% ../nbs/06_pipeline.ipynb #a0ce4f74
 INDEXED = ['arch', 'valid_f1', 'interval', 'test_f1', 'minutes']

@@ -357,11 +357,12 @@ def draw(label: str,           # one of `CLASSES`
          *address: int,        # which image of that class: seed, part, number …
          size: tuple = (120, 300),  # least and greatest side, pixels
          strange: float = .08,  # chance of a nuisance, 0–1
+         lean: float = .3,     # of `stone_properties`
         ) -> np.ndarray:       # (h, w, 3) uint8 RGB
     "One image: a pure function of class, address and size."
     r = rng(CLASSES.index(choose(label, CLASSES, 'class')), *address)
     h, w = sides(r, size)
-    x = lit(r, *rock(r, stone_properties(r, label), h, w))
+    x = lit(r, *rock(r, stone_properties(r, label, lean), h, w))
     if r.random() < strange: x = NUISANCES[r.integers(len(NUISANCES))](r, x)
     return camera(r, x)
 
@@ -427,7 +428,7 @@ def is_sample(root: str | Path,  # a folder; a relative path counts from the pro
 def _made(folder: Path, settings: dict) -> bool:
     "True for a folder made with these settings, False for a free one; anything else is refused."
     if is_sample(folder):
-        found = read_json(folder/'sample.json')
+        found = dict(lean=.3) | read_json(folder/'sample.json')     # as all were
         other = {k: found.get(k) for k in settings if found.get(k) != settings[k]}
         if other:
             raise BadInput(
@@ -443,12 +444,13 @@ def _made(folder: Path, settings: dict) -> bool:
     return False
 
 # %% ../../nbs/data/synthetic.ipynb #902052fd
-def _fill(folder: Path, n: int, n_test: int, seed: int, size: tuple):
+def _fill(folder: Path, n: int, n_test: int, seed: int, size: tuple, lean: float):
     "Draw every image of a data set and write its tables."
     rows = plan(n, n_test, seed)
     def draw_row(row: tuple):
         quality = int(rng(seed, 2, row.part, CLASSES.index(row.label), row.number).integers(60, 96))
-        jpeg(folder/row.path, draw(row.label, seed, row.part, row.number, size=size), quality)
+        image = draw(row.label, seed, row.part, row.number, size=size, lean=lean)
+        jpeg(folder/row.path, image, quality)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in progress(pool.map(draw_row, rows.itertuples()), 'drawing sample data', len(rows)):
             pass
@@ -460,12 +462,15 @@ def make(root: str | Path,          # folder of the data set; a relative path co
          n_test: int = 140,         # test images, at least 7
          size: tuple = (120, 300),  # least and greatest side, pixels, at least 16
          seed: int = 41,            # the same seed draws the same images
+         lean: float = .3,          # share of stones that lean towards a neighbour class, 0–1
         ) -> Path:
     "Draw a data set in the contest's layout, unless it is already there; returns its folder."
     if not 16 <= size[0] <= size[1]:
         raise BadInput(
             f'size {size} should be the least and the greatest side in pixels, from 16 up')
-    root, settings = _at(root), dict(format=FORMAT, seed=seed, n=n, n_test=n_test, size=list(size))
+    if not 0 <= lean <= 1: raise BadInput(f'lean {lean} is wrong; give a share from 0 to 1')
+    root = _at(root)
+    settings = dict(format=FORMAT, seed=seed, n=n, n_test=n_test, size=list(size), lean=lean)
     about = settings | dict(train=counts(n), test=counts(n_test, 4))
     if _made(root, settings): return root
     aside = root.with_name(f'.{root.name}.making')
@@ -475,7 +480,7 @@ def make(root: str | Path,          # folder of the data set; a relative path co
             # of a `make` that was killed
             for part in 'train', 'test':
                 shutil.rmtree(aside / part, ignore_errors=True)
-            _fill(aside, n, n_test, seed, size)
+            _fill(aside, n, n_test, seed, size, lean)
             write_json(aside/'sample.json', about)
             (aside/'.lock').unlink()
             os.sync()
@@ -511,5 +516,5 @@ def find_data(data: str | Path | None = None,  # a data folder or CSV file; None
     if not core.in_test() and has_photos(own): return own
     if not core.in_test():
         drawn = own/'sample'     # by an earlier version too
-        return drawn if is_sample(drawn) else make(drawn, n=800, n_test=240, size=(96, 192))
+        return drawn if is_sample(drawn) else make(drawn, n=800, n_test=240, size=(96, 192), lean=.15)
     return make(core.outputs()/'sample', n=84, n_test=21, size=(40, 60))

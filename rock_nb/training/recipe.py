@@ -423,8 +423,8 @@ def hurried(p: Phase,       # with fewer epochs than before
             epochs: int,    # it had before
             least: float,   # times the rate
            ) -> Phase:
-    "A phase whose steps grow as its epochs shrink, up to a rate that a head or a network bears."
-    most = 5e-3 if p.train == 'head' else 1e-3
+    "A phase whose steps grow as its epochs shrink, up to a rate that what it trains bears."
+    most = dict(head=5e-3, all=3e-4).get(p.train, 1e-3)
     return replace(p, lr=max(p.lr, min(p.lr*max(least, epochs/p.epochs), most)))
 
 def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
