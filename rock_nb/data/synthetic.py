@@ -477,8 +477,7 @@ def make(root: str | Path,          # folder of the data set; a relative path co
     with lock(aside, 'sample data'):
         try:
             if _made(root, settings): return root
-            # of a `make` that was killed
-            for part in 'train', 'test':
+            for part in 'train', 'test':     # of a `make` that was killed
                 shutil.rmtree(aside / part, ignore_errors=True)
             _fill(aside, n, n_test, seed, size, lean)
             write_json(aside/'sample.json', about)
@@ -503,6 +502,8 @@ def has_photos(folder: Path) -> bool:
         for _, _, files in os.walk(d, followlinks=True) for f in files)
 
 # %% ../../nbs/data/synthetic.ipynb #a067a1a3
+_DEMO = dict(n=800, n_test=240, size=(96, 192), lean=.15)
+
 def find_data(data: str | Path | None = None,  # a data folder or CSV file; None: `data/`, else generated images
              ) -> Path:
     "Where the images are."
@@ -516,5 +517,5 @@ def find_data(data: str | Path | None = None,  # a data folder or CSV file; None
     if not core.in_test() and has_photos(own): return own
     if not core.in_test():
         drawn = own/'sample'     # by an earlier version too
-        return drawn if is_sample(drawn) else make(drawn, n=800, n_test=240, size=(96, 192), lean=.15)
+        return drawn if is_sample(drawn) else make(drawn, **_DEMO)
     return make(core.outputs()/'sample', n=84, n_test=21, size=(40, 60))
