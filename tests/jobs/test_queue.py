@@ -159,6 +159,7 @@ def test_a_worker_that_is_only_slow_does_no_harm(server, processes, tmp_path):
     with Crew(processes, redis.queue, tmp_path, 1) as crew:
         until(lambda: (home / 'events').exists())
         os.kill(crew.all[0].pid, signal.SIGSTOP)        # its job's process goes on
+        for q in queue.queues: assert q.acquire_maintenance_lock()    # by one that dies with it
         crew.start()
         until(lambda: 'attempt 2' in crew.log.read_text())
         # the second waits for the folder: there is no second `begin` yet
