@@ -6,6 +6,7 @@
         hosts[1].kill()                          # SIGKILL for all that runs there
 
     with machines(2, rate='1gbit', delay=.002) as hosts: …    # what a cable carries, and for how long
+    with machines(2, net='10.78.0', here=True) as hosts: …    # this machine is one more, 10.78.0.254
 
 The rate is the kernel's `tbf`. For a delay a process stands in for the bridge, since not every kernel has `netem`: it
 holds each frame until its time has come.
@@ -61,9 +62,9 @@ class Machine:
         return len(pids)
 
 
-def join(switch: str, i: int, tap: str = '') -> Machine:
+def join(switch: str, net: str, i: int, tap: str = '') -> Machine:
     "A machine with a cable to the switch; `tap`: the end of the cable that is there already."
-    m = Machine(f'{switch}-{i}', f'10.77.0.{i}')
+    m = Machine(f'{switch}-{i}', f'{net}.{i}')
     ip('netns', 'add', m.name)
     if tap:
         ip('link', 'set', tap, 'netns', m.name)
@@ -76,6 +77,15 @@ def join(switch: str, i: int, tap: str = '') -> Machine:
     ip('-n', m.name, 'addr', 'add', f'{m.address}/24', 'dev', 'eth0')
     for device in ('lo', 'eth0'): ip('-n', m.name, 'link', 'set', device, 'up')
     return m
+
+
+def join_here(switch: str, net: str):
+    "A cable from this machine to the switch; it goes with the switch."
+    name = f'{switch}h'[-15:]
+    ip('-n', switch, 'link', 'add', 'here', 'type', 'veth', 'peer', 'name', name, 'netns', os.getpid())
+    ip('-n', switch, 'link', 'set', 'here', 'master', 'switch', 'up')
+    ip('addr', 'add', f'{net}.254/24', 'dev', name)
+    ip('link', 'set', name, 'up')
 
 
 def limit(space: str, device: str, rate: str):
@@ -116,9 +126,14 @@ def carry(delay: float, fds: list[int]):
 
 
 @contextlib.contextmanager
-def machines(n: int, rate: str = '', delay: float = 0.):
-    """`n` machines that reach each other, perhaps by cables of a rate (as `tc` writes it) and a
-    delay (s, one way); whatever happens, they are taken down at the end."""
+def machines(
+    n: int,
+    rate: str = '',          # that a cable carries, as `tc` writes it
+    delay: float = 0.,       # s, one way
+    net: str = '10.77.0',
+    here: bool = False       # whether this machine is reached too
+):
+    "`n` machines that reach each other; whatever happens, they are taken down at the end."
     need_machines()
     switch, found, taps, carrier = f'rock{os.getpid()}', [], [], None
     names = [f'rt{os.getpid() % 10**6}-{i}' for i in range(1, n + 1)] if delay else [''] * n
@@ -126,9 +141,10 @@ def machines(n: int, rate: str = '', delay: float = 0.):
     try:
         ip('-n', switch, 'link', 'add', 'switch', 'type', 'bridge')
         ip('-n', switch, 'link', 'set', 'switch', 'up')
+        if here: join_here(switch, net)
         for i, tap in enumerate(names, 1):
             if tap: taps.append(open_tap(tap))
-            found.append(join(switch, i, tap))
+            found.append(join(switch, net, i, tap))
             if rate:
                 limit(found[-1].name, 'eth0', rate)
                 if not tap: limit(switch, f'cable{i}', rate)
