@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/jobs/rq_worker.ipynb #d1e0c013
-import contextlib, os, signal, time
+import os, signal, time
 from dataclasses import replace
 from types import FrameType
 
@@ -187,17 +187,6 @@ class RqWorker(rq.Worker):
         return me
     def get_heartbeat_ttl(self, job: RqJob, working_time: float = 0.) -> int:
         return int(self.lease)
-    def check_held(self, job: RqJob, execution: Execution):
-        "`LeaseLost` if another worker may have a job."
-        held = job.started_job_registry.get_job_and_execution_ids(cleanup=False)
-        if (job.id, execution.id) not in held:
-            raise LeaseLost('another worker may have it')
-    def cleanup_execution(
-        self, job: RqJob, pipeline: Pipeline, execution: Execution | None = None
-    ):
-        "A part of writing any end: that of a job that another may have is not written."
-        if execution: self.check_held(job, execution)
-        super().cleanup_execution(job, pipeline, execution)
 
 # %% ../../nbs/jobs/rq_worker.ipynb #dd9637ca
 @patch(nm='look')
@@ -251,7 +240,9 @@ def _maintain_heartbeats(self: RqWorker, job: RqJob, execution: Execution):
     start = time.monotonic()
     try:
         with answering(self.connection):
-            self.check_held(job, execution)
+            held = job.started_job_registry.get_job_and_execution_ids(cleanup=False)
+            if (job.id, execution.id) not in held:
+                raise LeaseLost('another worker may have it')
             rq.Worker.maintain_heartbeats(self, job, execution)
             self.renewed = start
             if self.worker.leaving or job.stop: self.kill_horse(signal.SIGTERM)
@@ -266,14 +257,6 @@ def _request_stop(self: RqWorker, signum: int, frame: FrameType | None):
     self.worker.leave()
     if self.horse_pid: self.kill_horse(signal.SIGTERM)
     if self.get_state() == 'suspended': raise StopRequested
-
-@patch(nm='wait_for_horse')
-def _wait_for_horse(self: RqWorker) -> tuple:
-    "Not in one call: an alarm that another thread gets would not end it."
-    with contextlib.suppress(ChildProcessError):
-        while not (end := os.wait4(self.horse_pid, os.WNOHANG))[0]: time.sleep(.01)
-        return end
-    return None, None, None
 
 # %% ../../nbs/jobs/rq_worker.ipynb #db605ecf
 @patch(nm='setup_work_horse_signals')

@@ -88,7 +88,7 @@ def _jobs(self: RedisQueue) -> list[Job]:
 def _publish(self: RedisQueue, job: Job):
     "Put a job into the queue; one that is there already is a `BadInput`."
     check_after(self, job)
-    with self.redis.lock(f'rock:publish:{job.id}', timeout=10):
+    with self.redis.lock(f'rock:publish:{job.id}', timeout=60):
         if (known := self.find(job.id)) and not result_is_gone(known):
             raise already_queued(known)
         if known: self.fetch(job.id).delete()      # it is done, and what it made is gone
