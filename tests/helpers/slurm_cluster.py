@@ -78,7 +78,10 @@ class Cluster:
         self.until(lambda: (home / 'munge.socket').exists())
         self.start('slurmctld', '-D')
         for n in ('n1', 'n2'): self.start('slurmd', '-D', '-N', n, name=n)
-        self.until(lambda: self.call('sinfo', '-h', '-t', 'idle', '-o', '%D').strip() == '2')
+        try: self.until(lambda: self.call('sinfo', '-h', '-t', 'idle', '-o', '%D').strip() == '2')
+        except AssertionError:
+            self.kill()
+            raise
     def start(self, *words: str, name: str = ''):
         name = name or words[0]
         if name in self.hosts:    # `ip netns exec` would hide the control groups
