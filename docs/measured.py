@@ -63,6 +63,16 @@ def ablation(file: Path) -> str:
     return table(rows)
 
 
+def links(file: Path) -> str:
+    "Steps over links of a given speed, beside what the model expects of them."
+    rows = [['machines', 'link', 'step, s', 'expected, s', 'measured / expected']]
+    for r in pd.read_csv(file).itertuples():
+        beside = '' if r.link == 'no limit' else f'{r.step/r.expected:.2f}'
+        expected = '' if r.link == 'no limit' else f'{r.expected:.2f}'
+        rows.append([f'{r.machines}', r.link, f'{r.step:.2f}', expected, beside])
+    return table(rows)
+
+
 # file, title, what was measured, the command, what makes its table
 PARTS = [
     ('ablation-seven-types.csv', 'One change at a time',
@@ -78,7 +88,14 @@ PARTS = [
      '788 photographs of 25 rock types: 475 to learn from, 157 to choose by, 156 to test on; every '
      'fold in turn, one seed.',
      'papermill nbs/08_benchmark.ipynb out.ipynb -p what quality -p contenders frozen,quick '
-     '-p data photos -p folds folds.csv -p seeds 1 -p test_folds 0,1,2,3,4 -p out DIR', quality)]
+     '-p data photos -p folds folds.csv -p seeds 1 -p test_folds 0,1,2,3,4 -p out DIR', quality),
+    ('links-two-cores.csv', 'What a link costs a step',
+     'ResNet-18 (44.7 MB of gradients), 8 photographs of 32 pixels a machine, fp32, gloo; network '
+     'namespaces of one machine with two cores, which had other work to do meanwhile. Expected is '
+     'the step over cables without a limit, and the ring of `rock_nb.bench.scaling` for the link. '
+     'How much faster several machines are cannot be told from it: they share the cores.',
+     'python tests/links.py --machines 1 2 --epochs 3 --photographs 100 --out docs/records/links-two-cores.csv',
+     links)]
 
 
 def page() -> str:

@@ -47,21 +47,28 @@ def leave_error(e: BaseException):
     "Write an error where `torchrun` looks for it; `message` and `timestamp` are what it reads."
     if not (file := os.environ.get('TORCHELASTIC_ERROR_FILE')): return
     said = error_record(e)
+    failed = getattr(e, 'failures', {}).values()    # of a ChildFailedError
+    killed = [(f.exitcode, f.local_rank) for f in failed if not os.path.isfile(f.error_file)]
+    killed.sort(key=lambda k: k[0] == -signal.SIGTERM)    # by which the agent ends the others
     write_json(
         file,
         dict(
             message=said['text'], timestamp=int(time.time()), time=time.time(),
-            rank=int(os.environ.get('RANK', -1)),
+            rank=int(os.environ.get('RANK', -1)), killed=killed,
             host=os.environ.get('ROCK_NB_HOST', socket.gethostname()), **said))
 
+def leave_start():
+    "Write beside a rank's error file that it begins: which one, at which attempt, when."
+    if not (file := os.environ.get('TORCHELASTIC_ERROR_FILE')): return
+    about = {k: int(os.environ[v]) for k, v in STARTED.items()}
+    write_json(Path(file).with_name('started.json'), about | dict(time=time.time()))
+
+STARTED = dict(rank='RANK', attempt='TORCHELASTIC_RESTART_COUNT')
+
 # %% ../../nbs/distributed/launch.ipynb #5f0a357c
-def lost_peer(text: str) -> bool:
+def lost_peer(kind: str, text: str) -> bool:
     "Whether an error says that the connection to another rank was lost, which failed first."
-    return bool(
-        re.search(
-            r'[Cc]onnection (closed|reset|refused|was)|Broken pipe|by peer|Dist\w*Error|NCCL '
-            r'error|[Tt]imed? ?out',
-            text))
+    return kind.startswith('Dist') or 'gloo/transport' in text
 
 # %% ../../nbs/distributed/launch.ipynb #9364d062
 class GaveUp(Exception):
@@ -82,6 +89,7 @@ def run_rank(argv: list[str]):
     """A module as a program; its arguments come as one JSON list, for `torchrun` would take
     `--run` for one of its own."""
     os.register_at_fork(after_in_child=die_with_parent)
+    leave_start()
     module, arguments = argv
     sys.argv = [module, *json.loads(arguments)]
     runpy.run_module(module, run_name='__main__', alter_sys=True)
@@ -93,7 +101,8 @@ def run_module(argv: list[str]):
     try: dict(agent=run_agent, rank=run_rank)[argv[0]](argv[1:])
     except BaseException as e:
         if not isinstance(e, SystemExit) or e.code: leave_error(e)
-        if lost_peer(str(e)): time.sleep(1)    # the one that was lost shall be seen first
+        # the one that was lost shall be seen first
+        if lost_peer(type(e).__name__, str(e)): time.sleep(1)
         raise
 
 # %% ../../nbs/distributed/launch.ipynb #17177811
@@ -327,7 +336,7 @@ class Failure:
     text: str         # one line
     trace: str = ''
     @property
-    def lost(self) -> bool: return lost_peer(self.text)
+    def lost(self) -> bool: return lost_peer(self.kind, self.text)
     def __str__(self):
         who = f'rank {self.rank} on {self.host}'
         line = next(iter(self.text.strip().splitlines()), self.kind)
@@ -355,15 +364,17 @@ def failures(logs: Path, since: float) -> list[Failure]:
     return sorted(found, key=lambda f: (f.lost, f.time))
 
 # %% ../../nbs/distributed/launch.ipynb #64767a5b
-LOG_PATTERNS = dict(
-    ranks=r'global_ranks=\[([\d, ]+)\]', died=r'failed \(exitcode: (-?\d+)\) local_rank: (\d+)',
-    again=r'(\d+)/\d+ attempts left; will restart', joined=r'Detected (\d+) new nodes')
+DIED = re.compile(r'failed \(exitcode: (-?\d+)\) local_rank: (\d+)')    # of the agent's log
 
-def parse_log_line(line: str) -> tuple[str, list[int]] | None:
-    "What a line of the agent's log tells, and its numbers."
-    for kind, pattern in LOG_PATTERNS.items():
-        if m := re.search(pattern, line):
-            return kind, [int(n) for n in re.findall(r'-?\d+', ' '.join(m.groups()))]
+def last_start(
+    folder: Path,    # of this machine's logs
+    after: float     # s since 1970
+) -> dict | None:
+    "What the first rank of this machine left when it last began after a time."
+    found = []
+    for file in folder.glob('*/attempt_*/0/started.json'):
+        with contextlib.suppress(OSError, ValueError): found.append(read_json(file))
+    return max((f for f in found if f['time'] > after), key=lambda f: f['time'], default=None)
 
 # %% ../../nbs/distributed/launch.ipynb #c7201a32
 def failure_from_exit(code: int, rank: int, host: str, log: str) -> Failure:
@@ -380,15 +391,17 @@ def rank_failed(f: Failure) -> RankFailed:
 
 # %% ../../nbs/distributed/launch.ipynb #6167f284
 class AgentMonitor:
-    "Follows the agent's log and the errors of the ranks; says when the ranks are started again."
-    def __init__(self, log: Path, logs: Path, host: str):
+    "Follows what the ranks and their agent leave; says when the ranks are started again."
+    def __init__(self, log: Path, logs: Path, host: str, restarts: int = 3):
         self.log = open(log, errors='replace')
         self.log.seek(0, os.SEEK_END)    # it may hold an earlier launch
-        self.logs = logs
+        self.mine = log.parent           # this machine's logs
+        self.logs = logs                 # those of all
         self.host = host
+        self.restarts = restarts
         self.since = time.time()         # when the ranks were last started
+        self.attempt = None              # the number of that start
         self.dead = None                 # a rank that died without a word of its own
-        self.numbers = ()                # the ranks of this machine
         self.before = None               # cause and epochs of the last restart
         self.rows = 0                    # epochs in the history
     def cause(self) -> Failure | None:
@@ -397,52 +410,43 @@ class AgentMonitor:
         if self.dead and self.dead.rank not in [f.rank for f in found]:
             found.append(self.dead)
         return min(found, key=lambda f: (f.lost, f.time), default=None)
-    def raise_if_useless(self, again: bool = False) -> Failure | None:
-        "The cause; raised if starting again can't mend it."
-        cause = self.cause()
-        if cause and cause.kind == 'BadInput': raise BadInput(cause.text)
-        same = cause and (cause.text, self.rows) == self.before
-        if again and same and cause.trace and not cause.lost:
-            raise rank_failed(cause)
-        return cause
+    def raise_if_useless(self):
+        "Raise the cause if starting again can't mend it."
+        if not (cause := self.cause()): return
+        if cause.kind == 'BadInput': raise BadInput(cause.text)
+        same = (cause.text, self.rows) == self.before
+        if same and cause.trace and not cause.lost: raise rank_failed(cause)
 
 # %% ../../nbs/distributed/launch.ipynb #ac5e257f
-@patch(nm='ranks')
-def _ranks(self: AgentMonitor, *numbers: int): self.numbers = numbers
-
 @patch(nm='died')
 def _died(self: AgentMonitor, code: int, local: int):
     "A rank of this machine ended with an exit code."
-    folders = self.logs.rglob(f'attempt_*/{local}')
-    folder = max(folders, key=lambda p: p.stat().st_mtime, default=self.logs)
-    rank = dict(enumerate(self.numbers)).get(local, local)
+    folders = self.mine.glob(f'*/attempt_*/{local}')
+    folder = max(folders, key=lambda p: p.stat().st_mtime, default=self.mine)
+    try: rank = read_json(folder / 'started.json')['rank']
+    except (OSError, ValueError): rank = local
     self.dead = failure_from_exit(code, rank, self.host, tail(folder / 'stderr.log'))
 
-@patch(nm='again')
-def _again(self: AgentMonitor, left: int):
-    "The agent starts the ranks again."
-    cause = self.raise_if_useless(again=True)
-    self.before = (cause and cause.text, self.rows)
-    self.since = time.time()
-    self.dead = None
-    print(
-        f'{cause or "a rank failed"}; starting again from the last checkpoint, {left - 1} more '
-        'times if need be',
-        flush=True)
+@patch(nm='started')
+def _started(self: AgentMonitor, start: dict):
+    "The ranks were started: the first time, again, or for machines that came or left."
+    if self.attempt is not None:
+        why, more = 'the machines meet anew', ''
+        if start['attempt'] > self.attempt:
+            cause = self.cause()
+            self.before = (cause and cause.text, self.rows)
+            why = str(cause or 'a rank failed')
+            more = f", {self.restarts - start['attempt']} more times if need be"
+        print(f'{why}; starting again from the last checkpoint{more}', flush=True)
+    self.attempt, self.since, self.dead = start['attempt'], start['time'], None
 
 # %% ../../nbs/distributed/launch.ipynb #ff7a1c4b
-@patch(nm='joined')
-def _joined(self: AgentMonitor, n: int):
-    "Machines joined or left."
-    print('the machines meet anew; starting again from the last checkpoint', flush=True)
-    self.since = time.time()
-
 @patch(nm='look')
 def _look(self: AgentMonitor, rows: int):
     "Take note of what happened since the last look."
     self.rows = rows
-    for kind, numbers in filter(None, map(parse_log_line, self.log)):
-        getattr(self, kind)(*numbers)
+    for m in filter(None, map(DIED.search, self.log)): self.died(*map(int, m.groups()))
+    if start := last_start(self.mine, self.since): self.started(start)
     self.raise_if_useless()
 
 # %% ../../nbs/distributed/launch.ipynb #c89fa419
@@ -535,7 +539,7 @@ def start_agent(command: list[str], log: Path, env: dict[str, str]) -> subproces
 
 # %% ../../nbs/distributed/launch.ipynb #7b839327
 def launch_error(
-    cause: Failure | None,       # the rank that failed first
+    watch: AgentMonitor,
     error: Path,                 # what the agent left
     log: Path,                   # of the agent
     at: Rendezvous | None,
@@ -544,6 +548,8 @@ def launch_error(
 ) -> BadInput:
     "Why a launch ended: the rank that failed, or the agent where no rank can be blamed."
     said = read_json(error) if error.exists() else {}
+    for code, local in said.get('killed', [])[:1]: watch.died(code, local)
+    cause = watch.cause()
     if cause and (not cause.lost or said.get('kind') in (None, 'ChildFailedError')):
         return rank_failed(cause)
     return agent_failed(said, log, at, nnodes, wait)
@@ -572,12 +578,12 @@ def launch(
     log.touch()
     name = run.name if run else 'rock_nb'
     command = torchrun(module, list(arguments), nproc, nnodes, restarts, mine, at, name, wait)
-    watch = AgentMonitor(log, logs, host)
+    watch = AgentMonitor(log, logs, host, restarts)
     address = at.address if at else '127.0.0.1'
     process = start_agent(command, log, worker_env(nproc, address, host, error, env))
     history = follow(process, watch, run, show)
     if process.returncode == 0: return history
-    raise launch_error(watch.cause(), error, log, at, nnodes, wait)
+    raise launch_error(watch, error, log, at, nnodes, wait)
 
 # %% ../../nbs/distributed/launch.ipynb #c78274dd
 if __name__ == '__main__' and '__file__' in globals(): run_module(sys.argv[1:])

@@ -6,11 +6,10 @@
 __all__ = []
 
 # %% ../../nbs/jobs/rq_worker.ipynb #d1e0c013
-import contextlib, os, signal, time
+import os, signal, time
 from dataclasses import replace
 from types import FrameType
 
-import redis
 import rq
 from fastcore.basics import patch
 from redis.backoff import ConstantBackoff
@@ -18,7 +17,6 @@ from redis.client import Pipeline
 from redis.retry import Retry
 from rq.exceptions import StopRequested
 from rq.executions import Execution
-from rq.intermediate_queue import IntermediateQueue
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
@@ -42,7 +40,7 @@ STATE_OF_STATUS = {
 
 # %% ../../nbs/jobs/rq_worker.ipynb #6f167a93
 class RqJob(rq.job.Job):
-    "A job of rq that is refused where it is too large, and not begun again where it is to stop."
+    "A job of rq that is refused where it is too large, and stopped where it is to stop."
     worker = None    # our `Worker`, in whose process it is done
     def restore(self, raw_data: dict):
         size = sum(map(len, raw_data.values()))
@@ -53,8 +51,6 @@ class RqJob(rq.job.Job):
             raise BadInput(f'a job of {size:,} bytes is too large; {LIMIT:,} are the most')
     @property
     def stop(self) -> bool: return bool(self.connection.exists(f'rock:stop:{self.id}'))
-    @property
-    def should_retry(self) -> bool: return super().should_retry and not self.stop
     def set_status(self, status: JobStatus, pipeline: Pipeline | None = None):
         stopped = status == JobStatus.FAILED and self.stop
         super().set_status(JobStatus.STOPPED if stopped else status, pipeline)
@@ -77,40 +73,23 @@ def from_rq(raw: RqJob) -> Job:
     job.state = STATE_OF_STATUS.get(raw.get_status(refresh=False), 'waiting')
     return job
 
-# %% ../../nbs/jobs/rq_worker.ipynb #a1e0c001
-class Dequeued(IntermediateQueue):
-    "Jobs that were taken and not begun; one that two looks of a worker find so is put back."
-    def cleanup(self, worker: rq.Worker, queue: rq.Queue):
-        found = {i for i in self.get_job_ids() if i not in queue.started_job_registry}
-        for job in found & worker.dequeued.get(self.key, set()):
-            self.remove(job)
-            if self.connection.exists(RqJob.key_for(job)):
-                queue.push_job_id(job, at_front=True)
-        worker.dequeued[self.key] = found
-
 # %% ../../nbs/jobs/rq_worker.ipynb #a1e0c002
 class RqQueue(rq.Queue):
-    "A queue of rq that loses nothing where a worker dies, and hands out jobs alone."
-    intermediate_queue = property(lambda self: Dequeued(self.key, self.connection))
+    "A queue of rq whose lost jobs are looked for again soon."
     def acquire_maintenance_lock(self) -> bool:
         "A worker may die with it: then it is gone after 5 s, not after 15 min."
         return bool(self.connection.set(self.registry_cleaning_key, 1, nx=True, ex=5))
-    @classmethod
-    def dequeue_any(
-        cls, queues: list[rq.Queue], timeout: int | None, connection: redis.Redis, *args: object
-    ) -> tuple[RqJob, rq.Queue] | None:
-        "The first job that waits, and its queue; at once."
-        for q in queues:
-            while True:
-                try: found = super().dequeue_any([q], None, connection, *args)
-                except CONNECTION_LOST: raise
-                except Exception as e: q.put_aside(e)
-                else:
-                    if not found: break
-                    connection.sadd('rock:jobs', found[0].id)    # it may have come by another way
-                    if found[0].get_status(refresh=False) == JobStatus.QUEUED:
-                        return found
-                    q.intermediate_queue.remove(found[0].id)    # it was put back twice
+    def take(self) -> RqJob | None:
+        "The first job that waits, at once; one that can't be read is put aside."
+        while True:
+            try:
+                found = self.dequeue_any([self], None, self.connection, RqJob, JSONSerializer)
+            except CONNECTION_LOST: raise
+            except Exception as e: self.put_aside(e)
+            else: break
+        if not found: return None
+        self.connection.sadd('rock:jobs', found[0].id)    # it may have come by another way
+        return found[0]
 
 # %% ../../nbs/jobs/rq_worker.ipynb #a1e0c003
 @patch(nm='put_aside')
@@ -172,7 +151,8 @@ class JobFailed(Exception):
 @patch(nm='perform')
 def _perform(self: RqJob) -> dict:
     "Do the job in this process; its result, or an error."
-    if not self.worker: return rq.job.Job.perform(self)    # one of rq's own
+    # it is begun; of several queues rq leaves it in the list of those that are not
+    rq.Queue(self.origin, connection=self.connection).intermediate_queue.remove(self.id)
     try: hold = RqHold(self)
     except BadInput:
         self.retries_left = 0    # it won't get better
@@ -185,43 +165,28 @@ def _perform(self: RqJob) -> dict:
     return hold.job.result
 
 # %% ../../nbs/jobs/rq_worker.ipynb #a1e0c005
-class SeenWorker(rq.Worker):
-    "One of rq's workers, as it told of itself."
-    connection_timeout = 0    # s that an answer may take at least: as the connection has it
-
 class LeaseLost(Exception):
     "A worker no longer holds its job: another may have it."
 
 # %% ../../nbs/jobs/rq_worker.ipynb #a1e0c006
-class RqWorker(SeenWorker):
+class RqWorker(rq.Worker):
     "rq's worker with this queue's times, which ends a job's process and not only itself."
-    def __init__(
-        self,
-        worker: Worker    # ours, which does the jobs in the processes that this one forks
-    ):
-        self.worker = worker
-        self.lease = worker.queue.lease
-        self.dequeued = {}
-        self.over = ''
-        self.error = None
-        super().__init__(
+    connection_timeout = 0    # s that an answer may take at least: as the connection has it
+    worker = None             # ours, which does the jobs in the processes that this one forks
+    over = ''                 # why there is nothing more to do
+    error = None              # what ended it
+    @classmethod
+    def of(cls, worker: Worker) -> 'RqWorker':
+        "The one that takes jobs for a worker of ours."
+        lease = worker.queue.lease
+        me = cls(
             worker.queue.queues, worker_name(), connection=worker.queue.redis, job_class=RqJob,
-            queue_class=RqQueue, serializer=JSONSerializer, worker_ttl=int(self.lease),
-            job_monitoring_interval=max(1, int(self.lease / 6)),
-            maintenance_interval=self.lease / 4)
+            queue_class=RqQueue, serializer=JSONSerializer, worker_ttl=int(lease),
+            job_monitoring_interval=max(1, int(lease / 6)), maintenance_interval=lease / 4)
+        me.worker, me.lease = worker, lease
+        return me
     def get_heartbeat_ttl(self, job: RqJob, working_time: float = 0.) -> int:
         return int(self.lease)
-    def check_held(self, job: RqJob, execution: Execution):
-        "`LeaseLost` if another worker may have a job."
-        held = job.started_job_registry.get_job_and_execution_ids(cleanup=False)
-        if (job.id, execution.id) not in held:
-            raise LeaseLost('another worker may have it')
-    def cleanup_execution(
-        self, job: RqJob, pipeline: Pipeline, execution: Execution | None = None
-    ):
-        "A part of writing any end: that of a job that another may have is not written."
-        if execution: self.check_held(job, execution)
-        super().cleanup_execution(job, pipeline, execution)
 
 # %% ../../nbs/jobs/rq_worker.ipynb #dd9637ca
 @patch(nm='look')
@@ -236,10 +201,9 @@ def _look(self: RqWorker) -> tuple[RqJob, rq.Queue] | str | None:
         if self.should_run_maintenance_tasks: self.run_maintenance_tasks()
         if word := 'asked to leave' if self.worker.leaving else self.worker.word():
             return word
-        found = RqQueue.dequeue_any(self.queues, None, self.connection, RqJob, JSONSerializer)
-        if not found and self.worker.mode == 'once' and self.worker.empty():
-            return 'nothing left'
-        return found
+        for q in self.queues:
+            if job := q.take(): return job, q
+        return 'nothing left' if self.worker.mode == 'once' and self.worker.empty() else None
 
 @patch(nm='dequeue_job_and_maintain_ttl')
 def _dequeue_job_and_maintain_ttl(
@@ -261,8 +225,9 @@ def _execute_job(self: RqWorker, job: RqJob, queue: rq.Queue):
     self.renewed = time.monotonic()
     try: rq.Worker.execute_job(self, job, queue)
     except Exception as e:
-        self.kill_horse()
-        self.wait_for_horse()
+        if self.horse_pid:
+            self.kill_horse()
+            self.wait_for_horse()
         self.executions.clear()
         if not isinstance(e, LeaseLost):
             self.error = e
@@ -275,7 +240,9 @@ def _maintain_heartbeats(self: RqWorker, job: RqJob, execution: Execution):
     start = time.monotonic()
     try:
         with answering(self.connection):
-            self.check_held(job, execution)
+            held = job.started_job_registry.get_job_and_execution_ids(cleanup=False)
+            if (job.id, execution.id) not in held:
+                raise LeaseLost('another worker may have it')
             rq.Worker.maintain_heartbeats(self, job, execution)
             self.renewed = start
             if self.worker.leaving or job.stop: self.kill_horse(signal.SIGTERM)
@@ -284,24 +251,12 @@ def _maintain_heartbeats(self: RqWorker, job: RqJob, execution: Execution):
             raise LeaseLost('Redis was away for too long')
 
 # %% ../../nbs/jobs/rq_worker.ipynb #6d76380c
-@patch(nm='kill_horse')
-def _kill_horse(self: RqWorker, sig: signal.Signals = signal.SIGKILL):
-    if self.horse_pid: rq.Worker.kill_horse(self, sig)    # else it would be this process
-
 @patch(nm='request_stop')
 def _request_stop(self: RqWorker, signum: int, frame: FrameType | None):
     "Leave, and put the job at hand back."
     self.worker.leave()
-    self.kill_horse(signal.SIGTERM)
+    if self.horse_pid: self.kill_horse(signal.SIGTERM)
     if self.get_state() == 'suspended': raise StopRequested
-
-@patch(nm='wait_for_horse')
-def _wait_for_horse(self: RqWorker) -> tuple:
-    "Not in one call: an alarm that another thread gets would not end it."
-    with contextlib.suppress(ChildProcessError):
-        while not (end := os.wait4(self.horse_pid, os.WNOHANG))[0]: time.sleep(.01)
-        return end
-    return None, None, None
 
 # %% ../../nbs/jobs/rq_worker.ipynb #db605ecf
 @patch(nm='setup_work_horse_signals')
@@ -312,9 +267,3 @@ def _setup_work_horse_signals(self: RqWorker):
     if os.getppid() != self.pid: os._exit(1)    # it died before
     signal.signal(signal.SIGTERM, self.worker.leave)
     self.connection.set_retry(Retry(ConstantBackoff(0.2), -1))
-
-@patch(nm='prepare_job_execution')
-def _prepare_job_execution(
-    self: RqWorker, job: RqJob, remove_from_intermediate_queue: bool = False
-):
-    rq.Worker.prepare_job_execution(self, job, True)    # with several queues too

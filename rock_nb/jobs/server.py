@@ -24,7 +24,7 @@ from rock_nb.jobs.folder import (
 from .job import PRIORITIES, Job
 from .redis_connection import CONNECTION_LOST, address_of, answering, asks
 from .rq_worker import (
-    META_FIELDS, PERFORM, RqJob, RqQueue, RqWorker, SeenWorker, from_rq)
+    META_FIELDS, PERFORM, RqJob, RqQueue, RqWorker, from_rq)
 from .worker import Worker
 
 # %% ../../nbs/jobs/server.ipynb #25b86245
@@ -88,7 +88,7 @@ def _jobs(self: RedisQueue) -> list[Job]:
 def _publish(self: RedisQueue, job: Job):
     "Put a job into the queue; one that is there already is a `BadInput`."
     check_after(self, job)
-    with self.redis.lock(f'rock:publish:{job.id}', timeout=10):
+    with self.redis.lock(f'rock:publish:{job.id}', timeout=60):
         if (known := self.find(job.id)) and not result_is_gone(known):
             raise already_queued(known)
         if known: self.fetch(job.id).delete()      # it is done, and what it made is gone
@@ -120,7 +120,7 @@ def _tell(self: RedisQueue, word: str):
 @patch(nm='work')
 def _work(self: RedisQueue, worker: Worker) -> str:
     "Do jobs as one of rq's workers, and say why that is over; '' if it may begin anew."
-    me = RqWorker(worker)
+    me = RqWorker.of(worker)
     with answering(self.redis):
         me.work(logging_level='CRITICAL')
         if me.error: raise me.error
@@ -130,7 +130,7 @@ def _work(self: RedisQueue, worker: Worker) -> str:
 @asks
 def _workers(self: RedisQueue) -> dict[str, dict]:
     "What is known of the workers, by name."
-    found = SeenWorker.all(queue=self.queues[0], job_class=RqJob, serializer=JSONSerializer)
+    found = RqWorker.all(queue=self.queues[0], job_class=RqJob, serializer=JSONSerializer)
     return {
         w.name: dict(
             host=w.hostname or '', pid=w.pid or 0, job=w.get_current_job_id() or '',

@@ -6,12 +6,14 @@ import pytest
 from conftest import TINY
 from disks import mount
 from rock_nb.core import BadInput, Run
+from rock_nb.jobs.worker import Worker
+from rock_nb.queue import open_queue, publish
 from rock_nb.train import fit
 
 GIVEN = {**TINY, 'epochs': 3, 'every': 0., 'workers': 0, 'run': 'small'}
 
 
-def test_full_disk(disk, sample, tmp_path):
+def test_full_disk(disk, sample, tmp_path, monkeypatch):
     whole = fit(**GIVEN, data=sample, out=tmp_path / 'whole')
     (disk / 'ballast').write_bytes(bytes(1_500_000))
     with pytest.raises(BadInput) as e: fit(**GIVEN, data=sample, out=disk)
@@ -19,6 +21,13 @@ def test_full_disk(disk, sample, tmp_path):
         e.value)
     run = Run(disk / 'small')
     assert not run.done and not list(run.path.glob('.*.tmp'))
+    # as a job
+    monkeypatch.setenv('ROCK_QUEUE_PATHS', str(tmp_path.parent.parent))
+    queue = open_queue(folder=tmp_path / 'queue')
+    [job] = publish(queue, **GIVEN, data=str(sample), out=str(disk))
+    assert Worker(queue, 'once', lambda *_: None).run() == 'nothing left'
+    found = queue.find(job.id)
+    assert (found.state, found.attempts) == ('failed', 1) and 'No space left' in found.error
     (disk / 'ballast').unlink()
     mount('-o', 'remount,size=64m', disk)
     assert fit(**GIVEN, data=sample, out=disk).done

@@ -143,13 +143,20 @@ def test_what_shall_be_stopped_is_not_begun_again(kind, server, processes, tmp_p
         begun(3)
 
 
-def test_a_redis_without_room_is_waited_for(server, tmp_path):
-    queue = open_queue(**server().queue)
+def test_a_redis_without_room_is_waited_for(server, processes, tmp_path):
+    redis = server()
+    queue = open_queue(**redis.queue)
+    queue.publish(job := nap(tmp_path / 'naps', 'one'))
     queue.redis.config_set('maxmemory', 1)
     with pytest.raises(QueueUnavailable, match='refuses'):
-        queue.publish(nap(tmp_path / 'naps', 'one'))
-    queue.redis.config_set('maxmemory', 0)
-    queue.publish(nap(tmp_path / 'naps', 'one'))
+        queue.publish(nap(tmp_path / 'naps', 'two'))
+    with Crew(processes, redis.queue, tmp_path, 1) as crew:
+        until(lambda: crew.log.exists() and 'waiting for it' in crew.log.read_text())
+        assert queue.find(job.id).state == 'waiting'
+        queue.redis.config_set('maxmemory', 0)
+        queue.publish(nap(tmp_path / 'naps', 'two'))
+        assert crew.end(), crew.log.read_text()
+    assert [j.state for j in queue.jobs()] == ['done', 'done']
 
 
 def test_a_worker_that_is_only_slow_does_no_harm(server, processes, tmp_path):
@@ -159,6 +166,7 @@ def test_a_worker_that_is_only_slow_does_no_harm(server, processes, tmp_path):
     with Crew(processes, redis.queue, tmp_path, 1) as crew:
         until(lambda: (home / 'events').exists())
         os.kill(crew.all[0].pid, signal.SIGSTOP)        # its job's process goes on
+        for q in queue.queues: assert q.acquire_maintenance_lock()    # by one that dies with it
         crew.start()
         until(lambda: 'attempt 2' in crew.log.read_text())
         # the second waits for the folder: there is no second `begin` yet
@@ -181,7 +189,7 @@ def test_a_server_that_sleeps_too_long_or_forgets(server, processes, tmp_path):
         redis.process.send_signal(signal.SIGSTOP)
         with pytest.raises(QueueUnavailable, match='does not answer in time'):
             queue.jobs()
-        until(lambda: 'given up' in crew.log.read_text())      # before another could have it
+        until(lambda: 'given up' in crew.log.read_text(), 18)  # before another could have it
         redis.process.send_signal(signal.SIGCONT)
         until(lambda: queue.find(job.id).state == 'done')
         queue.redis.flushall()                                 # the worker goes on with what comes

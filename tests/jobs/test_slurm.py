@@ -11,7 +11,7 @@ import pytest
 
 from conftest import TINY, flags, shell
 from ladder import assert_same_runs, rows, train_ladder
-from rock_nb.core import BadInput, Run
+from rock_nb.core import BadInput, Run, read_json
 from rock_nb.jobs.job import QueueUnavailable, new_job
 from rock_nb.queue import open_queue, publish
 
@@ -109,7 +109,7 @@ def test_the_pipeline_equals_the_local_one_though_a_node_is_lost(slurm, late, sa
     assert_same_runs(runs, table, tmp_path / 'piped')
 
 
-def test_what_sbatch_refuses_is_one_sentence(slurm, sample, tmp_path):
+def test_what_sbatch_refuses_is_one_sentence(slurm, sample, tmp_path, disk):
     at = ['--folder', tmp_path / 'queue', '--run', 'x', '--data', sample]
     r = rock_queue('publish', *at, '--partition', 'night')
     assert r.returncode == 1 and r.stderr == (
@@ -135,6 +135,14 @@ def test_what_sbatch_refuses_is_one_sentence(slurm, sample, tmp_path):
     assert [j.id for j in queue.jobs()] == [known.id]
     assert jobs[0].id not in slurm.call('squeue', '-h', '-o', '%j')
     queue.delete(known.id)
+    # nothing reaches SLURM that the queue has no room to write down
+    full = open_queue(folder=disk / 'queue', on='slurm', options=['--hold'])
+    with pytest.raises(OSError), open(disk / 'ballast', 'wb', 0) as f:
+        while True: f.write(bytes(1000))
+    with pytest.raises(BadInput, match='No space left on device'):
+        publish(full, run='full', data=str(sample))
+    (disk / 'ballast').unlink()
+    assert full.jobs() == [] and 'full' not in slurm.call('squeue', '-h', '-o', '%j')
 
 
 def test_no_slurm_and_no_controller(slurm, tmp_path, monkeypatch):
@@ -157,8 +165,16 @@ def test_deleted_cancelled_requeued(slurm, sample, tmp_path):
     state = lambda: queue.find(long.id).state
     run, said = Run(tmp_path / 'runs' / 'long'), lambda: f'{queue.jobs()} {slurm.logs()}'
     until(lambda: rows(run) > 0, said=said)
+    # the controller dies, once it has written down what it knows, and begins again
+    until(lambda: long.id.encode() in (slurm.home / 'state' / 'job_state').read_bytes())
+    slurm.daemons['slurmctld'].kill()
+    slurm.daemons['slurmctld'].wait()
+    slurm.start('slurmctld', '-D')
+    had, first = rows(run), trainings(run)
+    until(lambda: rows(run) > had and state() == 'running', said=said)
+    assert trainings(run) == first
     [after] = publish(queue, 'v1', run='after', epochs=1, after=long.id, **given)
-    assert queue.find(after.id).worker.endswith('(Dependency)')
+    until(lambda: queue.find(after.id).worker.endswith('(Dependency)'), said=said)
     with pytest.raises(BadInput, match=f'{after.id} waits for {long.id}'): queue.delete(long.id)
     assert queue.delete(after.id) == 'deleted' and queue.find(after.id) is None
     assert state() == 'running' and queue.find(long.id).worker.startswith('n2-')
@@ -175,6 +191,21 @@ def test_deleted_cancelled_requeued(slurm, sample, tmp_path):
     assert rock_queue('delete', long.id, '--folder', tmp_path / 'queue').stdout == (
         f'{long.id}: deleted\n')
     assert queue.jobs() == [] and not trainings(run)
+
+
+def test_one_training_on_two_nodes(slurm, sample, tmp_path):
+    if not slurm.hosts: pytest.skip('on loopback both nodes have one address')
+    queue = open_queue(folder=tmp_path / 'queue', on='slurm', options=['--nodes=2'])
+    [job] = publish(
+        queue, run='both', epochs=1, data=str(sample), out=str(tmp_path / 'runs'), **SMALL)
+    said = lambda: f'{queue.jobs()} {slurm.logs()} {queue.log(job.id).read_text()}'
+    until(lambda: queue.find(job.id).state not in ('waiting', 'running'), said=said)
+    assert queue.find(job.id).state == 'done', said()
+    run = Run(tmp_path / 'runs' / 'both')
+    assert read_json(run.environment)['processes'] == 2
+    # the logs of a machine are named after it and its address
+    met = {p.name.rpartition('-')[2] for p in run.path.glob('logs/*') if list(p.glob('*/attempt_0/0'))}
+    assert met == {m.address for m in slurm.hosts.values()}
 
 
 def test_one_that_failed_is_mended_and_requeued(slurm, sample, tmp_path):
