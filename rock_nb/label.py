@@ -118,7 +118,7 @@ def find_review(run: Run,
     table = review_labelled(run, part) if images is None else review_unlabelled(run, images)
     return table.head(n)
 
-# %% ../nbs/09_label.ipynb #f5023265
+# %% ../nbs/09_label.ipynb #f5023264
 def told_to_studio(shown: list[str], root: str, prefix: str) -> str:   # as in `labelling_tasks`
     "What makes the images appear in Label Studio; '' where another server has them."
     if prefix != LOCAL_FILES: return ''
@@ -129,6 +129,7 @@ def told_to_studio(shown: list[str], root: str, prefix: str) -> str:   # as in `
         'in the project, Settings, Cloud Storage, Add Source Storage, Local files (not to be synced):',
         *storage_folders(shown, root), ''])
 
+# %% ../nbs/09_label.ipynb #f5023265
 def write_review(table: pd.DataFrame,   # of `find_review`
                  run: Run,
                  to: str | Path,        # folder
