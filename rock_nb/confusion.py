@@ -22,7 +22,7 @@ from .core import BadInput, Run, find_run, trained
 from .data.audit import audit
 from .data.dataset import ImageDataset
 from .data.loader import make_loader
-from .data.contact_sheet import Panel, as_jpeg, live, sheet
+from .data.contact_sheet import AS_LARGE, Panel, as_jpeg, live, sheet
 from rock_nb.evaluation.explain import (
     embed, f1_by, features, heat_maps, heat_sheet, overlay, plot_map, plot_reliability,
     reliability, silhouettes)
@@ -117,7 +117,7 @@ def plot_confidence(said: pd.DataFrame,  # of `answer_rows`
         color=['C0', 'C3'], label=['right', 'wrong'])
     left.set_title(f'{(~said.right).sum()} of {len(said)} answers are wrong', fontsize=10)
     left.set_xlabel('probability of the answer')
-    left.legend(frameon=False)
+    left.legend(frameon=False, loc='upper left')
     plot_reliability(reliability(said.probability, said.right), right)
     return fig
 
@@ -154,7 +154,7 @@ def browse_answers(said: pd.DataFrame,   # of `answer_rows`: the mistakes, or al
     menus = {
         c: widgets.Dropdown(options=[ANY_CLASS, *sorted(said[c].unique())], description=c)
         for c in ('true', 'predicted')}
-    image, count = widgets.Image(format='jpeg'), widgets.Label()
+    image, count = widgets.Image(format='jpeg', layout=AS_LARGE), widgets.Label()
     def show(_: object = None):
         chosen = [(said[c] == m.value) | (m.value == ANY_CLASS) for c, m in menus.items()]
         rows = said[np.logical_and.reduce(chosen)]
