@@ -103,7 +103,8 @@ def with_files(rows: pd.DataFrame,        # with `id`
     columns = ['file', *(c for c in table if c != 'file')]
     style = table[columns].style.format(precision=3)
     return style.set_properties(
-        subset=['file'], **{'text-align': 'left', 'word-break': 'break-all'})
+        subset=['file'],
+        **{'text-align': 'left', 'word-break': 'break-all', 'min-width': '16em'})
 
 # %% ../nbs/04_confusion.ipynb #8152a498
 def plot_confidence(said: pd.DataFrame,  # of `answer_rows`
@@ -117,7 +118,7 @@ def plot_confidence(said: pd.DataFrame,  # of `answer_rows`
         color=['C0', 'C3'], label=['right', 'wrong'])
     left.set_title(f'{(~said.right).sum()} of {len(said)} answers are wrong', fontsize=10)
     left.set_xlabel('probability of the answer')
-    left.legend(frameon=False, loc='upper left')
+    left.legend(frameon=False)
     plot_reliability(reliability(said.probability, said.right), right)
     return fig
 
