@@ -3,15 +3,18 @@
 #   docker run --rm -p 8888:8888 --shm-size 2g -v "$PWD/data:/home/rocks/rock_nb/data" -v "$PWD/outputs:/home/rocks/rock_nb/outputs" rock_nb
 # On a GPU: --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126, and docker run --gpus all …
 # Anything else: docker run … rock_nb python -m rock_nb.pipeline --versions quick
+# The page for photographs: docker run --rm -p 7860:7860 -v … rock_nb python -m rock_nb.serve --host 0.0.0.0
 FROM python:3.11-slim
 
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ARG USER_ID=1000
 
+# in a container for development `make test` needs them
+RUN apt-get update && apt-get install -y --no-install-recommends git make && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid "$USER_ID" rocks
 USER rocks
 WORKDIR /home/rocks/rock_nb
-ENV PATH=/home/rocks/venv/bin:$PATH PYTHONUNBUFFERED=1
+ENV PATH=/home/rocks/venv/bin:$PATH VENV=/home/rocks/venv PYTHONUNBUFFERED=1
 
 COPY --chown=rocks settings.ini setup.py pyproject.toml requirements.lock README.md LICENSE ./
 COPY --chown=rocks rock_nb rock_nb

@@ -22,7 +22,7 @@ from .core import BadInput, Run, find_run, trained
 from .data.audit import audit
 from .data.dataset import ImageDataset
 from .data.loader import make_loader
-from .data.contact_sheet import Panel, as_jpeg, live, sheet
+from .data.contact_sheet import AS_LARGE, Panel, as_jpeg, live, sheet
 from rock_nb.evaluation.explain import (
     embed, f1_by, features, heat_maps, heat_sheet, overlay, plot_map, plot_reliability,
     reliability, silhouettes)
@@ -103,7 +103,8 @@ def with_files(rows: pd.DataFrame,        # with `id`
     columns = ['file', *(c for c in table if c != 'file')]
     style = table[columns].style.format(precision=3)
     return style.set_properties(
-        subset=['file'], **{'text-align': 'left', 'word-break': 'break-all'})
+        subset=['file'],
+        **{'text-align': 'left', 'word-break': 'break-all', 'min-width': '16em'})
 
 # %% ../nbs/04_confusion.ipynb #8152a498
 def plot_confidence(said: pd.DataFrame,  # of `answer_rows`
@@ -154,7 +155,7 @@ def browse_answers(said: pd.DataFrame,   # of `answer_rows`: the mistakes, or al
     menus = {
         c: widgets.Dropdown(options=[ANY_CLASS, *sorted(said[c].unique())], description=c)
         for c in ('true', 'predicted')}
-    image, count = widgets.Image(format='jpeg'), widgets.Label()
+    image, count = widgets.Image(format='jpeg', layout=AS_LARGE), widgets.Label()
     def show(_: object = None):
         chosen = [(said[c] == m.value) | (m.value == ANY_CLASS) for c, m in menus.items()]
         rows = said[np.logical_and.reduce(chosen)]

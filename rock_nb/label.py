@@ -22,7 +22,7 @@ HELP = dict(
     out='folder of the runs (None: outputs/)',
     part='oof, valid or test: answers to labelled images (None: oof, else valid)',
     n='rows at most (None: 200)', to='folder to write to; of read: the table (a CSV file)',
-    root='folder that Label Studio serves (None: the one that holds all images)',
+    root='folder that Label Studio serves (None: above the one that holds all images)',
     prefix="of an image's address in Label Studio (None: that of its local files)")
 
 # %% ../nbs/09_label.ipynb #32c622de
@@ -78,11 +78,13 @@ from .core import Run, choose
 from .data.image_lists import NamedFile
 from .evaluation.conformal import load_conformal
 from .evaluation.label_changes import answers_by_file, label_changes
-from .evaluation.label_studio import LOCAL_FILES, labelling_interface, labelling_tasks
+from .evaluation.label_studio import (
+    LOCAL_FILES, labelling_interface, labelling_tasks, served_root, shown_copies, storage_folders)
 from .evaluation.neighbours import unlike_known
 from .evaluation.relabel import (
     read_label_answers, relabel, run_table, trained_runs, write_relabelled)
 from .evaluation.review import review_table
+from .evaluation.run_data import reader_of
 from .predict import try_images
 
 # %% ../nbs/09_label.ipynb #d118736c
@@ -116,24 +118,39 @@ def find_review(run: Run,
     table = review_labelled(run, part) if images is None else review_unlabelled(run, images)
     return table.head(n)
 
+# %% ../nbs/09_label.ipynb #f5023264
+def told_to_studio(shown: list[str], root: str, prefix: str) -> str:   # as in `labelling_tasks`
+    "What makes the images appear in Label Studio; '' where another server has them."
+    if prefix != LOCAL_FILES: return ''
+    return '\n'.join([
+        'before its start, in the environment:',
+        'LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true',
+        f'LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root}',
+        'in the project, Settings, Cloud Storage, Add Source Storage, Local files (not to be synced):',
+        *storage_folders(shown, root), ''])
+
 # %% ../nbs/09_label.ipynb #f5023265
 def write_review(table: pd.DataFrame,   # of `find_review`
                  run: Run,
                  to: str | Path,        # folder
-                 root: str | Path | None = None,  # folder that Label Studio serves (None: the one that holds all)
+                 root: str | Path | None = None,  # folder that Label Studio serves (None: above all images)
                  prefix: str = LOCAL_FILES,        # of addresses of images
                 ) -> list[Path]:
-    "Write review.csv, tasks.json and interface.xml; what is there stays."
-    files = [Path(to)/f for f in ('review.csv', 'tasks.json', 'interface.xml')]
+    """Write review.csv, tasks.json and interface.xml, and what Label Studio must be told as
+    studio.txt; what is there stays."""
+    files = [Path(to)/f for f in ('review.csv', 'tasks.json', 'interface.xml', 'studio.txt')]
     for f in files:
         if f.exists(): raise BadInput(f'{f} is there already; give another folder')
     table = table.assign(file=[os.path.abspath(f) for f in table.file])
-    root = root or os.path.commonpath([os.path.dirname(f) for f in table.file] or [os.sep])
+    shown = shown_copies(list(table.file), Path(os.path.abspath(to))/'images', reader_of(run))
+    root = os.path.abspath(root or served_root(shown))
     classes = tuple(core.read_json(run.recipe)['classes'])
-    tasks = labelling_tasks(table, os.path.abspath(root), run.name, prefix)
+    tasks = labelling_tasks(table, root, run.name, prefix, shown)
+    studio = told_to_studio(shown, root, prefix)
     core.write_csv(files[0], table)
     core.write_json(files[1], tasks)
     core.write_text(files[2], labelling_interface(classes))
+    core.write_text(files[3], studio)
     return files
 
 # %% ../nbs/09_label.ipynb #be8770d8

@@ -406,7 +406,8 @@ def results(versions: list[str],   # recipes
         m, about = core.read_json(Run(out/name).metrics), core.read_json(Run(out/name).recipe)
         made = about.get('recipe', {})
         rows[name] = dict(
-            arch=made.get('arch', f'{len(versions)} runs'), body=about.get('body', ''),
+            arch=made.get('arch', f"{len(versions)} run{'s' * (len(versions) > 1)}"),
+            body=about.get('body', ''),
             start=about.get('start', ''),
             epochs=m.get('epochs', ''), valid_f1=m['valid']['f1'] if 'valid' in m else None,
             interval=valid_interval(Run(out / name)),

@@ -82,7 +82,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import core
-from .data.files import ENDINGS
+from .data.files import ENDINGS, RAW
 from .data.image import ImageReader
 from .data.image_lists import NamedFile
 from .data.uploads import Limits, UploadRefused, check_upload, counted, receive_images
@@ -296,15 +296,18 @@ def health(s: PredictionService) -> dict:
     return dict(
         status='ok', run=s.name, classes=s.classes, coverage=c and c.coverage,
         temperature=c and c.temperature,
-        tells_unlike=s.first.outliers is not None, endings=sorted(ENDINGS), limits=vars(s.limits))
+        tells_unlike=s.first.outliers is not None, endings=sorted(ENDINGS | RAW),
+        limits=vars(s.limits))
 
 def answer_predict(s: PredictionService,
                    files: list[NamedFile],
-                   fields: dict,   # thumbnails
+                   fields: dict,   # thumbnails, errors
                   ) -> dict:
-    "The answers for files; where none has one, what is wrong with the first is an `UploadRefused`."
+    """The answers for files. Where one was sent that has none, what is wrong with it is an
+    `UploadRefused`, unless errors are asked for."""
     rows, problems = answer_files(s, files, fields.get('thumbnails') not in (None, '', '0'))
-    if not rows and len(files) == 1: raise refused(problems[0])
+    alone = len(files) == 1 and not fields.get('errors')
+    if not rows and alone: raise refused(problems[0])
     remember_answers(s, rows)
     return dict(run=s.name, answers=rows, errors=problems)
 

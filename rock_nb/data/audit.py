@@ -15,15 +15,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import cpu_count
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..core import BadInput, choose, outputs, progress, short_hash
 from ..core.files import open_regular
 from .colour import is_srgb, is_veiled, profile_name
 from .crops import NOTHING, Details, find_details, near_crops, shrink
 from .duplicates import near_duplicates, sets, signature, turned_duplicates
-from .image import (
-    DARK, TURNS, ImageReader, Loaded, explain, from_pillow, no_white, orientation_of, usual_white)
+from .files import refuse_raw
+from rock_nb.data.image import (
+    DARK, TURNS, ImageReader, Loaded, describe, explain, from_pillow, no_white, orientation_of,
+    usual_white)
 from .table import Data
 
 # %% ../../nbs/data/audit.ipynb #c21ed19a
@@ -39,6 +41,7 @@ def inspect_file(path: str | os.PathLike, reader: ImageReader = ImageReader()) -
     try:
         with open_regular(path) as f:
             raw = f.read()
+        refuse_raw(path)
         content = int.from_bytes(
             hashlib.blake2b(raw, digest_size=8).digest(), 'little', signed=True)
         return dict(content=content, error='') | decode(raw, reader)
@@ -46,6 +49,8 @@ def inspect_file(path: str | os.PathLike, reader: ImageReader = ImageReader()) -
         return dict(content=content, error=explain(e))
     except BadInput as e:
         return dict(content=content, error=str(e))
+    except UnidentifiedImageError as e:
+        return dict(content=content, error=describe(e))
     except Exception as e:
         return dict(content=content, error=f'{type(e).__name__}: {e}'.split(' <_io.')[0])
 
@@ -198,14 +203,19 @@ class Facts:
         self.known[at] = True
 
 # %% ../../nbs/data/audit.ipynb #e2fb9128
+# errors that may be gone once a decoder is installed; the second is of earlier versions
+NO_DECODER = ('HEIC', 'UnidentifiedImageError')
+
 def recall(db: sqlite3.Connection, facts: Facts):
     "Fill in what earlier audits saw of files that have not changed since."
     rows = db.execute(f"SELECT {', '.join(DB_COLUMNS)} FROM facts")
+    error = DB_COLUMNS.index('error')
     while some := rows.fetchmany(10_000):
         at = facts.paths.get_indexer([r[0] for r in some])
         fresh = (
             (at >= 0) & (facts['bytes'][at] == [r[1] for r in some])
-            & (facts['changed'][at] == [r[2] for r in some]))
+            & (facts['changed'][at] == [r[2] for r in some])
+            & ~np.array([r[error].startswith(NO_DECODER) for r in some]))
         if fresh.any():
             facts.fill(at[fresh], [r for r, ok in zip(some, fresh) if ok])
 

@@ -121,6 +121,9 @@ def as_jpeg(fig: Figure,        # not left open in pyplot
     fig.savefig(buffer, format='jpeg', bbox_inches='tight', pil_kwargs=dict(quality=quality))
     return buffer.getvalue()
 
+# %% ../../nbs/data/contact_sheet.ipynb #3a66df5c
+AS_LARGE = dict(align_self='flex-start', max_width='100%')   # as it is; stretched it is blurred
+
 # %% ../../nbs/data/contact_sheet.ipynb #3a66df5d
 class Panel(widgets.VBox):
     "Controls above what they change."
@@ -133,7 +136,7 @@ def live(draw: Callable,             # called with the values of all controls by
          **controls: widgets.Widget,   # ipywidgets controls
         ) -> Panel:
     "Controls and the figure that they redraw."
-    image = widgets.Image(format='jpeg')
+    image = widgets.Image(format='jpeg', layout=AS_LARGE)
     def redraw(_: object = None):
         image.value = as_jpeg(draw(**{name: c.value for name, c in controls.items()}))
     for c in controls.values(): c.observe(redraw, 'value')

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Iterator
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from fastcore.basics import patch
 from ..core import BadInput
@@ -26,7 +26,7 @@ with contextlib.suppress(ImportError):
 
 NOT_PHOTOS = {'PDF', 'MPEG', 'EPS', 'WMF', 'HDF5', 'BUFR', 'GRIB', 'ICNS', 'CUR', 'ICO'}
 ENDINGS = frozenset(e for e, f in Image.registered_extensions().items() if f not in NOT_PHOTOS)
-HEIF = frozenset('.heic .heif .hif'.split()) - ENDINGS
+HEIF = frozenset('.heic .heics .heif .heifs .hif'.split()) - ENDINGS
 # images that Pillow doesn't open by itself
 RAW = (
     frozenset('.cr2 .cr3 .nef .arw .dng .raf .rw2 .orf .pef .srw .3fr .iiq'.split()) - ENDINGS
@@ -157,6 +157,16 @@ def unread(raw: list[str],   # of a `Listing`
     if rest:
         ways.append(f'{count_endings(rest)} cannot be read: convert them to JPEG, PNG or TIFF')
     return '; '.join(ways)
+
+def refuse_raw(name: str | os.PathLike):
+    "An error for a RAW file of a camera, in which decoders find a thumbnail at best."
+    if ending(str(name)) in RAW - HEIF:
+        raise UnidentifiedImageError('RAW of a camera: convert it to JPEG, PNG or TIFF')
+
+def unknown_format(head: bytes) -> str:   # the first 32 bytes of a file
+    "Why no decoder knows a file, for a sentence."
+    if not _HEIF_MAGIC.match(head): return 'no image, or a damaged one'
+    return 'HEIC: pip install pi-heif, or convert it to JPEG' if HEIF else 'a damaged HEIC'
 
 def first_of(paths: list[str], n: int | None = None) -> str:
     "Some paths for a sentence: their number and the first."

@@ -7,7 +7,7 @@ __all__ = ['ImageReader', 'read_image']
 
 # %% ../../nbs/data/image.ipynb #aa74b8dd
 from pathlib import Path
-import os, struct
+import os, re, struct
 from dataclasses import dataclass, fields, replace
 from typing import BinaryIO
 
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 from fastcore.basics import patch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 try: from torchvision.io import ImageReadMode, decode_jpeg
 except ImportError: decode_jpeg = None      # torchvision means to give it up; Pillow then does all
@@ -23,6 +23,7 @@ except ImportError: decode_jpeg = None      # torchvision means to give it up; P
 from ..core import BadInput
 from ..core.files import open_regular
 from .colour import is_srgb, to_rgb
+from .files import refuse_raw, unknown_format
 from .tiff import directories, is_tiff, layout_of, pages_of, read_page
 
 # %% ../../nbs/data/image.ipynb #4408ab03
@@ -276,6 +277,12 @@ def from_pillow(
         else np.where(values[..., 0] == key, 0, values.max()).astype(values.dtype))
     return replace(seen, im=None, values=values, alpha=alpha)
 
+# %% ../../nbs/data/image.ipynb #4706ff80
+def _open_known(file: BinaryIO, head: bytes) -> Image.Image:   # `head`: its first 32 bytes
+    "A file as Pillow opens it; one that it doesn't know is an error that says what it is."
+    try: return Image.open(file)
+    except UnidentifiedImageError: raise UnidentifiedImageError(unknown_format(head)) from None
+
 # %% ../../nbs/data/image.ipynb #bad0ff0d
 @patch
 def load(
@@ -295,7 +302,7 @@ def load(
         if pages and self._is_own(ifds[at]):
             return self._from_tiff(file, ifds[at], len(pages))
     file.seek(0)
-    with Image.open(file) as im:
+    with _open_known(file, head) as im:
         self.check_pixels(*im.size)
         several = hasattr(im, 'n_frames')        # a format that may have
         n = (
@@ -447,6 +454,7 @@ def _decode(self: ImageReader, image: Image.Image) -> np.ndarray:
             getattr(image, 'tile', None) and getattr(image, 'filename', '') and not image.tell())
         if not unread: return np.asarray(self.upright_rgb(from_pillow(image)))
         image = image.filename       # what Pillow would cut to 8 bits is whole in the file
+    refuse_raw(image)
     self.allow()
     for read in (self.scaled_jpeg, self.simple_jpeg) if self.page == 1 else ():
         if (a := read(image)) is not None: return a
@@ -509,13 +517,19 @@ def scaled_jpeg(self: ImageReader, image: str | Path | BinaryIO) -> np.ndarray |
     except READ_ERRORS: return       # the usual way says what is wrong
 
 # %% ../../nbs/data/image.ipynb #5ca1ed03
+def describe(e: Exception) -> str:
+    "What a decoder says, without Python's objects."
+    if isinstance(e, UnidentifiedImageError):
+        return unknown_format(b'') if str(e).startswith('cannot identify') else str(e)
+    return re.sub(r' *<_io[^>]*>', '', str(e)) or type(e).__name__
+
 def explain(e: Exception) -> str:
     "What is wrong with a file, as the end of a sentence that begins with its name."
     if isinstance(e, BadInput): return str(e)
     if isinstance(e, Image.DecompressionBombError):
         n = next((int(w) for w in str(e).replace('(', ' ').split() if w.isdigit()), 0)
         return _too_large(n)
-    return f'cannot be read ({e}); replace it, or use on_error="skip"'
+    return f'cannot be read ({describe(e)}); replace it, or use on_error="skip"'
 
 # what decoders raise for bytes that are no image
 READ_ERRORS = (

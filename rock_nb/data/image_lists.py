@@ -10,7 +10,7 @@ import os, re, unicodedata
 from pathlib import Path
 
 from ..core import BadInput, listed, resolve
-from .files import list_images, locate
+from .files import list_files, locate
 from .tabular import COLUMNS, read_text, rename_columns
 
 # %% ../../nbs/data/image_lists.ipynb #12cfd7ff
@@ -101,10 +101,12 @@ def find_images(places: object,   # files, folders and lists of files: one, seve
 
 # %% ../../nbs/data/image_lists.ipynb #5a7e0023
 def inside_of(place: NamedFile) -> list[NamedFile]:
-    "The images in a folder and below it; none is a `BadInput`."
+    """The images in a folder and below it, those of a kind that isn't read among them, for the
+    reader says why; none is a `BadInput`."""
+    inside = list_files(place.file)
     found = [
         NamedFile(os.path.join(str(place), f), os.path.join(place, f))
-        for f in list_images(place.file)]
+        for f in sorted(inside.images + inside.raw)]
     if not found:
         raise BadInput(f'there is no image in the folder {place}; name one that holds some')
     return found

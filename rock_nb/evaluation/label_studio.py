@@ -12,8 +12,11 @@ from urllib.parse import quote, unquote
 from xml.sax.saxutils import quoteattr
 
 import pandas as pd
+from PIL import Image
 
-from ..core import BadInput
+from ..core import BadInput, atomic
+from ..core.files import open_regular
+from ..data.image import READ_ERRORS, ImageReader
 
 # %% ../../nbs/evaluation/label_studio.ipynb #f049e8bf
 NONE_OF_THEM = 'none of these'
@@ -39,21 +42,59 @@ def image_address(file: str, root: str | Path, prefix: str = LOCAL_FILES) -> str
         raise BadInput(f'{file} is not below {root}; give `root` a folder that holds all images')
     return prefix + quote(below.replace(os.sep, '/'))
 
+def served_root(files: list[str]) -> str:   # absolute
+    "The folder that Label Studio is to serve: above the one that holds all files."
+    return os.path.dirname(os.path.commonpath([os.path.dirname(f) for f in files] or [os.sep]))
+
+def storage_folders(files: list[str], root: str | Path) -> list[str]:   # absolute
+    "The folders below the served one that a project is to be given as storages, to see the files."
+    below = [Path(os.path.relpath(f, root)).parts for f in files]
+    if at := next((f for f, parts in zip(files, below) if len(parts) < 2), None):
+        raise BadInput(
+            f'{at} lies in {root} itself, and Label Studio serves only what lies in folders below '
+            f'that one; give `root` {os.path.dirname(root)}')
+    return sorted({os.path.join(root, parts[0]) for parts in below})
+
+# %% ../../nbs/evaluation/label_studio.ipynb #a1909685
+SHOWN = ('JPEG', 'MPO', 'PNG', 'GIF', 'WEBP', 'BMP', 'AVIF')   # by browsers
+
+def is_shown(file: str | Path) -> bool:
+    "Whether browsers show a file of its format, as far as it can be read."
+    try:
+        with open_regular(file) as f, Image.open(f) as im: return im.format in SHOWN
+    except READ_ERRORS: return True
+
+def shown_copies(files: list[str],      # absolute
+                 folder: str | Path,    # for the copies
+                 reader: ImageReader,
+                ) -> list[str]:         # the files, or JPEGs in their stead
+    "What a browser shows of each file: HEIC, TIFF and others as a JPEG of at most 1,600 pixels."
+    found = []
+    for i, file in enumerate(files):
+        found.append(file if is_shown(file) else str(Path(folder)/f'{i}-{Path(file).stem}.jpg'))
+        if found[-1] is file: continue
+        image = Image.fromarray(reader(file))
+        image.thumbnail((1600, 1600))
+        with atomic(found[-1]) as tmp: image.save(tmp, format='JPEG', quality=90)
+    return found
+
+# %% ../../nbs/evaluation/label_studio.ipynb #a1909688
 def labelling_tasks(table: pd.DataFrame,     # of `review_table`
                     root: str | Path,        # folder that Label Studio serves
                     model_version: str,      # the run
                     prefix: str = LOCAL_FILES,   # of the addresses of images
+                    shown: list[str] | None = None,   # of `shown_copies` (None: the files)
                    ) -> list[dict]:
     "The rows of a table as tasks with predictions; the score is the probability of the answer."
-    def task(row: tuple) -> dict:
+    def task(row: tuple, file: str) -> dict:
         choice = dict(
             type='choices', from_name='choice', to_name='image', value=dict(choices=[row.answer]))
         data = dict(
-            image=image_address(row.file, root, prefix), file=row.file, old_label=row.old_label,
+            image=image_address(file, root, prefix), file=row.file, old_label=row.old_label,
             why=row.why)
         predicted = dict(model_version=model_version, score=float(row.probability), result=[choice])
         return dict(data=data, predictions=[predicted])
-    return [task(row) for row in table.itertuples()]
+    return [task(row, f) for row, f in zip(table.itertuples(), shown or table.file)]
 
 # %% ../../nbs/evaluation/label_studio.ipynb #91afffb8
 def _from_annotation(data: dict, a: dict) -> list[dict]:
@@ -75,7 +116,9 @@ def _file_of(data: dict) -> str:
 def _from_row(row: dict) -> list[dict]:
     "What one person chose, of JSON_MIN or CSV; choices of several are no answer."
     chosen = row.get('choice') or ''
-    if isinstance(chosen, dict): chosen = (chosen.get('choices') or [''])[0]
+    if isinstance(chosen, dict):
+        several = chosen.get('choices') or []
+        chosen = several[0] if len(several) == 1 else ''
     if not isinstance(chosen, str) or not chosen or chosen.startswith('{'):
         return []
     return [dict(

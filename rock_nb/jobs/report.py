@@ -192,7 +192,7 @@ def page_links(folder: Path) -> str:   # of a run, or another with pages
 def index_table(folders: dict[str, Path], table: pd.DataFrame) -> str:
     "The rows of the index as HTML, those of the table first."
     names = [*[n for n in table.index if n in folders], *sorted(folders.keys() - set(table.index))]
-    shown = table.reindex(names).rename_axis('')
+    shown = table.reindex(names).rename_axis(None)
     shown['pages'] = [page_links(folders[n]) for n in names]
     shown.index = shown.index.map(html.escape)
     text = {c: lambda v: '' if pd.isna(v) else html.escape(f'{v:.3f}' if isinstance(v, float) else str(v))

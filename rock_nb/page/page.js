@@ -75,19 +75,20 @@ async function unzip(zip) {
   return found
 }
 
-const isImage = name => {
-  const last = name.split('/').at(-1).toLowerCase()
-  return !last.startsWith('.') && !name.startsWith('__MACOSX') && about.endings.some(e => last.endsWith(e))
-}
+const isHidden = name => name.split('/').some(part => part.startsWith('.') || part === '__MACOSX')
+const isImage = name => !isHidden(name) && about.endings.some(e => name.toLowerCase().endsWith(e))
 
 async function take(found) {
-  const sorry = []
+  const sorry = [], others = []
+  found.sort((a, b) => a.name.localeCompare(b.name, undefined, {numeric: true}))
   for (const one of found) {
     if (one.name.toLowerCase().endsWith('.zip')) {
       try { (await unzip(one.file)).forEach(add) }
       catch (e) { sorry.push(`${one.name} cannot be read: ${e.message}`) }
     } else if (!one.within || isImage(one.name)) add(one)
+    else if (!isHidden(one.name)) others.push(one.name)
   }
+  if (others.length) sorry.push(`Left out, since the ending is no photograph's: ${some(others, 'and')}.`)
   if (shots.length >= PAGE_LIMIT) sorry.push(`A page holds ${PAGE_LIMIT} photographs; the others were left out.`)
   notice(sorry.join('\n'))
   work()
@@ -132,7 +133,7 @@ async function answerBatch(batch) {
   const form = new FormData()
   batch.forEach(shot => form.append('images', shot.file, shot.name))
   try {
-    const said = await ask('api/predict?thumbnails=1', form)
+    const said = await ask('api/predict?thumbnails=1&errors=1', form)
     said.answers.forEach(row => fill(batch[row.index], row))
     said.errors.forEach(e => fail(batch[e.index], e.error))
   } catch (e) {

@@ -52,7 +52,8 @@ def plot_history(history: pd.DataFrame,  # a run's history.csv
                 ) -> plt.Figure:
     "Loss and macro F1, training and validation, over the epochs; phases apart, the best epoch marked."
     fig, axes = plt.subplots(1, 2, figsize=(9, 3), dpi=80, layout='constrained')
-    for ax, what, name in zip(axes, ('loss', 'f1'), ('loss', 'macro F1')):
+    places = ('upper right', 'lower right')      # to look for the best one may take a second
+    for ax, what, name, place in zip(axes, ('loss', 'f1'), ('loss', 'macro F1'), places):
         for part, style in dict(train='C0.-', valid='C1.-').items():
             ax.plot(history.epoch, history[f'{part}_{what}'], style, label=part, ms=5, lw=1.4)
         for start in history.epoch[history.phase.diff() > 0]:
@@ -60,7 +61,7 @@ def plot_history(history: pd.DataFrame,  # a run's history.csv
         ax.set(xlabel='epoch', title=name, xlim=(0.5, (epochs or history.epoch.max()) + 0.5))
         ax.grid(alpha=0.25)
         ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc=place)
     ax.set_ylim(0, 1)
     mark_best(ax, history, recipe)
     if recipe is not None: mark_sizes(ax, history, recipe)

@@ -18,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from conftest import ROOT, TINY
+from heic import HELD
 from rock_nb.core import Run
 from rock_nb.data.tabular import read_text
 from rock_nb.predict import predict_images
@@ -53,6 +54,7 @@ def photographs(sample, tmp_path_factory):
     turned.convert('CMYK').save(folder / 'cmyk.jpg')
     turned.save(folder / 'modern.avif')
     cv2.imwrite(str(folder / 'deep.png'), np.asarray(turned)[..., ::-1].astype(np.uint16)*257)
+    (folder / 'phone.HEIC').write_bytes(HELD)
     (folder / 'broken.jpg').write_bytes(b'no picture')
     (folder / 'notes.txt').write_text('not a photograph')
     with zipfile.ZipFile(folder.parent / 'some.zip', 'w', zipfile.ZIP_DEFLATED) as z:
@@ -147,12 +149,17 @@ def test_the_page(run, address, photographs, browser, width, tmp_path):
     page.goto(address)
     page.wait_for_selector('#about:has-text("The run tiny tells")')
     page.set_input_files('#folder', photographs)
-    page.wait_for_selector('#count:has-text("8 answered")')          # without the notes
+    page.wait_for_selector('#count:has-text("9 answered")')          # without the notes
+    assert page.inner_text('#notice').endswith('walk/notes.txt.')
+    phone = page.locator('.card:has-text("phone.HEIC") img')         # which no Chromium shows by itself
+    assert phone.evaluate('i => i.naturalHeight > i.naturalWidth && i.naturalWidth > 0')
     page.set_input_files('#files', photographs.parent / 'some.zip')
-    page.wait_for_selector('#count:has-text("10 answered")')
-    assert page.locator('.card.failed').count() == 1
-    drop(page, photographs / '2.jpg')
     page.wait_for_selector('#count:has-text("11 answered")')
+    page.set_input_files('#files', photographs / 'broken.jpg')
+    page.wait_for_selector('#count:has-text("12 answered")')
+    assert page.locator('.card.failed').count() == 2
+    drop(page, photographs / '2.jpg')
+    page.wait_for_selector('#count:has-text("13 answered")')
     assert page.locator('.card:not(.failed) h2').all_inner_texts()[0] != 'waiting …'
     first = page.locator('.card:not(.failed)').first
     first.locator('summary').click()
@@ -168,7 +175,7 @@ def test_the_page(run, address, photographs, browser, width, tmp_path):
     page.close()
     assert said == [] and {u.split('/api')[0] for u in asked if not u.startswith('data:')} <= {
         address, address[:-1], f'{address}page.css', f'{address}page.js'}
-    assert len(rows) == 11 and sum(bool(r['error']) for r in rows) == 1
+    assert len(rows) == 13 and sum(bool(r['error']) for r in rows) == 2
     assert [r['correction'] for r in rows if r['correction']] == ['none of these']
     assert {r['file'] for r in rows} >= {'walk/0.jpg', 'some.zip/inside/1.jpg'}
     kept = read_text(run.path / 'corrections' / 'corrections.csv').iloc[-1]

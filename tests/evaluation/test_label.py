@@ -106,6 +106,12 @@ def test_photographs_without_labels(sample, tmp_path, capsys):
     [task, *_] = json.loads((tmp_path / 'look' / 'tasks.json').read_text())
     assert task['data']['image'].startswith('/data/local-files/?d=test/')
     assert set(task['predictions'][0]) == {'model_version', 'score', 'result'}
+    # a storage is a folder below the one that is served
+    studio = (tmp_path / 'look' / 'studio.txt').read_text()
+    assert f'DOCUMENT_ROOT={sample}\n' in studio and studio.endswith(f':\n{test}\n')
+    with pytest.raises(SystemExit, match=f'give `root` {sample}'):
+        main(['write', str(test), '--run', 'one', '--out', out, '--to', str(tmp_path / 'no'), '--root', str(test)])
+    assert not (tmp_path / 'no').exists()
     review.loc[:2, 'new_label'] = ['Granite', 'none of these', 'Basalt']
     review.to_csv(tmp_path / 'filled.csv', index=False)
     main(['read', str(tmp_path / 'filled.csv'), '--run', 'one', '--out', out, '--to', str(tmp_path / 'table.csv')])
