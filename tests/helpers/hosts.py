@@ -6,7 +6,6 @@
         hosts[1].kill()                          # SIGKILL for all that runs there
 
     with machines(2, rate='1gbit', delay=.002) as hosts: …    # what a cable carries, and for how long
-    with machines(2, net='10.78.0', here=True) as hosts: …    # this machine is one more, 10.78.0.254
 
 The rate is the kernel's `tbf`. For a delay a process stands in for the bridge, since not every kernel has `netem`: it
 holds each frame until its time has come.
@@ -79,15 +78,6 @@ def join(switch: str, net: str, i: int, tap: str = '') -> Machine:
     return m
 
 
-def join_here(switch: str, net: str):
-    "A cable from this machine to the switch; it goes with the switch."
-    name = f'{switch}h'[-15:]
-    ip('-n', switch, 'link', 'add', 'here', 'type', 'veth', 'peer', 'name', name, 'netns', os.getpid())
-    ip('-n', switch, 'link', 'set', 'here', 'master', 'switch', 'up')
-    ip('addr', 'add', f'{net}.254/24', 'dev', name)
-    ip('link', 'set', name, 'up')
-
-
 def limit(space: str, device: str, rate: str):
     "Let a device send no faster than that."
     # a burst holds the largest frame that the kernel cuts late, and is sent in a millisecond
@@ -130,8 +120,7 @@ def machines(
     n: int,
     rate: str = '',          # that a cable carries, as `tc` writes it
     delay: float = 0.,       # s, one way
-    net: str = '10.77.0',
-    here: bool = False       # whether this machine is reached too
+    net: str = '10.77.0'
 ):
     "`n` machines that reach each other; whatever happens, they are taken down at the end."
     need_machines()
@@ -141,7 +130,6 @@ def machines(
     try:
         ip('-n', switch, 'link', 'add', 'switch', 'type', 'bridge')
         ip('-n', switch, 'link', 'set', 'switch', 'up')
-        if here: join_here(switch, net)
         for i, tap in enumerate(names, 1):
             if tap: taps.append(open_tap(tap))
             found.append(join(switch, net, i, tap))

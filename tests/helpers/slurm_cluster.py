@@ -1,8 +1,4 @@
-"""A cluster of SLURM on this machine alone, with a controller and a munge of its own, gone at the end.
-
-Its two nodes are network namespaces, as those of several machines have an address each, or both on loopback where the
-tests don't run as root.
-"""
+"""A cluster of SLURM on this machine alone: two nodes on loopback, with a controller and a munge of their own, gone at the end."""
 import contextlib
 import getpass
 import os
@@ -15,13 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hosts import Machine, machines
-
-NET = '10.78.0'
 PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'squeue')
 CONF = '''
 ClusterName=rock
-SlurmctldHost={host}({at[0]})
+SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports[0]}
 SlurmUser={user}
 SlurmdUser={user}
@@ -44,8 +37,8 @@ KillWait=5
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 PartitionName=main Nodes=ALL Default=YES State=UP
-NodeName=n1 NodeHostname={host} NodeAddr={at[1]} Port={ports[1]} CPUs=2
-NodeName=n2 NodeHostname={host} NodeAddr={at[2]} Port={ports[2]} CPUs=2
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2
 '''
 
 
@@ -59,14 +52,12 @@ def free_ports(n: int) -> list[int]:
 
 class Cluster:
     "Two nodes and their controller."
-    def __init__(self, home: Path, hosts: list[Machine]):
+    def __init__(self, home: Path):
         self.home, self.daemons = home, {}
-        self.hosts = dict(zip(('n1', 'n2'), hosts))
-        at = [f'{NET}.254', *(h.address for h in hosts)] if hosts else ['127.0.0.1'] * 3
         (home / 'state').mkdir(parents=True)
         self.conf = home / 'slurm.conf'
         about = dict(host=socket.gethostname().split('.')[0], user=getpass.getuser())
-        self.conf.write_text(CONF.format(home=home, ports=free_ports(3), at=at, **about))
+        self.conf.write_text(CONF.format(home=home, ports=free_ports(3), **about))
         key = home / 'munge.key'
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
@@ -78,14 +69,9 @@ class Cluster:
         self.until(lambda: (home / 'munge.socket').exists())
         self.start('slurmctld', '-D')
         for n in ('n1', 'n2'): self.start('slurmd', '-D', '-N', n, name=n)
-        try: self.until(lambda: self.call('sinfo', '-h', '-t', 'idle', '-o', '%D').strip() == '2')
-        except AssertionError:
-            self.kill()
-            raise
+        self.until(lambda: self.call('sinfo', '-h', '-t', 'idle', '-o', '%D').strip() == '2')
     def start(self, *words: str, name: str = ''):
         name = name or words[0]
-        if name in self.hosts:    # `ip netns exec` would hide the control groups
-            words = ('nsenter', f'--net=/run/netns/{self.hosts[name].name}', *words)
         with open(self.home / f'{name}.log', 'ab') as log:
             self.daemons[name] = subprocess.Popen(
                 words, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
@@ -134,10 +120,8 @@ def slurm(tmp_path_factory):
     if missing := [p for p in PROGRAMS if not shutil.which(p)]:
         (pytest.fail if os.environ.get('CI') else pytest.skip)(
             f'no {", ".join(missing)} (apt-get install slurm-wlm munge)')
-    with contextlib.ExitStack() as stack:
-        root = os.geteuid() == 0 and shutil.which('ip')
-        hosts = stack.enter_context(machines(2, net=NET, here=True)) if root else []
-        cluster = Cluster(tmp_path_factory.mktemp('slurm'), hosts)
-        stack.callback(cluster.kill)
-        stack.enter_context(pytest.MonkeyPatch.context()).setenv('SLURM_CONF', str(cluster.conf))
+    cluster = Cluster(tmp_path_factory.mktemp('slurm'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('SLURM_CONF', str(cluster.conf))
         yield cluster
+    cluster.kill()

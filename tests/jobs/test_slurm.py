@@ -11,7 +11,7 @@ import pytest
 
 from conftest import TINY, flags, shell
 from ladder import assert_same_runs, rows, train_ladder
-from rock_nb.core import BadInput, Run, read_json
+from rock_nb.core import BadInput, Run
 from rock_nb.jobs.job import QueueUnavailable, new_job
 from rock_nb.queue import open_queue, publish
 
@@ -191,21 +191,6 @@ def test_deleted_cancelled_requeued(slurm, sample, tmp_path):
     assert rock_queue('delete', long.id, '--folder', tmp_path / 'queue').stdout == (
         f'{long.id}: deleted\n')
     assert queue.jobs() == [] and not trainings(run)
-
-
-def test_one_training_on_two_nodes(slurm, sample, tmp_path):
-    if not slurm.hosts: pytest.skip('on loopback both nodes have one address')
-    queue = open_queue(folder=tmp_path / 'queue', on='slurm', options=['--nodes=2'])
-    [job] = publish(
-        queue, run='both', epochs=1, data=str(sample), out=str(tmp_path / 'runs'), **SMALL)
-    said = lambda: f'{queue.jobs()} {slurm.logs()} {queue.log(job.id).read_text()}'
-    until(lambda: queue.find(job.id).state not in ('waiting', 'running'), said=said)
-    assert queue.find(job.id).state == 'done', said()
-    run = Run(tmp_path / 'runs' / 'both')
-    assert read_json(run.environment)['processes'] == 2
-    # the logs of a machine are named after it and its address
-    met = {p.name.rpartition('-')[2] for p in run.path.glob('logs/*') if list(p.glob('*/attempt_0/0'))}
-    assert met == {m.address for m in slurm.hosts.values()}
 
 
 def test_one_that_failed_is_mended_and_requeued(slurm, sample, tmp_path):

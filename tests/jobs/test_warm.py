@@ -175,5 +175,5 @@ def test_whoever_runs_notebooks_may_be_killed(project, mark, sent):
     until(lambda: (project / 'begun').exists() or p.poll() is not None)
     assert len(alive(mark)) >= 4     # the program, its template, the kernel, its child
     p.send_signal(sent)
-    p.wait(30)
+    p.wait(120)
     until(lambda: not alive(mark), 15)
