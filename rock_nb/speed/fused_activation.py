@@ -31,10 +31,13 @@ def has_post_ops(device: torch.device | str) -> bool:
     return on_cpu and hasattr(torch.ops.mkldnn, '_convolution_pointwise')
 
 # %% ../../nbs/speed/fused_activation.ipynb #0ad671df
+# whether it pads as TensorFlow does, by the name of its class: torch's, timm's, those of `speed.bf16_conv`
+CONVOLUTIONS = dict(Conv2d=False, Conv2dSame=True, SameConv2d=True)
+
 def is_fusable(m: nn.Module) -> bool:
     "Whether a layer is a convolution whose own class computes it, padded with zeros."
     return (
-        type(m) in (nn.Conv2d, layers.Conv2dSame) and 'forward' not in vars(m)
+        isinstance(m, nn.Conv2d) and type(m).__name__ in CONVOLUTIONS and 'forward' not in vars(m)
         and m.padding_mode == 'zeros' and not isinstance(m.padding, str))
 
 @torch.no_grad()
@@ -72,7 +75,7 @@ def fused_forward(conv: nn.Module,      # of `fuse`
         return plain_forward(conv, x)
     if torch.is_autocast_enabled('cpu'): x = x.to(w.dtype)
     padding = conv.padding
-    if isinstance(conv, layers.Conv2dSame):
+    if CONVOLUTIONS[type(conv).__name__]:
         x, padding = layers.pad_same(x, conv.kernel_size, conv.stride, conv.dilation), (0, 0)
     return torch.ops.mkldnn._convolution_pointwise(
         x, w, conv.bias, padding, conv.stride, conv.dilation, conv.groups, *conv.post_op, '')
