@@ -1,7 +1,7 @@
 """What becomes of the queue on Redis without each method of `rq` that this project writes anew: the table in docs/machines.md.
 
     python tests/overrides.py                            # all of them, three at once
-    python tests/overrides.py RqWorker.wait_for_horse
+    python tests/overrides.py RqWorker.maintain_heartbeats
 
 Each is taken out of a copy of the project, and the tests of the queue run there until one fails, first those that are
 over soon. The copy from which nothing is taken must pass. Minutes, most of which the tests wait; on a machine that has

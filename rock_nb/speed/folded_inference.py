@@ -7,8 +7,7 @@ __all__ = ['autocast', 'inference']
 
 # %% ../../nbs/speed/folded_inference.ipynb #bf18e635
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 import psutil, torch
@@ -18,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..core import choose, use_fast
 from .depthwise_float64 import DepthwiseAtOnce
-from .fused_activation import conv_act_pairs, fuse, has_post_ops
+from .fused_activation import conv_act_pairs, conv_followers, fuse, has_post_ops
 
 # %% ../../nbs/speed/folded_inference.ipynb #17c4873e
 def plain_inference(model: nn.Module,   # on its device; stays as it is
@@ -50,32 +49,14 @@ def autocast(device: torch.device | str,   # the network's
     return torch.autocast(torch.device(device).type, dtype=dtype, enabled=dtype is not None)
 
 # %% ../../nbs/speed/folded_inference.ipynb #beff0f4e
-@contextmanager
-def forward_hooks(model: nn.Module,
-                  hook: Callable,   # hook(module, inputs, output), as torch calls it
-                 ) -> Iterator[None]:
-    "Call `hook` after every module that runs meanwhile."
-    hooks = [m.register_forward_hook(hook) for m in model.modules()]
-    try: yield
-    finally:
-        for h in hooks: h.remove()
-
-@torch.no_grad()
-def conv_bn_pairs(model: nn.Module,       # in evaluation mode
-                  x: torch.Tensor,        # (N, 3, height, width) images it takes, two are enough
+def conv_bn_pairs(model: nn.Module, x: torch.Tensor,   # as in `conv_followers`
                  ) -> list[tuple[nn.Conv2d, _BatchNorm]]:
     "The convolutions of a network, each with the batch normalisation that gets its output."
-    made, found, runs = {}, [], {}
-    def record(m: nn.Module, inputs: tuple, output: torch.Tensor):
-        runs[m] = runs.get(m, 0) + 1
-        # the output is kept, so that no other tensor gets its id
-        if isinstance(m, nn.Conv2d): made[id(output)] = m, output
-        elif isinstance(m, _BatchNorm) and m.track_running_stats and id(inputs[0]) in made:
-            found.append((made[id(inputs[0])][0], m))
-    with forward_hooks(model, record): model(x)
     return [
-        (c, b) for c, b in found
-        if runs[c] == runs[b] == 1 and not b.training and 'forward' not in vars(b)]
+        (c, b) for c, b in conv_followers(
+            model, x, lambda m: isinstance(m, nn.Conv2d),
+            lambda m: isinstance(m, _BatchNorm) and m.track_running_stats)
+        if not b.training and 'forward' not in vars(b)]
 
 # %% ../../nbs/speed/folded_inference.ipynb #9191334a
 def remaining_ops(bn: _BatchNorm) -> nn.Sequential:

@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/speed/fused_activation.ipynb #95854d65
 import copy, types
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -30,35 +31,43 @@ def has_post_ops(device: torch.device | str) -> bool:
     on_cpu = torch.device(device).type == 'cpu' and torch.backends.mkldnn.is_available()
     return on_cpu and hasattr(torch.ops.mkldnn, '_convolution_pointwise')
 
-# %% ../../nbs/speed/fused_activation.ipynb #0ad671df
 # whether it pads as TensorFlow does, by the name of its class: torch's, timm's, those of `speed.bf16_conv`
 CONVOLUTIONS = dict(Conv2d=False, Conv2dSame=True, SameConv2d=True)
 
+# %% ../../nbs/speed/fused_activation.ipynb #0ad671df
+@torch.no_grad()
+def conv_followers(model: nn.Module,        # in evaluation mode
+                   x: torch.Tensor,         # (N, 3, height, width) images it takes, two are enough
+                   is_conv: Callable, follows: Callable,   # (layer) -> whether it is one of a pair
+                  ) -> list[tuple[nn.Module, nn.Module]]:
+    "The convolutions of a network, each with the layer of a kind that gets its output as it is."
+    made, found, runs = {}, [], {}
+    def before(m: nn.Module, inputs: tuple):
+        runs[m] = runs.get(m, 0) + 1
+        if not follows(m) or id(inputs[0]) not in made: return
+        conv, tensor, version = made[id(inputs[0])]
+        if tensor._version == version: found.append((conv, m))
+    def after(m: nn.Module, inputs: tuple, output: torch.Tensor):
+        # the output is kept, so that no other tensor gets its id
+        if is_conv(m): made[id(output)] = m, output, output._version
+    hooks = [h for m in model.modules() for h in (
+        m.register_forward_pre_hook(before), m.register_forward_hook(after))]
+    try: model(x)
+    finally:
+        for h in hooks: h.remove()
+    return [(c, f) for c, f in found if runs[c] == runs[f] == 1]
+
+# %% ../../nbs/speed/fused_activation.ipynb #7421cf69
 def is_fusable(m: nn.Module) -> bool:
     "Whether a layer is a convolution whose own class computes it, padded with zeros."
     return (
         isinstance(m, nn.Conv2d) and type(m).__name__ in CONVOLUTIONS and 'forward' not in vars(m)
         and m.padding_mode == 'zeros' and not isinstance(m.padding, str))
 
-@torch.no_grad()
-def conv_act_pairs(model: nn.Module,   # in evaluation mode
-                   x: torch.Tensor,    # (N, 3, height, width) images it takes, two are enough
+def conv_act_pairs(model: nn.Module, x: torch.Tensor,   # as in `conv_followers`
                   ) -> list[tuple[nn.Module, nn.Module]]:
     "The convolutions of a network, each with the activation that gets its output."
-    made, found, runs = {}, [], {}
-    def before(m: nn.Module, inputs: tuple):
-        runs[m] = runs.get(m, 0) + 1
-        if type(m) not in POST_OPS or id(inputs[0]) not in made: return
-        conv, tensor, version = made[id(inputs[0])]
-        if tensor._version == version: found.append((conv, m))
-    def after(m: nn.Module, inputs: tuple, output: torch.Tensor):
-        if is_fusable(m): made[id(output)] = m, output, output._version
-    hooks = [h for m in model.modules() for h in (
-        m.register_forward_pre_hook(before), m.register_forward_hook(after))]
-    try: model(x)
-    finally:
-        for h in hooks: h.remove()
-    return [(c, a) for c, a in found if runs[c] == runs[a] == 1]
+    return conv_followers(model, x, is_fusable, lambda m: type(m) in POST_OPS)
 
 # %% ../../nbs/speed/fused_activation.ipynb #a299c51a
 def plain_forward(conv: nn.Module, x: torch.Tensor) -> torch.Tensor:
