@@ -208,6 +208,10 @@ def can_run(model: nn.Module, x: torch.Tensor, amp: str) -> bool:
     except RuntimeError: return False
     return True
 
+def is_compiled(model: nn.Module) -> bool:
+    "Whether a network is one of `torch.compile`, which fuses for itself and cannot be looked into."
+    return hasattr(model, '_orig_mod')
+
 def find_changes(model: nn.Module, x: torch.Tensor) -> list[tuple[Names, Names]]:
     "What may be folded and fused, as far as float64 tells; the most first, nothing at last."
     quick = eval_copy(model)
@@ -225,7 +229,7 @@ def inference(model: nn.Module,    # on its device; stays as it is
              ) -> nn.Module:       # the same logits to rounding; cannot learn
     """A network in its fastest form for prediction; what would change its logits is neither folded
     (Jacob et al., arXiv:1712.05877) nor fused."""
-    if not use_fast(fast):
+    if not use_fast(fast) or is_compiled(model):
         return plain_inference(model)
     for folds, acts in find_changes(model, x):
         quick = change(eval_copy(model), folds, acts)

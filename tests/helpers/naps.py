@@ -27,7 +27,7 @@ def nap(home: str, name: str, seconds: float):
         note('clash')
     (folder / 'pid').write_text(str(os.getpid()))
     note('begin')
-    time.sleep(seconds)
+    time.sleep(0 if (folder / 'hurry').exists() else seconds)
     (folder / '.result').write_text('slept')
     (folder / 'pid').unlink()
     os.rename(folder / '.result', folder / 'result')

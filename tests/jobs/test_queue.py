@@ -162,7 +162,7 @@ def test_a_redis_without_room_is_waited_for(server, processes, tmp_path):
 def test_a_worker_that_is_only_slow_does_no_harm(server, processes, tmp_path):
     redis, home = server(), tmp_path / 'naps'
     queue = open_queue(**redis.queue)
-    queue.publish(job := nap(home, 'long', 2.5*LEASE))
+    queue.publish(job := nap(home, 'long', 600))
     with Crew(processes, redis.queue, tmp_path, 1) as crew:
         until(lambda: (home / 'events').exists())
         os.kill(crew.all[0].pid, signal.SIGSTOP)        # its job's process goes on
@@ -172,6 +172,7 @@ def test_a_worker_that_is_only_slow_does_no_harm(server, processes, tmp_path):
         # the second waits for the folder: there is no second `begin` yet
         time.sleep(1)
         assert events(home) == {('begin', 'long'): 1}
+        (home / 'long' / 'hurry').touch()
         os.kill(crew.all[0].pid, signal.SIGCONT)
         assert crew.end(), crew.log.read_text()
     assert (
