@@ -6,18 +6,21 @@
 __all__ = []
 
 # %% ../../nbs/core/process.ipynb #c0de0003
-import ctypes, os, signal, sys
+import ctypes, functools, os, signal, sys
 from importlib.util import find_spec
 
 # %% ../../nbs/core/process.ipynb #cad86c3f
+@functools.cache
 def keep_memory():
-    "Memory that is free stays with this process; only where the C library is glibc."
+    """Memory that is free stays with this process until it is forked; only where the C library is
+    glibc."""
     if sys.platform == 'win32': return
     libc = ctypes.CDLL(None)
     if hasattr(libc, 'mallopt') and hasattr(libc, 'gnu_get_libc_version'):
         # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_MMAP_MAX
         for what, value in ((-3, 32 << 20), (-1, 1 << 30), (-4, 0)):
             libc.mallopt(what, value)
+        os.register_at_fork(before=lambda: libc.malloc_trim(0))
 
 # %% ../../nbs/core/process.ipynb #5953a520
 def die_with_parent():
