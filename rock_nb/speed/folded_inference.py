@@ -153,9 +153,6 @@ def exact_device(model: nn.Module,
             return d
 
 # %% ../../nbs/speed/folded_inference.ipynb #840cb757
-# network -> what was asked -> the answer: it depends on how a network is built alone
-CHECKED = WeakKeyDictionary()
-
 Names = list[tuple[str, str]]     # of pairs of layers
 
 def by_name(model: nn.Module, pairs: list[tuple[nn.Module, nn.Module]]) -> Names:
@@ -187,17 +184,21 @@ def stays_exact(model: nn.Module, folds: Names, acts: Names, x: torch.Tensor) ->
     except Exception:     # too small an image, or a network that insists on float32
         return False
 
-def may_change(model: nn.Module,
-               folds: Names, acts: Names,
-               x: torch.Tensor,     # images it takes
-              ) -> bool:
-    """Whether the named pairs may be folded and fused: tried in float64 once a network, on small
-    pieces of the images if it takes them."""
-    known, asked = CHECKED.setdefault(model, {}), (*folds, None, *acts, x.shape)
-    if asked not in known:
-        small = x[..., :64, :64]
-        known[asked] = any(stays_exact(model, folds, acts, images) for images in (small, x))
-    return known[asked]
+@torch.no_grad()
+def can_judge(model: nn.Module,    # in evaluation mode
+              x: torch.Tensor,     # two images
+             ) -> bool:
+    "Whether a network takes images of that size and tells them apart."
+    try: y = model(x)
+    except Exception: return False
+    return same_logits(y, y)
+
+def small_images(model: nn.Module,    # in evaluation mode
+                 x: torch.Tensor,     # images it takes
+                ) -> torch.Tensor:
+    "Small pieces of images if they do to try a network with, else the images."
+    small = x[..., :64, :64]
+    return small if can_judge(model, small) else x
 
 # %% ../../nbs/speed/folded_inference.ipynb #d6ab9b56
 @torch.no_grad()
@@ -219,7 +220,22 @@ def find_changes(model: nn.Module, x: torch.Tensor) -> list[tuple[Names, Names]]
     change(quick, folds)
     acts = by_name(quick, conv_act_pairs(quick, x)) if has_post_ops(x.device) else []
     wishes = dict.fromkeys([(tuple(folds), tuple(acts)), (tuple(folds), ())])
-    return [*(w for w in wishes if any(w) and may_change(model, *w, x)), ((), ())]
+    return [*(w for w in wishes if any(w) and stays_exact(model, *w, x)), ((), ())]
+
+# network -> how it is built and what it is given -> what may be changed
+FOUND = WeakKeyDictionary()
+
+def known_changes(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, list]:
+    """`small_images` and `find_changes` of them, both once a network: they depend on how it is
+    built, not on its weights."""
+    how = tuple((type(m), 'forward' in vars(m)) for m in model.modules())
+    known = FOUND.setdefault(model, {})
+    for images in (x[..., :64, :64], x):
+        asked = how, images.shape, x.dtype, x.device
+        if asked not in known:
+            small = can_judge(eval_copy(model), images)
+            known[asked] = find_changes(model, images) if small or images is x else None
+        if known[asked] is not None: return images, known[asked]
 
 # %% ../../nbs/speed/folded_inference.ipynb #c12437d0
 def inference(model: nn.Module,    # on its device; stays as it is
@@ -229,9 +245,9 @@ def inference(model: nn.Module,    # on its device; stays as it is
              ) -> nn.Module:       # the same logits to rounding; cannot learn
     """A network in its fastest form for prediction; what would change its logits is neither folded
     (Jacob et al., arXiv:1712.05877) nor fused."""
-    if not use_fast(fast) or is_compiled(model):
-        return plain_inference(model)
-    for folds, acts in find_changes(model, x):
+    if not use_fast(fast) or is_compiled(model): return plain_inference(model)
+    x, changes = known_changes(model, x)
+    for folds, acts in changes:
         quick = change(eval_copy(model), folds, acts)
         if (folds or acts) and not same_outputs(quick, model, x): continue
         if AMP[amp] is not None: cast_weights(quick, AMP[amp])

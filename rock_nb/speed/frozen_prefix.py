@@ -18,8 +18,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from ..core import use_fast
 from ..model.freeze import in_module
 from .depthwise_float64 import DepthwiseAtOnce
-from .folded_inference import (
-    autocast, exact_device, inference, perturbed_copy, same_logits, same_outputs)
+from rock_nb.speed.folded_inference import (
+    autocast, eval_copy, exact_device, inference, perturbed_copy, same_logits, same_outputs,
+    small_images)
 
 # %% ../../nbs/speed/frozen_prefix.ipynb #3061b4b0
 class StopForward(Exception):
@@ -161,6 +162,7 @@ def find_prefix(model: nn.Module,     # frozen in part, in the mode in which it 
     fast = use_fast(fast)
     if not fast or all(p.requires_grad for p in model.parameters()):
         return None
+    x = small_images(eval_copy(model), x)
     units = frozen_prefix_modules(model, x)
     if not units or not repeats_exactly(model, units, x):
         return None

@@ -7,7 +7,7 @@ __all__ = []
 
 # %% ../../nbs/speed/fused_activation.ipynb #95854d65
 import copy, types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -74,6 +74,21 @@ def plain_forward(conv: nn.Module, x: torch.Tensor) -> torch.Tensor:
     "The plain twin of `fused_forward`."
     return conv.plain_act(type(conv).forward(conv, x))
 
+def same_padding(conv: nn.Module,      # padded as TensorFlow does
+                 x: torch.Tensor, w: torch.Tensor,   # its input and weights
+                ) -> tuple[torch.Tensor, torch.Tensor, Sequence[int]]:   # and padding of both sides
+    """Its input without a copy that is padded, if possible: one more row behind than before is what
+    a kernel with a row of zeros before it gives."""
+    sizes = zip(x.shape[2:], conv.kernel_size, conv.stride, conv.dilation)
+    total = [layers.get_same_padding(*s) for s in sizes]
+    odd = [n % 2 for n in total]
+    if any(odd):
+        # a larger kernel costs more where it has more than one channel
+        if w.shape[1] > 1 or max(conv.dilation) > 1:
+            return layers.pad_same(x, conv.kernel_size, conv.stride, conv.dilation), w, (0, 0)
+        w = nn.functional.pad(w, (odd[1], 0, odd[0], 0))
+    return x, w, [(n + 1)//2 for n in total]
+
 def fused_forward(conv: nn.Module,      # of `fuse`
                   x: torch.Tensor,      # (N, channels, height, width)
                  ) -> torch.Tensor:
@@ -84,8 +99,7 @@ def fused_forward(conv: nn.Module,      # of `fuse`
         return plain_forward(conv, x)
     if torch.is_autocast_enabled('cpu'): x = x.to(w.dtype)
     padding = conv.padding
-    if CONVOLUTIONS[type(conv).__name__]:
-        x, padding = layers.pad_same(x, conv.kernel_size, conv.stride, conv.dilation), (0, 0)
+    if CONVOLUTIONS[type(conv).__name__]: x, w, padding = same_padding(conv, x, w)
     return torch.ops.mkldnn._convolution_pointwise(
         x, w, conv.bias, padding, conv.stride, conv.dilation, conv.groups, *conv.post_op, '')
 
