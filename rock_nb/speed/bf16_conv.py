@@ -52,12 +52,41 @@ def from_pixel_rows(flat: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return flat.view(len(like), *like.shape[2:], -1).permute(0, 3, 1, 2)
 
 # %% ../../nbs/speed/bf16_conv.ipynb #c41a23cb
-def needs_fp32_backward(m: nn.Conv2d,
-                        which: int,   # 0: the gradient of the input, 1: of the weights
-                       ) -> bool:
-    "Whether oneDNN lacks fast code for that gradient of a depthwise convolution in bfloat16."
-    sides, most = (m.kernel_size, 3) if which else (m.stride, 1)
-    return m.groups == m.in_channels > 1 and max(sides) > most
+def is_depthwise(m: nn.Conv2d) -> bool:
+    "Whether each channel is filtered by itself, by a kernel without holes."
+    # wider padding would be cut off below, and holes in a kernel would have to be kept
+    narrow = all(p < k for p, k in zip(m.padding, m.kernel_size))
+    return m.groups == m.in_channels == m.out_channels > 1 and m.dilation == (1, 1) and narrow
+
+@torch.no_grad()
+def gradient_in_columns(m: nn.Conv2d,      # depthwise
+                        x: torch.Tensor, w: torch.Tensor, g: torch.Tensor,   # as in `gradient`
+                        most: int = 3,     # columns at a time
+                       ) -> torch.Tensor:  # of the shape of the weights
+    "The gradient of the weights, from pieces of the kernel that are a few columns wide."
+    found = []
+    for part in w.split(most, 3):
+        first = sum(f.shape[3] for f in found)
+        left, width = m.padding[1] - first, (g.shape[3] - 1)*m.stride[1] + part.shape[3]
+        piece = nn.functional.pad(x, (left, width - left - x.shape[3]))
+        found.append(torch.ops.aten.convolution_backward(
+            g, piece, part, None, m.stride, (m.padding[0], 0), m.dilation, False, [0, 0], m.groups,
+            [False, True, False])[1])
+    return torch.cat(found, 3)
+
+@torch.no_grad()
+def gradient_between_zeros(m: nn.Conv2d,   # depthwise
+                           x: torch.Tensor, w: torch.Tensor, g: torch.Tensor,   # as in `gradient`
+                          ) -> torch.Tensor:   # of the shape of the input
+    "The gradient of the input, as a convolution of the output's, spread out by the stride."
+    n, channels, *sizes = x.shape
+    z = g.new_zeros(n, *(s + k - 1 for s, k in zip(sizes, m.kernel_size)), channels)
+    z = z.permute(0, 3, 1, 2)
+    rows, columns = (
+        slice(k - 1 - p, k - p + (size - 1)*s, s)
+        for k, p, s, size in zip(m.kernel_size, m.padding, m.stride, g.shape[2:]))
+    z[:, :, rows, columns] = g
+    return torch.conv2d(z, w.flip(2, 3), groups=m.groups)
 
 @torch.no_grad()
 def gradient(m: nn.Conv2d,
@@ -69,8 +98,9 @@ def gradient(m: nn.Conv2d,
     "One gradient of a convolution without bias."
     if is_pointwise(m) and m.stride == (1, 1) and not which:
         return from_pixel_rows(to_pixel_rows(g) @ w[:, :, 0, 0], x)
-    if x.dtype == torch.bfloat16 and needs_fp32_backward(m, which):
-        return gradient(m, x.float(), w.float(), g.float(), which).bfloat16()
+    if x.dtype == torch.bfloat16 and is_depthwise(m):
+        if not which and max(m.stride) > 1: return gradient_between_zeros(m, x, w, g)
+        if which and m.kernel_size[1] > 3: return gradient_in_columns(m, x, w, g)
     return torch.ops.aten.convolution_backward(
         g, x, w, None, m.stride, m.padding, m.dilation, False, [0, 0], m.groups,
         [which == 0, which == 1, False])[which]
@@ -98,7 +128,6 @@ def weight_gradient(m: nn.Conv2d,
                     g: torch.Tensor,   # (N, K, H', W'): gradient of the output
                    ) -> torch.Tensor:  # of the shape of the weights
     "The gradient of the weights."
-    if needs_fp32_backward(m, 1): return gradient(m, x, w, g, 1)
     return (gradient_as_matmul if is_pointwise(m) else gradient_in_chunks)(m, x, w, g)
 
 # %% ../../nbs/speed/bf16_conv.ipynb #933bbb9a
