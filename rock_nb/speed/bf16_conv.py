@@ -62,6 +62,7 @@ def is_wide(m: nn.Conv2d) -> bool:
     "Whether oneDNN lacks fast code for the gradient of a depthwise kernel."
     return is_depthwise(m) and m.kernel_size[1] > 3
 
+# %% ../../nbs/speed/bf16_conv.ipynb #6d05c690
 @torch.no_grad()
 def gradient_in_columns(m: nn.Conv2d,      # depthwise
                         x: torch.Tensor, w: torch.Tensor, g: torch.Tensor,   # as in `gradient`
@@ -78,6 +79,7 @@ def gradient_in_columns(m: nn.Conv2d,      # depthwise
             [False, True, False])[1])
     return torch.cat(found, 3)
 
+# %% ../../nbs/speed/bf16_conv.ipynb #6725bde6
 @torch.no_grad()
 def gradient_between_zeros(m: nn.Conv2d,   # depthwise
                            x: torch.Tensor, w: torch.Tensor, g: torch.Tensor,   # as in `gradient`
@@ -92,6 +94,7 @@ def gradient_between_zeros(m: nn.Conv2d,   # depthwise
     z[:, :, rows, columns] = g
     return torch.conv2d(z, w.flip(2, 3), groups=m.groups)
 
+# %% ../../nbs/speed/bf16_conv.ipynb #149a0c08
 @torch.no_grad()
 def gradient(m: nn.Conv2d,
              x: torch.Tensor,   # (N, C, H, W): input

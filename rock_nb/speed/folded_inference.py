@@ -184,6 +184,7 @@ def stays_exact(model: nn.Module, folds: Names, acts: Names, x: torch.Tensor) ->
     except Exception:     # too small an image, or a network that insists on float32
         return False
 
+# %% ../../nbs/speed/folded_inference.ipynb #6f86bb61
 @torch.no_grad()
 def can_judge(model: nn.Module,    # in evaluation mode
               x: torch.Tensor,     # two images
@@ -222,6 +223,7 @@ def find_changes(model: nn.Module, x: torch.Tensor) -> list[tuple[Names, Names]]
     wishes = dict.fromkeys([(tuple(folds), tuple(acts)), (tuple(folds), ())])
     return [*(w for w in wishes if any(w) and stays_exact(model, *w, x)), ((), ())]
 
+# %% ../../nbs/speed/folded_inference.ipynb #0ad76fe2
 # network -> how it is built and what it is given -> what may be changed
 FOUND = WeakKeyDictionary()
 

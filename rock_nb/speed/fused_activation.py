@@ -74,6 +74,7 @@ def plain_forward(conv: nn.Module, x: torch.Tensor) -> torch.Tensor:
     "The plain twin of `fused_forward`."
     return conv.plain_act(type(conv).forward(conv, x))
 
+# %% ../../nbs/speed/fused_activation.ipynb #8d1881be
 def same_padding(conv: nn.Module,      # padded as TensorFlow does
                  x: torch.Tensor, w: torch.Tensor,   # its input and weights
                 ) -> tuple[torch.Tensor, torch.Tensor, Sequence[int]]:   # and padding of both sides
@@ -89,6 +90,7 @@ def same_padding(conv: nn.Module,      # padded as TensorFlow does
         w = nn.functional.pad(w, (odd[1], 0, odd[0], 0))
     return x, w, [(n + 1)//2 for n in total]
 
+# %% ../../nbs/speed/fused_activation.ipynb #71ff0f50
 def fused_forward(conv: nn.Module,      # of `fuse`
                   x: torch.Tensor,      # (N, channels, height, width)
                  ) -> torch.Tensor:

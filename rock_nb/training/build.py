@@ -6,6 +6,7 @@
 __all__ = ['build_setup']
 
 # %% ../../nbs/training/build.ipynb #300661f9
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -153,14 +154,19 @@ def to_device(model: nn.Module, device: torch.device | str) -> nn.Module:
     return model.to(device)
 
 # %% ../../nbs/training/build.ipynb #226728c4
+def longest_phase(recipe: Recipe) -> Phase:
+    "The phase of a recipe that computes most: of those that take steps, if there are any."
+    steps = [p for p in recipe.phases if p.solver == 'sgd'] or recipe.phases
+    return max(steps, key=lambda p: p.epochs*math.prod(recipe.size(p)))
+
 def choose_precision(recipe: Recipe, model: nn.Module,
                      out: str | Path | None = None,   # folder of runs, where what was measured is kept
                     ) -> tuple[str, dict]:             # precision; images a second at each
     """The precision of a training: the recipe's, or the fastest one here, as the main process
     measures it."""
+    phase = longest_phase(recipe)
     amp, speeds = run_on_main(
-        choose_amp, recipe.amp, model, recipe.size(), recipe.batch_size, recipe.phases[-1].train,
-        out)
+        choose_amp, recipe.amp, model, recipe.size(phase), recipe.batch_size, phase.train, out)
     if recipe.sam and recipe.amp == 'auto':
         amp = fastest({k: v for k, v in speeds.items() if k != 'fp16'})
     if recipe.sam and amp == 'fp16':
