@@ -166,15 +166,15 @@ class Conv2d(nn.Conv2d):
         learns = torch.is_grad_enabled() and self.weight.requires_grad
         if not learns or self.weight.device.type != 'cpu': return False
         if self.padding_mode != 'zeros' or isinstance(self.padding, str): return False
-        return self.dtype == torch.bfloat16 or self.dtype == torch.float32 and is_wide(self)
+        return self.precision == torch.bfloat16 or self.precision == torch.float32 and is_wide(self)
     @property
-    def dtype(self) -> torch.dtype:
+    def precision(self) -> torch.dtype:
         "The precision at which it computes."
         cast = torch.is_autocast_enabled('cpu')
         return torch.get_autocast_dtype('cpu') if cast else self.weight.dtype
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.gains: return super().forward(x)
-        x, w = x.to(self.dtype), self.weight.to(self.dtype)
+        x, w = x.to(self.precision), self.weight.to(self.precision)
         with torch.autocast('cpu', enabled=False): y = Convolve.apply(x, w, self)
         return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
 
