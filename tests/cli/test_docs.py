@@ -39,3 +39,15 @@ def test_what_was_measured_comes_from_records():
     import measured
     assert measured.PAGE.read_text(encoding='utf-8') == measured.page(), 'run: python docs/measured.py'
     assert {name for name, *_ in measured.PARTS} == {f.name for f in measured.RECORDS.iterdir()}
+
+
+def test_what_is_suggested_comes_from_records():
+    import measured
+    from rock_nb.bench.quality import summarise
+    from rock_nb.training.suggestion import MEASURED
+    for at, file in {(475, 25): 'quality-25-types.csv', (1249, 7): 'quality-seven-types.csv'}.items():
+        runs = pd.read_csv(measured.RECORDS / file)
+        longest, found = runs.groupby('name').seconds.max(), summarise(runs, 'frozen')
+        assert MEASURED[at] == {
+            name: (round(longest[name]), *round(found.loc[name, ['gain', 'gain_low', 'gain_high']], 3))
+            for name in found.index}
