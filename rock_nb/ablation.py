@@ -11,23 +11,19 @@ from dataclasses import dataclass
 from . import core   # before torch: it says how torch's threads shall wait
 from .core import Parser
 from .core.options import declared, option, options_of, whole
-from .training.command import (
-    PARAMETERS as OF_TRAINING, add_options, check_command, check_given, given_options)
+from rock_nb.training.command import (
+    PARAMETERS as OF_TRAINING, OfJobs, OfSeeds, add_options, check_command, check_given,
+    given_options)
 
 # %% ../nbs/06_ablation.ipynb #ab1a0004
 @declared
 @dataclass(frozen=True)
-class OfAblation:
+class OfAblation(OfJobs, OfSeeds):
     "What an ablation is told beside what all its trainings are."
     factors: str | dict | None = option(
         None, 'fields and values, each changed alone (None: what system D tried)')
-    seeds: int | str | list | None = option(None, "divided by commas (None: the recipe's)")
     test_folds: int | str | list | None = option(
         None, 'where `folds` are given: those that are tested on, divided by commas (None: all)')
-    jobs: int | None = option(
-        None, 'recipes that are trained at a time (None: one a core at scale demo, else 1)')
-    queue: str | None = option(
-        None, 'folder, redis, redis://host:port or a path: its workers train (None: here)')
     name: str = option('ablation', 'of the folder that runs and tables go into (None: ablation)')
 
 FOR_ALL = {n: o for n, o in OF_TRAINING.items() if n not in ('seed', 'fold', 'test_fold')}

@@ -12,27 +12,22 @@ from . import core   # before torch: it says how torch's threads shall wait
 from .core import Parser
 from .core.options import declared, option, options_of, whole
 from .training.command import (
-    PARAMETERS as OF_TRAINING, add_options, check_command, check_given, given_options)
+    PARAMETERS as OF_TRAINING, OfJobs, add_options, check_command, check_given, given_options)
 
 # %% ../nbs/06_pipeline.ipynb #85e4bfb4
 @declared
 @dataclass(frozen=True)
-class OfPipeline:
+class OfPipeline(OfJobs):
     "What the pipeline is told beside what all its trainings are."
     versions: str | None = option(None, 'recipes, with spaces between (None: all)')
     floor: bool = option(
         True, "train 'frozen' first, if it has weights: what a recipe must be better than")
-    jobs: int | None = option(
-        None, 'recipes that are trained at a time (None: one a core at scale demo, else 1)')
-    body: str = option(
-        'auto', "network: the recipe's ('recipe'), the 'packaged' one nearest in size, or 'auto': "
-        "the recipe's where its weights can be had")
 
 PARAMETERS = options_of(OfPipeline) | {
     n: o for n, o in OF_TRAINING.items() if n in (
         'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level',
-        'workers', 'threads', 'device', 'keep', 'arch', 'pretrained', 'epochs', 'lr', 'img_size',
-        'batch_size', 'valid', 'seed')}
+        'workers', 'threads', 'device', 'body', 'keep', 'arch', 'pretrained', 'epochs', 'lr',
+        'img_size', 'batch_size', 'valid', 'seed')}
 
 # %% ../nbs/06_pipeline.ipynb #d87e091c
 def command_line() -> Parser:

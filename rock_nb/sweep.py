@@ -12,21 +12,18 @@ from . import core   # before torch: it says how torch's threads shall wait
 from .core import Parser
 from .core.options import declared, option, options_of
 from .training.command import (
-    PARAMETERS as OF_TRAINING, add_options, check_command, check_given, given_options)
+    PARAMETERS as OF_TRAINING, OfSeeds, add_options, check_command, check_given, given_options)
 
 # %% ../nbs/06_sweep.ipynb #80a7e645
 @declared
 @dataclass(frozen=True)
-class OfSweep:
+class OfSweep(OfSeeds):
     "What a sweep is told beside what all its trainings are."
     grid: str | dict | None = option(None, 'fields and values, e.g. "loss=ce,focal lr=1e-3,3e-4"')
-    seeds: int | str | list | None = option(None, "divided by commas (None: the recipe's)")
     search: str | None = option(
         None, 'grid, random or optuna (None: optuna where there is a space)')
     space: str | None = option(None, 'what may vary, e.g. "lr=1e-4..3e-3:log augment=v1,v2"')
     trials: int = option(12, 'of random and optuna (None: 12)')
-    queue: str | None = option(
-        None, 'folder, redis, redis://host:port or a path: its workers train (None: here)')
     prune: bool = option(
         False, 'stop trials that are behind the median of the others (None: False)')
     name: str = option('sweep', 'of the folder that runs and table go into (None: sweep)')
