@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from . import core   # before torch: it says how torch's threads shall wait
 from .core import Parser
-from .core.options import declared, option, options_of, whole
+from .core.options import declared, option, options_of
 from .training.command import (
     PARAMETERS as OF_TRAINING, OfJobs, add_options, check_command, check_given, given_options)
 
@@ -39,7 +39,6 @@ def check_each(given: dict):
     "`check_given` for each of several recipes."
     versions = (given.get('versions') or 'baseline').replace(',', ' ').split()
     for version in versions: check_given(given | dict(version=version))
-    if given.get('jobs') is not None: whole(given['jobs'], 'jobs', 1)
 
 if __name__ == '__main__' and '__file__' in globals(): check_command(command_line(), check_each)
 
@@ -56,7 +55,7 @@ import psutil
 from .core import BadInput, Run, choose, typed
 from .data.loader_workers import count_workers
 from .data.synthetic import find_data, is_sample
-from .core.options import document_options, whole
+from .core.options import document_options
 from .data.split import folds_of
 from .data.table import read_data
 from .data.attributes import at_target, label_option
@@ -431,11 +430,11 @@ def from_here(given: dict) -> dict:
     return given
 
 # %% ../nbs/06_pipeline.ipynb #1a7e3002
-def jobs_of(jobs: int | None,   # as given
+def jobs_of(jobs: int | None,   # of `OfJobs`
             scale: str,
            ) -> int:
     "How many recipes are trained at a time: as said, else at scale demo one a core, four at most."
-    if jobs is not None: return whole(jobs, 'jobs', 1)
+    if jobs is not None: return jobs
     room = psutil.virtual_memory().available // 2_000_000_000     # bytes of a training
     return max(1, min(4, joblib.cpu_count(), room)) if scale == 'demo' else 1
 
@@ -467,9 +466,10 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     names = names_of(versions)
     for k in given: choose(k, PARAMETERS, 'parameter')
     own = dict(versions=' '.join(names)) | (dict(out=out) if out else {})
-    again, given = shell_command('rock_nb.pipeline', given | own), from_here(given)
+    again = shell_command('rock_nb.pipeline', given | own)
+    jobs = OfJobs(given.pop('jobs', None)).jobs
+    given = from_here(given)
     where, folder, body = Path(given['data']), core.outputs(out), given.pop('body', 'auto')
-    jobs = given.pop('jobs', None)
     scale = pick_scale(given.get('scale'), is_sample(where))
     shared = shared_split(recipes_of(names, scale, given), where, given)
     if shared: tell_shared(shared, names[0])

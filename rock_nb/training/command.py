@@ -12,7 +12,7 @@ from dataclasses import Field, dataclass
 from pathlib import Path
 
 from ..core import Parser, choose, from_words, lazy, program, resolve
-from ..core.options import RENAMED, Options, option, options_of
+from ..core.options import RENAMED, Options, option, options_of, whole
 from ..core.registry import from_anywhere
 from .recipe import (
     OVERRIDES, OfPhases, Recipe, at_scale, check_fields, check_options, with_fields)
@@ -51,6 +51,8 @@ class OfJobs:
     "What a program is told that trains recipes side by side."
     jobs: int | None = option(
         None, 'recipes that are trained at a time (None: one a core at scale demo, else 1)')
+    def __post_init__(self):
+        if self.jobs is not None: whole(self.jobs, 'jobs', 1)
 
 # %% ../../nbs/training/command.ipynb #7fe194ed
 def given_options(parser: Parser,
