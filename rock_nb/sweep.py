@@ -77,7 +77,7 @@ from .training.search import (
     SEARCHES, as_python, check_space, distinct, fields_key, trials_table, library, open_study,
     plot_search, propose, read_space, read_words, running, tell_epochs)
 from .jobs.notebook_step import (
-    NotebookStep, StepFailed, is_complete, kernels_for, run_step, shell_command)
+    NotebookStep, StepFailed, is_complete, kernels_for, run_chain, shell_command)
 from .queue import open_queue, publish_jobs, run_scores
 from .train import find_name, fit, run_name
 
@@ -652,9 +652,7 @@ def run_grid(s: Search, cells: list[dict], seeds: list[int],
     core.announce(
         f'{len(cells)} cells, {len(seeds)} seeds: {len(walk)} runs, {complete_runs} of them '
         'complete')
-    with kernels_for(walk):
-        for i, step in enumerate(walk, 1):
-            run_step(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
+    with kernels_for(walk): run_chain(walk, walk, again)
     return write_sweep(sweep_runs(cells, seeds, s.folder, s.given), s, cells)
 
 # %% ../nbs/06_sweep.ipynb #1f458723
