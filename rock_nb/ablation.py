@@ -51,7 +51,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 
 # %% ../nbs/06_ablation.ipynb #ab1a0007
 from .core import BadInput, Run, atomic, listed, typed
@@ -137,11 +136,7 @@ def effect(pairs: pd.DataFrame,   # f1 and f1_base, indexed by test_fold and see
           ) -> dict:              # gain, low, high, p
     "The gain of a change over folds and seeds; of a single pair without interval."
     r = over_folds(pairs.f1 - pairs.f1_base, n_folds)
-    half = (r.high - r.low)/2
-    if np.isnan(half): return dict(gain=r.mean, low=np.nan, high=np.nan, p=np.nan)
-    free = r.runs - 1
-    t = np.inf if half == 0 and r.mean else r.mean/max(half, 1e-12)*stats.t.ppf(.975, free)
-    return dict(gain=r.mean, low=r.low, high=r.high, p=float(2*stats.t.sf(abs(t), free)))
+    return dict(gain=r.mean, low=r.low, high=r.high, p=r.p)
 
 def effect_of_pair(first: Run, base: Run) -> dict:   # low, high, p
     "The same of one split and one seed, by exchange of answers."
