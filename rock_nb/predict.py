@@ -259,10 +259,10 @@ def input_specs(networks: list[Network],
                 tta: str | list | None,      # views (None: as in the recipes)
                 batch_size: int | None,      # (None: as in the recipes)
                ) -> list[tuple]:
-    "What each network wants to be shown: square, size, background, views, batch, reader."
+    "What each network wants to be shown: resize mode, size, background, views, batch, reader."
     return [
         (
-            n.recipe.resize_mode, n.size, n.bare, find_views(tta, n.views),
+            n.recipe.resize_mode, n.size, n.remove_background, find_views(tta, n.views),
             batch_size or n.recipe.batch_size, n.reader)
         for n in networks]
 
@@ -276,8 +276,8 @@ def logits_of_same(networks: list[Network],   # that want to be shown the same
                    together: int | None = None,   # views at once (None: all on a GPU, else one)
                   ) -> tuple[list[np.ndarray], dict[int, str]]:
     "Logits (n, views, classes) of each network, and why some of the images can't be read."
-    (square, size, bare, views, batch_size, reader), device = spec, networks[0].device
-    photos = InferenceDataset(images, square, size, bare, reader)
+    (resize_mode, size, remove, views, batch_size, reader), device = spec, networks[0].device
+    photos = InferenceDataset(images, resize_mode, size, remove, reader)
     if workers is None and len(images) <= FEW: workers = 0
     together = together or (len(views) if device.type == 'cuda' else 1)
     try:

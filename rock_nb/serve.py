@@ -229,8 +229,8 @@ def remembered_row(s: PredictionService, file: NamedFile) -> dict:   # of `json_
 # %% ../nbs/09_serve.ipynb #4e0524b9
 def as_first_sees(s: PredictionService, file: NamedFile) -> torch.Tensor:   # uint8 (1, 3, H, W)
     "A file as the first network is shown it."
-    square, size, bare, _, _, reader = input_specs([s.first], s.tta, None)[0]
-    image, _, _ = InferenceDataset([file], square, size, bare, reader)[0]
+    resize_mode, size, remove, _, _, reader = input_specs([s.first], s.tta, None)[0]
+    image, _, _ = InferenceDataset([file], resize_mode, size, remove, reader)[0]
     return image.permute(2, 0, 1)[None]
 
 def heat_of_class(s: PredictionService,
