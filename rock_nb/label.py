@@ -9,7 +9,7 @@ __all__ = []
 from pathlib import Path
 
 from .core import BadInput, Parser, declare, find_run, lazy
-from .training.command import check_command, given_options
+from .training.command import ASKING, check_command, given_options
 
 # %% ../nbs/09_label.ipynb #042cb2d8
 image_lists = lazy('rock_nb.data.image_lists')
@@ -19,7 +19,7 @@ declare(list, 'answers')
 
 HELP = dict(
     run='name or folder of a run, a folder of folds or an ensemble (None: the newest)',
-    out='folder of the runs (None: outputs/)',
+    out=ASKING['out'],
     part='oof, valid or test: answers to labelled images (None: oof, else valid)',
     n='rows at most (None: 200)', to='folder to write to; of read: the table (a CSV file)',
     root='folder that Label Studio serves (None: above the one that holds all images)',

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
 from .core import BadInput, Parser, Run, find_run, is_run, lazy, listed
-from .training.command import check_command, given_options
+from .training.command import ASKING, check_command, given_options
 from .training.recipe import PRECISIONS
 
 # %% auto #0
@@ -23,18 +23,14 @@ image_lists, tta_views = lazy('rock_nb.data.image_lists'), lazy('rock_nb.evaluat
 ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')
 PARAMETERS = ('images', 'run', 'out', *ASK, 'device', 'csv', 'npz', 'onnx', 'takes', 'gives')
 
-HELP = dict(
-    run='name or folder of a run or of an ensemble, or several divided by commas, which vote '
-        '(None: the newest)',
-    out='folder of the runs (None: outputs/)',
-    tta='none, hflip, d7, d4, or views such as r0,r2,r1f (None: as in the recipe)',
+HELP = ASKING | dict(
     view_weights='log_loss or macro_f1: learned from validation photographs; or a number a view '
                  '(None: equal)',
     batch_size='photographs at once (None: as in the recipe)',
     amp='none, bf16, fp16, or auto: the fastest measured here (None: as the run was judged)',
     workers='loader processes (None: one a core)',
-    device='cpu, cuda … (None: the GPU if there is one)', csv='file for the answers',
-    npz='file for the logits of all views', onnx='file for the network',
+    csv='file for the answers', npz='file for the logits of all views',
+    onnx='file for the network',
     takes='what the ONNX file is fed with: uint8, uint8_nhwc or float',
     gives='what it answers: probabilities or logits')
 

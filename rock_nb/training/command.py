@@ -54,6 +54,14 @@ class OfJobs:
     def __post_init__(self):
         if self.jobs is not None: whole(self.jobs, 'jobs', 1)
 
+# %% ../../nbs/training/command.ipynb #0b965731
+ASKING = dict(
+    run='name or folder of a run or of an ensemble, or several divided by commas, which vote '
+        '(None: the newest)',
+    out='folder of the runs (None: outputs/)',
+    tta='none, hflip, d7, d4, or views such as r0,r2,r1f (None: as in the recipe)',
+    device='cpu, cuda … (None: the GPU if there is one)')
+
 # %% ../../nbs/training/command.ipynb #7fe194ed
 def given_options(parser: Parser,
                   argv: list[str] | None = None,   # None: those of this process
