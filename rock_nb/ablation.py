@@ -11,23 +11,19 @@ from dataclasses import dataclass
 from . import core   # before torch: it says how torch's threads shall wait
 from .core import Parser
 from .core.options import declared, option, options_of, whole
-from .training.command import (
-    PARAMETERS as OF_TRAINING, add_options, check_command, check_given, given_options)
+from rock_nb.training.command import (
+    PARAMETERS as OF_TRAINING, OfJobs, OfSeeds, add_options, check_command, check_given,
+    given_options)
 
 # %% ../nbs/06_ablation.ipynb #ab1a0004
 @declared
 @dataclass(frozen=True)
-class OfAblation:
+class OfAblation(OfJobs, OfSeeds):
     "What an ablation is told beside what all its trainings are."
     factors: str | dict | None = option(
         None, 'fields and values, each changed alone (None: what system D tried)')
-    seeds: int | str | list | None = option(None, "divided by commas (None: the recipe's)")
     test_folds: int | str | list | None = option(
         None, 'where `folds` are given: those that are tested on, divided by commas (None: all)')
-    jobs: int | None = option(
-        None, 'recipes that are trained at a time (None: one a core at scale demo, else 1)')
-    queue: str | None = option(
-        None, 'folder, redis, redis://host:port or a path: its workers train (None: here)')
     name: str = option('ablation', 'of the folder that runs and tables go into (None: ablation)')
 
 FOR_ALL = {n: o for n, o in OF_TRAINING.items() if n not in ('seed', 'fold', 'test_fold')}
@@ -55,7 +51,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 
 # %% ../nbs/06_ablation.ipynb #ab1a0007
 from .core import BadInput, Run, atomic, listed, typed
@@ -141,11 +136,7 @@ def effect(pairs: pd.DataFrame,   # f1 and f1_base, indexed by test_fold and see
           ) -> dict:              # gain, low, high, p
     "The gain of a change over folds and seeds; of a single pair without interval."
     r = over_folds(pairs.f1 - pairs.f1_base, n_folds)
-    half = (r.high - r.low)/2
-    if np.isnan(half): return dict(gain=r.mean, low=np.nan, high=np.nan, p=np.nan)
-    free = r.runs - 1
-    t = np.inf if half == 0 and r.mean else r.mean/max(half, 1e-12)*stats.t.ppf(.975, free)
-    return dict(gain=r.mean, low=r.low, high=r.high, p=float(2*stats.t.sf(abs(t), free)))
+    return dict(gain=r.mean, low=r.low, high=r.high, p=r.p)
 
 def effect_of_pair(first: Run, base: Run) -> dict:   # low, high, p
     "The same of one split and one seed, by exchange of answers."

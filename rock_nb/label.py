@@ -9,7 +9,7 @@ __all__ = []
 from pathlib import Path
 
 from .core import BadInput, Parser, declare, find_run, lazy
-from .training.command import check_command, given_options
+from .training.command import ASKING, check_command, given_options
 
 # %% ../nbs/09_label.ipynb #042cb2d8
 image_lists = lazy('rock_nb.data.image_lists')
@@ -19,7 +19,7 @@ declare(list, 'answers')
 
 HELP = dict(
     run='name or folder of a run, a folder of folds or an ensemble (None: the newest)',
-    out='folder of the runs (None: outputs/)',
+    out=ASKING['out'],
     part='oof, valid or test: answers to labelled images (None: oof, else valid)',
     n='rows at most (None: 200)', to='folder to write to; of read: the table (a CSV file)',
     root='folder that Label Studio serves (None: above the one that holds all images)',
@@ -68,7 +68,7 @@ if __name__ == '__main__' and '__file__' in globals():
     check_command(command_line(), check_step)
 
 # %% ../nbs/09_label.ipynb #ddc939ac
-import os
+import contextlib, os
 
 import numpy as np
 import pandas as pd
@@ -78,8 +78,9 @@ from .core import Run, choose
 from .data.image_lists import NamedFile
 from .evaluation.conformal import load_conformal
 from .evaluation.label_changes import answers_by_file, label_changes
-from .evaluation.label_studio import (
-    LOCAL_FILES, labelling_interface, labelling_tasks, served_root, shown_copies, storage_folders)
+from rock_nb.evaluation.label_studio import (
+    LOCAL_FILES, labelling_interface, labelling_tasks, served_root, shown_files, storage_folders,
+    write_copy)
 from .evaluation.neighbours import unlike_known
 from .evaluation.relabel import (
     read_label_answers, relabel, run_table, trained_runs, write_relabelled)
@@ -129,6 +130,21 @@ def told_to_studio(shown: list[str], root: str, prefix: str) -> str:   # as in `
         'in the project, Settings, Cloud Storage, Add Source Storage, Local files (not to be synced):',
         *storage_folders(shown, root), ''])
 
+# %% ../nbs/09_label.ipynb #f5023266
+@contextlib.contextmanager
+def all_or_none(files: list[Path]):
+    """Around the writing of files that are not there yet: where it fails, none of them stays, nor
+    a folder made for them."""
+    for f in files:
+        if f.exists(): raise BadInput(f'{f} is there already; give another folder')
+    new = [folder for folder in {p for f in files for p in f.parents} if not folder.exists()]
+    try: yield
+    except BaseException:
+        for f in files: f.unlink(missing_ok=True)
+        for folder in sorted(new, reverse=True):
+            with contextlib.suppress(OSError): folder.rmdir()
+        raise
+
 # %% ../nbs/09_label.ipynb #f5023265
 def write_review(table: pd.DataFrame,   # of `find_review`
                  run: Run,
@@ -139,18 +155,19 @@ def write_review(table: pd.DataFrame,   # of `find_review`
     """Write review.csv, tasks.json and interface.xml, and what Label Studio must be told as
     studio.txt; what is there stays."""
     files = [Path(to)/f for f in ('review.csv', 'tasks.json', 'interface.xml', 'studio.txt')]
-    for f in files:
-        if f.exists(): raise BadInput(f'{f} is there already; give another folder')
     table = table.assign(file=[os.path.abspath(f) for f in table.file])
-    shown = shown_copies(list(table.file), Path(os.path.abspath(to))/'images', reader_of(run))
-    root = os.path.abspath(root or served_root(shown))
+    shown = shown_files(list(table.file), Path(os.path.abspath(to))/'images')
+    copies = {copy: f for f, copy in zip(table.file, shown) if copy != f}
+    root, reader = os.path.abspath(root or served_root(shown)), reader_of(run)
     classes = tuple(core.read_json(run.recipe)['classes'])
     tasks = labelling_tasks(table, root, run.name, prefix, shown)
     studio = told_to_studio(shown, root, prefix)
-    core.write_csv(files[0], table)
-    core.write_json(files[1], tasks)
-    core.write_text(files[2], labelling_interface(classes))
-    core.write_text(files[3], studio)
+    with all_or_none([*files, *map(Path, copies)]):
+        for copy, f in copies.items(): write_copy(f, copy, reader)
+        core.write_csv(files[0], table)
+        core.write_json(files[1], tasks)
+        core.write_text(files[2], labelling_interface(classes))
+        core.write_text(files[3], studio)
     return files
 
 # %% ../nbs/09_label.ipynb #be8770d8

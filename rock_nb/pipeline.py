@@ -10,29 +10,24 @@ from dataclasses import dataclass
 
 from . import core   # before torch: it says how torch's threads shall wait
 from .core import Parser
-from .core.options import declared, option, options_of, whole
+from .core.options import declared, option, options_of
 from .training.command import (
-    PARAMETERS as OF_TRAINING, add_options, check_command, check_given, given_options)
+    PARAMETERS as OF_TRAINING, OfJobs, add_options, check_command, check_given, given_options)
 
 # %% ../nbs/06_pipeline.ipynb #85e4bfb4
 @declared
 @dataclass(frozen=True)
-class OfPipeline:
+class OfPipeline(OfJobs):
     "What the pipeline is told beside what all its trainings are."
     versions: str | None = option(None, 'recipes, with spaces between (None: all)')
     floor: bool = option(
         True, "train 'frozen' first, if it has weights: what a recipe must be better than")
-    jobs: int | None = option(
-        None, 'recipes that are trained at a time (None: one a core at scale demo, else 1)')
-    body: str = option(
-        'auto', "network: the recipe's ('recipe'), the 'packaged' one nearest in size, or 'auto': "
-        "the recipe's where its weights can be had")
 
 PARAMETERS = options_of(OfPipeline) | {
     n: o for n, o in OF_TRAINING.items() if n in (
         'data', 'out', 'scale', 'folds', 'fold', 'test_fold', 'on_error', 'label', 'level',
-        'workers', 'threads', 'device', 'keep', 'arch', 'pretrained', 'epochs', 'lr', 'img_size',
-        'batch_size', 'valid', 'seed')}
+        'workers', 'threads', 'device', 'body', 'keep', 'arch', 'pretrained', 'epochs', 'lr',
+        'img_size', 'batch_size', 'valid', 'seed')}
 
 # %% ../nbs/06_pipeline.ipynb #d87e091c
 def command_line() -> Parser:
@@ -44,7 +39,6 @@ def check_each(given: dict):
     "`check_given` for each of several recipes."
     versions = (given.get('versions') or 'baseline').replace(',', ' ').split()
     for version in versions: check_given(given | dict(version=version))
-    if given.get('jobs') is not None: whole(given['jobs'], 'jobs', 1)
 
 if __name__ == '__main__' and '__file__' in globals(): check_command(command_line(), check_each)
 
@@ -61,7 +55,7 @@ import psutil
 from .core import BadInput, Run, choose, typed
 from .data.loader_workers import count_workers
 from .data.synthetic import find_data, is_sample
-from .core.options import document_options, whole
+from .core.options import document_options
 from .data.split import folds_of
 from .data.table import read_data
 from .data.attributes import at_target, label_option
@@ -436,11 +430,11 @@ def from_here(given: dict) -> dict:
     return given
 
 # %% ../nbs/06_pipeline.ipynb #1a7e3002
-def jobs_of(jobs: int | None,   # as given
+def jobs_of(jobs: int | None,   # of `OfJobs`
             scale: str,
            ) -> int:
     "How many recipes are trained at a time: as said, else at scale demo one a core, four at most."
-    if jobs is not None: return whole(jobs, 'jobs', 1)
+    if jobs is not None: return jobs
     room = psutil.virtual_memory().available // 2_000_000_000     # bytes of a training
     return max(1, min(4, joblib.cpu_count(), room)) if scale == 'demo' else 1
 
@@ -472,9 +466,10 @@ def pipeline(versions: str | list[str] | None = None,  # recipes (None: the whol
     names = names_of(versions)
     for k in given: choose(k, PARAMETERS, 'parameter')
     own = dict(versions=' '.join(names)) | (dict(out=out) if out else {})
-    again, given = shell_command('rock_nb.pipeline', given | own), from_here(given)
+    again = shell_command('rock_nb.pipeline', given | own)
+    jobs = OfJobs(given.pop('jobs', None)).jobs
+    given = from_here(given)
     where, folder, body = Path(given['data']), core.outputs(out), given.pop('body', 'auto')
-    jobs = given.pop('jobs', None)
     scale = pick_scale(given.get('scale'), is_sample(where))
     shared = shared_split(recipes_of(names, scale, given), where, given)
     if shared: tell_shared(shared, names[0])

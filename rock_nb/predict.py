@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
 from .core import BadInput, Parser, Run, find_run, is_run, lazy, listed
-from .training.command import check_command, given_options
+from .training.command import ASKING, check_command, given_options
 from .training.recipe import PRECISIONS
 
 # %% auto #0
@@ -23,18 +23,14 @@ image_lists, tta_views = lazy('rock_nb.data.image_lists'), lazy('rock_nb.evaluat
 ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')
 PARAMETERS = ('images', 'run', 'out', *ASK, 'device', 'csv', 'npz', 'onnx', 'takes', 'gives')
 
-HELP = dict(
-    run='name or folder of a run or of an ensemble, or several divided by commas, which vote '
-        '(None: the newest)',
-    out='folder of the runs (None: outputs/)',
-    tta='none, hflip, d7, d4, or views such as r0,r2,r1f (None: as in the recipe)',
+HELP = ASKING | dict(
     view_weights='log_loss or macro_f1: learned from validation photographs; or a number a view '
                  '(None: equal)',
     batch_size='photographs at once (None: as in the recipe)',
     amp='none, bf16, fp16, or auto: the fastest measured here (None: as the run was judged)',
     workers='loader processes (None: one a core)',
-    device='cpu, cuda … (None: the GPU if there is one)', csv='file for the answers',
-    npz='file for the logits of all views', onnx='file for the network',
+    csv='file for the answers', npz='file for the logits of all views',
+    onnx='file for the network',
     takes='what the ONNX file is fed with: uint8, uint8_nhwc or float',
     gives='what it answers: probabilities or logits')
 
@@ -259,10 +255,10 @@ def input_specs(networks: list[Network],
                 tta: str | list | None,      # views (None: as in the recipes)
                 batch_size: int | None,      # (None: as in the recipes)
                ) -> list[tuple]:
-    "What each network wants to be shown: square, size, background, views, batch, reader."
+    "What each network wants to be shown: resize mode, size, background, views, batch, reader."
     return [
         (
-            n.recipe.resize_mode, n.size, n.bare, find_views(tta, n.views),
+            n.recipe.resize_mode, n.size, n.remove_background, find_views(tta, n.views),
             batch_size or n.recipe.batch_size, n.reader)
         for n in networks]
 
@@ -276,8 +272,8 @@ def logits_of_same(networks: list[Network],   # that want to be shown the same
                    together: int | None = None,   # views at once (None: all on a GPU, else one)
                   ) -> tuple[list[np.ndarray], dict[int, str]]:
     "Logits (n, views, classes) of each network, and why some of the images can't be read."
-    (square, size, bare, views, batch_size, reader), device = spec, networks[0].device
-    photos = InferenceDataset(images, square, size, bare, reader)
+    (resize_mode, size, remove, views, batch_size, reader), device = spec, networks[0].device
+    photos = InferenceDataset(images, resize_mode, size, remove, reader)
     if workers is None and len(images) <= FEW: workers = 0
     together = together or (len(views) if device.type == 'cuda' else 1)
     try:

@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 
 from .core import BadInput, Parser, declare, find_run, is_run, listed
-from .training.command import check_command, given_options
+from .training.command import ASKING, check_command, given_options
 
 # %% ../nbs/09_serve.ipynb #99ecfeb4
 PARAMETERS = (
@@ -19,15 +19,10 @@ PARAMETERS = (
 declare(str, 'host store')
 declare(int, 'max_images max_mb max_megapixels')
 
-HELP = dict(
-    run='name or folder of a run or of an ensemble, or several divided by commas, which vote '
-        '(None: the newest)',
-    out='folder of the runs (None: outputs/)',
+HELP = ASKING | dict(
     host='address to answer on (None: 127.0.0.1, this machine alone)',
     port='port to answer on; 0: any that is free (None: 7860)',
     store="folder for corrections and their photographs (None: 'corrections' in the run's folder)",
-    tta='none, hflip, d7, d4, or views such as r0,r2,r1f (None: as in the recipe)',
-    device='cpu, cuda … (None: the GPU if there is one)',
     max_images='photographs of a request (None: 50)', max_mb='MB of a photograph (None: 50)',
     max_megapixels='megapixels of a photograph (None: 100)')
 
@@ -229,8 +224,8 @@ def remembered_row(s: PredictionService, file: NamedFile) -> dict:   # of `json_
 # %% ../nbs/09_serve.ipynb #4e0524b9
 def as_first_sees(s: PredictionService, file: NamedFile) -> torch.Tensor:   # uint8 (1, 3, H, W)
     "A file as the first network is shown it."
-    square, size, bare, _, _, reader = input_specs([s.first], s.tta, None)[0]
-    image, _, _ = InferenceDataset([file], square, size, bare, reader)[0]
+    resize_mode, size, remove, _, _, reader = input_specs([s.first], s.tta, None)[0]
+    image, _, _ = InferenceDataset([file], resize_mode, size, remove, reader)[0]
     return image.permute(2, 0, 1)[None]
 
 def heat_of_class(s: PredictionService,

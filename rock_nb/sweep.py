@@ -12,21 +12,18 @@ from . import core   # before torch: it says how torch's threads shall wait
 from .core import Parser
 from .core.options import declared, option, options_of
 from .training.command import (
-    PARAMETERS as OF_TRAINING, add_options, check_command, check_given, given_options)
+    PARAMETERS as OF_TRAINING, OfSeeds, add_options, check_command, check_given, given_options)
 
 # %% ../nbs/06_sweep.ipynb #80a7e645
 @declared
 @dataclass(frozen=True)
-class OfSweep:
+class OfSweep(OfSeeds):
     "What a sweep is told beside what all its trainings are."
     grid: str | dict | None = option(None, 'fields and values, e.g. "loss=ce,focal lr=1e-3,3e-4"')
-    seeds: int | str | list | None = option(None, "divided by commas (None: the recipe's)")
     search: str | None = option(
         None, 'grid, random or optuna (None: optuna where there is a space)')
     space: str | None = option(None, 'what may vary, e.g. "lr=1e-4..3e-3:log augment=v1,v2"')
     trials: int = option(12, 'of random and optuna (None: 12)')
-    queue: str | None = option(
-        None, 'folder, redis, redis://host:port or a path: its workers train (None: here)')
     prune: bool = option(
         False, 'stop trials that are behind the median of the others (None: False)')
     name: str = option('sweep', 'of the folder that runs and table go into (None: sweep)')
@@ -80,7 +77,7 @@ from .training.search import (
     SEARCHES, as_python, check_space, distinct, fields_key, trials_table, library, open_study,
     plot_search, propose, read_space, read_words, running, tell_epochs)
 from .jobs.notebook_step import (
-    NotebookStep, StepFailed, is_complete, kernels_for, run_step, shell_command)
+    NotebookStep, StepFailed, is_complete, kernels_for, run_chain, shell_command)
 from .queue import open_queue, publish_jobs, run_scores
 from .train import find_name, fit, run_name
 
@@ -655,9 +652,7 @@ def run_grid(s: Search, cells: list[dict], seeds: list[int],
     core.announce(
         f'{len(cells)} cells, {len(seeds)} seeds: {len(walk)} runs, {complete_runs} of them '
         'complete')
-    with kernels_for(walk):
-        for i, step in enumerate(walk, 1):
-            run_step(step, f'[{i:2d}/{len(walk)}] {step.record.parent.name}', again)
+    with kernels_for(walk): run_chain(walk, walk, again)
     return write_sweep(sweep_runs(cells, seeds, s.folder, s.given), s, cells)
 
 # %% ../nbs/06_sweep.ipynb #1f458723

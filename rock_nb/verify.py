@@ -65,7 +65,7 @@ from .evaluation.run_data import data_of
 # %% ../nbs/09_verify.ipynb #5e1f0007
 from .speed.feature_store import content_hashes
 from .training.file_records import file_bytes, file_record, flipped_bit
-from .training.load_run import fill, head_attributes, pick_device
+from .training.load_run import head_attributes, load_run_weights, pick_device
 from .training.recipe import Recipe, from_dict
 from .train import (
     Plan, claim, training_data, finish, folder_of, predict_parts, recipe_record, train, with_job)
@@ -329,7 +329,7 @@ def check_test(again: Rerun) -> Finding:
     "Whether the stored weights give the stored answers."
     if why := refusal(again): return Finding('test', 'refused', why)
     plan = plan_again(again, Weights('random', 'filled from the run'))
-    fill(plan.setup.model, again.run)
+    load_run_weights(plan.setup.model, again.run)
     # these a head has learned from since it was judged by them
     if plan.recipe.refit: shutil.copy(again.run.valid, plan.run.valid)
     answers = predict_parts(plan)

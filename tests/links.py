@@ -20,6 +20,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).par
 import pandas as pd
 import timm
 
+from conftest import flags
 from hosts import machines
 from rock_nb.bench.scaling import ring_seconds
 from rock_nb.core import Run
@@ -38,10 +39,9 @@ def train(n: int, link: dict, o: argparse.Namespace, data: Path, out: Path) -> f
         version='v1', arch=o.arch, pretrained=False, img_size=32, batch_size=o.batch_size,
         epochs=o.epochs, scale='full', augment='none', workers=0, amp='none', data=data, out=out,
         run='run', schedule='none')
-    words = [w for k, v in given.items() for w in (f'--{k}', str(v))]
     with machines(n, **link) as hosts:
-        if n > 1: words += ['--nnodes', str(n), '--rdzv', f'{hosts[0].address}:29500']
-        started = [h.start(sys.executable, '-m', 'rock_nb.train', *words) for h in hosts]
+        if n > 1: given |= dict(nnodes=n, rdzv=f'{hosts[0].address}:29500')
+        started = [h.start(sys.executable, '-m', 'rock_nb.train', *flags(given)) for h in hosts]
         for p in started:
             said = p.communicate(timeout=600)[0]
             if p.returncode: sys.exit(said[-3000:])

@@ -103,13 +103,13 @@ def look(root: Path) -> dict:
     )
 
 
-def killed_until_done(context, given: dict, log: Path, gen: random.Random) -> int:
-    "Train in processes that are killed after a while, again and again; how many were."
+def killed_until_done(context, given: dict, log: Path, gen: random.Random, most: int) -> int:
+    "Train in processes that are killed after a while, again and again; how many were, `most` at most."
     kills = 0
     while True:
         p = context.Process(target=train, args=(given, str(log)))
         p.start()
-        p.join(gen.uniform(0.3, 2.5) if kills < 6 else None)
+        p.join(gen.uniform(0.3, 2.5) if kills < most else None)
         if p.is_alive():
             os.kill(p.pid, signal.SIGKILL)
         p.join()
@@ -142,12 +142,12 @@ def same_bits(a: Run, b: Run):
         assert x.read_bytes() == y.read_bytes(), f'{x} and {y} differ'
 
 
-def one_round(number: int, root: Path, context, gen: random.Random) -> int:
+def one_round(number: int, root: Path, context, gen: random.Random, most: int) -> int:
     "Everything once, on photographs of its own; how often a training was killed."
     data = make(root / 'data', n=49, n_test=14, size=(40, 60), seed=number)
     given = SMALL | RECIPES[number % len(RECIPES)] | dict(data=str(data), out=str(root / 'runs'))
     whole = fit(**given, run='whole', show=quiet)
-    kills = killed_until_done(context, given | dict(run='killed'), root / 'killed.log', gen)
+    kills = killed_until_done(context, given | dict(run='killed'), root / 'killed.log', gen, most)
     same_bits(whole, Run(root / 'runs/killed'))
     known = load_predictions(whole.test)
     said = predict_images(whole, data / 'test', workers=number % 2, device='cpu')
@@ -183,6 +183,8 @@ def grown(rows: list[dict]) -> list[str]:
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--minutes', type=float, default=10.0, help='how long (10)')
+    p.add_argument('--rounds', type=int, help='how many, however long they take')
+    p.add_argument('--kills', type=int, default=6, help='of a training, at most (6)')
     p.add_argument('--seed', type=int, default=0, help='of the photographs and the kills (0)')
     p.add_argument('--folder', help='where it works (a temporary folder)')
     o = p.parse_args()
@@ -196,14 +198,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix='rock_nb-soak-', dir=o.folder) as folder:
         root = Path(folder)
         os.environ['ROCK_QUEUE_PATHS'] = folder      # jobs may be there, in workers too
-        while time.time() < end or number <= WARM:
+        while number < o.rounds if o.rounds else time.time() < end or number <= WARM:
             start = time.time()
             with (
                 open(root / 'said', 'w') as said,
                 contextlib.redirect_stdout(said),
                 contextlib.redirect_stderr(said),
             ):
-                kills = one_round(o.seed * 1000 + number, root, context, gen)
+                kills = one_round(o.seed * 1000 + number, root, context, gen, o.kills)
             rows.append(look(root))
             print(
                 f'{number:5} {time.time() - start:8.1f} {kills:6} '
@@ -214,7 +216,8 @@ def main() -> int:
     if found := grown(rows):
         print('grown: ' + '; '.join(found))
         return 1
-    print(f'{number} rounds: the same bits each time, and nothing grew')
+    judged = 'nothing grew' if len(rows) >= WARM + 4 else 'too few to see whether anything grows'
+    print(f'rounds: {number}; the same bits each time, and {judged}')
     return 0
 
 

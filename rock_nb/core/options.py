@@ -70,9 +70,10 @@ def option(default: object,    # what holds where nothing is given
 def options_of(*sources: type,   # dataclasses whose fields are made by `option`, or `option_group`
                without: tuple[str, ...] = (),   # options that are left out
               ) -> dict[str, Field]:
-    "The options of dataclasses, by the names that they are set by."
+    "The options of dataclasses, by the names that they are set by; inherited ones behind a class's own."
     found = {}
-    for f in (f for s in sources for f in fields(s)):
+    own_first = lambda s: sorted(fields(s), key=lambda f: f.name not in inspect.get_annotations(s))
+    for f in (f for s in sources for f in own_first(s)):
         if 'group' in f.metadata:
             found |= {f'{f.name}_{n}': o for n, o in options_of(f.metadata['group']).items()}
         elif 'help' in f.metadata: found[f.name] = f

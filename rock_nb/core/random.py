@@ -29,3 +29,9 @@ def rng(*address: int) -> np.random.Generator:
 def py_rng(*address: int) -> random.Random:
     "The standard library's generator for an address."
     return random.Random(seed_of(*address))
+
+# %% ../../nbs/core/random.ipynb #b52ba425
+def content_hash(content: bytes) -> int:   # 64 bits, signed as databases have them
+    "A number that stands for what is in a file, the same on every machine."
+    digest = hashlib.blake2b(content, digest_size=8).digest()
+    return int.from_bytes(digest, 'little', signed=True)

@@ -6,7 +6,7 @@
 __all__ = ['audit', 'readable']
 
 # %% ../../nbs/data/audit.ipynb #5224e7cb
-import contextlib, hashlib, io, json, os, sqlite3, sys, time
+import contextlib, io, json, os, sqlite3, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..core import BadInput, choose, outputs, progress, short_hash
 from ..core.files import open_regular
+from ..core.random import content_hash
 from .colour import is_srgb, is_veiled, profile_name
 from .crops import NOTHING, Details, find_details, near_crops, shrink
 from .duplicates import near_duplicates, sets, signature, turned_duplicates
@@ -42,8 +43,7 @@ def inspect_file(path: str | os.PathLike, reader: ImageReader = ImageReader()) -
         with open_regular(path) as f:
             raw = f.read()
         refuse_raw(path)
-        content = int.from_bytes(
-            hashlib.blake2b(raw, digest_size=8).digest(), 'little', signed=True)
+        content = content_hash(raw)
         return dict(content=content, error='') | decode(raw, reader)
     except Image.DecompressionBombError as e:
         return dict(content=content, error=explain(e))
@@ -510,9 +510,7 @@ def find_crops(facts: Facts,
     "Images of which one is a part of the other, maybe turned or mirrored."
     rows, known = [x[np.argsort(facts['content'][rows])] for x in (rows, known)]
     contents = facts['content'][rows]
-    key = int.from_bytes(
-        hashlib.blake2b(contents.tobytes() + known.tobytes(), digest_size=8).digest(), 'little',
-        signed=True)
+    key = content_hash(contents.tobytes() + known.tobytes())
     if found := db.execute('SELECT pairs FROM crops WHERE contents = ?', (key,)).fetchone():
         return rows[np.frombuffer(found[0], np.int64).reshape(-1, 2)]
     files = [facts.files[i] for i in rows]

@@ -38,17 +38,18 @@ class InferenceDataset(ImageDataset):
     `UNREADABLE`."""
     def __init__(self,
                  images: list,             # files, arrays (height, width, 3) or Pillow images
-                 square: str,              # a name of `rock_nb.data.resize.SQUARES`
+                 resize_mode: str,         # a name of `rock_nb.data.resize.SQUARES`
                  size: tuple[int, int],    # height and width, pixels
-                 bare: bool = False,       # without their background
+                 remove_background: bool = False,
                  reader: ImageReader = ImageReader()):
         super().__init__(images, read=reader)
-        self.square, self.size, self.bare = square, size, bare
+        self.resize_mode, self.size = resize_mode, size
+        self.remove_background = remove_background
     def image(self, index: int, *key: int) -> np.ndarray:
         "The image as a network sees it; nothing is drawn, whatever the key is."
         image = self.read(self.files[index])
-        image = without_background(image) if self.bare else image
-        return to_shape(image, self.square, self.size)
+        image = without_background(image) if self.remove_background else image
+        return to_shape(image, self.resize_mode, self.size)
     def __getitem__(self, at: int | SampleKey) -> tuple:
         at = at if isinstance(at, SampleKey) else SampleKey(at)
         try:

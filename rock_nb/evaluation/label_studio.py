@@ -64,26 +64,26 @@ def is_shown(file: str | Path) -> bool:
         with open_regular(file) as f, Image.open(f) as im: return im.format in SHOWN
     except READ_ERRORS: return True
 
-def shown_copies(files: list[str],      # absolute
-                 folder: str | Path,    # for the copies
-                 reader: ImageReader,
-                ) -> list[str]:         # the files, or JPEGs in their stead
-    "What a browser shows of each file: HEIC, TIFF and others as a JPEG of at most 1,600 pixels."
-    found = []
-    for i, file in enumerate(files):
-        found.append(file if is_shown(file) else str(Path(folder)/f'{i}-{Path(file).stem}.jpg'))
-        if found[-1] is file: continue
-        image = Image.fromarray(reader(file))
-        image.thumbnail((1600, 1600))
-        with atomic(found[-1]) as tmp: image.save(tmp, format='JPEG', quality=90)
-    return found
+def shown_files(files: list[str],      # absolute
+                folder: str | Path,    # for copies
+               ) -> list[str]:         # the files, or where copies of them shall lie
+    "What a browser is to show of each file: a copy of HEIC, TIFF and others."
+    return [
+        f if is_shown(f) else str(Path(folder)/f'{i}-{Path(f).stem}.jpg')
+        for i, f in enumerate(files)]
+
+def write_copy(file: str, copy: str, reader: ImageReader):
+    "Write an image as a JPEG of at most 1,600 pixels."
+    image = Image.fromarray(reader(file))
+    image.thumbnail((1600, 1600))
+    with atomic(copy) as tmp: image.save(tmp, format='JPEG', quality=90)
 
 # %% ../../nbs/evaluation/label_studio.ipynb #a1909688
 def labelling_tasks(table: pd.DataFrame,     # of `review_table`
                     root: str | Path,        # folder that Label Studio serves
                     model_version: str,      # the run
                     prefix: str = LOCAL_FILES,   # of the addresses of images
-                    shown: list[str] | None = None,   # of `shown_copies` (None: the files)
+                    shown: list[str] | None = None,   # of `shown_files` (None: the files)
                    ) -> list[dict]:
     "The rows of a table as tasks with predictions; the score is the probability of the answer."
     def task(row: tuple, file: str) -> dict:

@@ -24,6 +24,11 @@ class Repeats(NamedTuple):
     high: float
     std: float      # of one run
     runs: int
+    error: float = np.nan   # of the mean, its standard error
+    @property
+    def p(self) -> float:
+        "The two-sided p-value of a mean of 0 (Student 1908)."
+        return float(2*stats.t.sf(abs(self.mean)/max(self.error, 1e-12), self.runs - 1))
     def __str__(self) -> str:
         return (
             f'{self.mean:.4f}, between {self.low:.4f} and {self.high:.4f} '
@@ -50,10 +55,10 @@ def mean_ci(scores: Sequence,     # (runs,) one a seed, or one a test fold
     if not np.isfinite(s).all():
         raise BadInput(
             f'the score of run {int((~np.isfinite(s)).argmax())} is not a number; leave it out')
-    half = stats.t.ppf((1 + level)/2, len(s) - 1)*s.std(ddof=1)*np.sqrt(1/len(s) + shared)
-    mean = s.mean()
-    return Repeats(
-        float(mean), float(mean - half), float(mean + half), float(s.std(ddof=1)), len(s))
+    mean, std = float(s.mean()), float(s.std(ddof=1))
+    error = std*float(np.sqrt(1/len(s) + shared))
+    half = float(stats.t.ppf((1 + level)/2, len(s) - 1))*error
+    return Repeats(mean, mean - half, mean + half, std, len(s), error)
 
 # %% ../../nbs/evaluation/repeats.ipynb #ab1a1003
 def over_folds(values: pd.Series,   # indexed by test_fold and seed

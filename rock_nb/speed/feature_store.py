@@ -18,20 +18,19 @@ from torch import nn
 
 from ..core import BadInput, atomic, lock, outputs, short_hash, use_fast
 from ..core.files import open_regular
+from ..core.random import content_hash
 
 # %% ../../nbs/speed/feature_store.ipynb #fea70005
-def content_hash(file: str | Path) -> int:   # 64 bits
+def hash_image(file: str | Path) -> int:   # of `content_hash`
     try:
-        with open_regular(file) as f:
-            digest = hashlib.file_digest(f, lambda: hashlib.blake2b(digest_size=8))
+        with open_regular(file) as f: return content_hash(f.read())
     except OSError as e:
         raise BadInput(f'the image {file} cannot be read ({e.strerror}); put it back') from None
-    return int.from_bytes(digest.digest(), 'little', signed=True)
 
 def content_hashes(files: list[str]) -> np.ndarray:   # (n,) int64
     "A number for what is in each file; the same content has the same number."
     with ThreadPoolExecutor(min(16, cpu_count())) as pool:
-        return np.fromiter(pool.map(content_hash, files), np.int64, len(files))
+        return np.fromiter(pool.map(hash_image, files), np.int64, len(files))
 
 def network_hash(*modules: nn.Module) -> str:
     "Sixteen hexadecimal digits for the layers of networks and the numbers that they hold."

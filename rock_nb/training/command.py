@@ -8,11 +8,11 @@ __all__ = []
 # %% ../../nbs/training/command.ipynb #906eac42
 import argparse
 from collections.abc import Callable
-from dataclasses import Field
+from dataclasses import Field, dataclass
 from pathlib import Path
 
 from ..core import Parser, choose, from_words, lazy, program, resolve
-from ..core.options import RENAMED, Options, options_of
+from ..core.options import RENAMED, Options, option, options_of, whole
 from ..core.registry import from_anywhere
 from .recipe import (
     OVERRIDES, OfPhases, Recipe, at_scale, check_fields, check_options, with_fields)
@@ -37,6 +37,30 @@ def add_options(parser: Parser,
     for old in (o for o, (new, _) in RENAMED.items() if new in known and o not in known):
         parser.add_argument(f'--{old}', help=argparse.SUPPRESS)
     return parser
+
+# %% ../../nbs/training/command.ipynb #0b965728
+@dataclass(frozen=True)
+class OfSeeds:
+    "What a program is told that trains with several seeds."
+    seeds: int | str | list | None = option(None, "divided by commas (None: the recipe's)")
+    queue: str | None = option(
+        None, 'folder, redis, redis://host:port or a path: its workers train (None: here)')
+
+@dataclass(frozen=True)
+class OfJobs:
+    "What a program is told that trains recipes side by side."
+    jobs: int | None = option(
+        None, 'recipes that are trained at a time (None: one a core at scale demo, else 1)')
+    def __post_init__(self):
+        if self.jobs is not None: whole(self.jobs, 'jobs', 1)
+
+# %% ../../nbs/training/command.ipynb #0b965731
+ASKING = dict(
+    run='name or folder of a run or of an ensemble, or several divided by commas, which vote '
+        '(None: the newest)',
+    out='folder of the runs (None: outputs/)',
+    tta='none, hflip, d7, d4, or views such as r0,r2,r1f (None: as in the recipe)',
+    device='cpu, cuda … (None: the GPU if there is one)')
 
 # %% ../../nbs/training/command.ipynb #7fe194ed
 def given_options(parser: Parser,

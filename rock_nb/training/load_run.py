@@ -94,7 +94,7 @@ class Network:
     @property
     def reader(self) -> ImageReader: return replace(self.recipe.reader, refuse_dark=True)
     @property
-    def bare(self) -> bool: return self.recipe.background == 'remove'
+    def remove_background(self) -> bool: return self.recipe.background == 'remove'
 
 # %% ../../nbs/training/load_run.ipynb #97b82264
 def precision_of(run: Run,
@@ -105,7 +105,7 @@ def precision_of(run: Run,
     amp = read_json(run.environment).get('precision', 'none')
     return amp if amp in supported_amps(device) else 'none'
 
-def fill(model: nn.Module, run: Run) -> nn.Module:
+def load_run_weights(model: nn.Module, run: Run) -> nn.Module:
     "The network with a run's best weights, ready to judge; weights that don't fit are a `BadInput`."
     file = weights_file(run)
     load_model(file, model)
@@ -141,7 +141,7 @@ def load_network(
     model = recipe_network(
         replace(recipe, sync_bn=False), len(classes), Weights('random', 'filled from the run'),
         head_attributes(run, recipe))
-    model = fill(model, run).to(device)
+    model = load_run_weights(model, run).to(device)
     normalise = Normalize(*statistics(recipe.normalize, model)).to(device)
     return Network(
         run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]),

@@ -66,7 +66,7 @@ def check_graph(networks: list[Network],
     "A `BadInput` unless these networks can be one graph."
     choose(takes, TAKES, 'input')
     choose(gives, GIVES, 'output')
-    sees = lambda n: (n.size, n.classes, n.recipe.resize_mode, n.bare, n.reader)
+    sees = lambda n: (n.size, n.classes, n.recipe.resize_mode, n.remove_background, n.reader)
     for n in networks[1:]:
         if sees(n) != sees(networks[0]):
             raise BadInput(

@@ -2,6 +2,7 @@
 import re
 import sys
 
+import pandas as pd
 import pytest
 
 from conftest import ROOT, shell

@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
@@ -15,10 +14,12 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT, TINY, flags
+from ladder import rows
 from rock_nb.core import BadInput, Run, read_json
 from rock_nb.distributed import launch as launched
 from rock_nb.distributed.launch import RankFailed, as_arguments, launch
 from rock_nb.train import fit
+from waiting import marked, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -37,33 +38,7 @@ def mark(monkeypatch) -> str:
     mark = f'ROCK_NB_MARK={uuid.uuid4()}'
     monkeypatch.setenv(*mark.split('='))
     yield mark
-    for pid in alive(mark): os.kill(pid, signal.SIGKILL)
-
-
-def alive(mark: str) -> list[int]:
-    """Processes with a mark in their environment, zombies apart; this one's own was set too late
-    to count."""
-    found = []
-    for p in Path('/proc').glob('[0-9]*'):
-        # it ended meanwhile, or is a zombie
-        try:
-            found += [int(p.name)] * (mark.encode() in (p / 'environ').read_bytes())
-        except OSError:
-            pass
-    return found
-
-
-def rows(run: Run) -> int:
-    return len(run.history.read_text().splitlines()) - 1 if run.history.exists() else 0
-
-
-def until(what, seconds: float = 120) -> float:
-    "Wait for something to be so; how long it took."
-    start = time.time()
-    while not what():
-        assert time.time() - start < seconds, f'not so after {seconds} s'
-        time.sleep(.1)
-    return time.time() - start
+    for pid in marked(mark): os.kill(pid, signal.SIGKILL)
 
 
 def cell(run: Run, **more) -> str:
@@ -83,10 +58,10 @@ def test_killed_papermill_leaves_nobody(run, mark, tmp_path):
         [Path(sys.executable).parent / 'papermill', tmp_path / 'in.ipynb', tmp_path / 'out.ipynb'],
         stderr=subprocess.DEVNULL)
     until(lambda: rows(run) > 1 or p.poll() is not None)
-    assert len(alive(mark)) >= 7    # papermill, kernel, agent, two ranks, two loader workers
+    assert len(marked(mark)) >= 7    # papermill, kernel, agent, two ranks, two loader workers
     p.kill()
     p.wait()
-    print(f'{until(lambda: not alive(mark), 15):.1f} s')
+    until(lambda: not marked(mark), 15)
 
 
 def test_killed_papermill_of_03_train_leaves_nobody(sample, mark, tmp_path):
@@ -102,25 +77,25 @@ def test_killed_papermill_of_03_train_leaves_nobody(sample, mark, tmp_path):
             tmp_path / 'out.ipynb', *given],
         stderr=subprocess.DEVNULL)
     until(lambda: rows(run) > 1 or p.poll() is not None)
-    assert len(alive(mark)) >= 5
+    assert len(marked(mark)) >= 5
     p.kill()
     p.wait()
-    until(lambda: not alive(mark), 15)
+    until(lambda: not marked(mark), 15)
 
 
 def test_interrupted_cell_leaves_nobody(run, mark):
     km, kc = jupyter_client.manager.start_new_kernel(kernel_name='python3')
     try:
-        before = set(alive(mark))
+        before = set(marked(mark))
         kc.execute(cell(run))
         until(lambda: rows(run) > 1)
-        assert len(alive(mark)) >= len(before) + 5
+        assert len(marked(mark)) >= len(before) + 5
         km.interrupt_kernel()
         reply = kc.get_shell_msg(timeout=20)
         assert (
             reply['content']['status'] == 'error'
             and reply['content']['ename'] == 'KeyboardInterrupt')
-        until(lambda: set(alive(mark)) <= before, 5)
+        until(lambda: set(marked(mark)) <= before, 5)
     finally:
         kc.stop_channels()
         km.shutdown_kernel(now=True)
@@ -131,7 +106,7 @@ def test_killed_torchrun_leaves_nobody(run, mark):
     def kill_agent(history, classes):
         if killed: return    # a line of history that was written just before it is shown after it
         agents = [
-            pid for pid in alive(mark)
+            pid for pid in marked(mark)
             if b'launch\0agent' in Path(f'/proc/{pid}/cmdline').read_bytes()]
         assert len(agents) == 1
         os.kill(agents[0], signal.SIGKILL)
@@ -140,7 +115,7 @@ def test_killed_torchrun_leaves_nobody(run, mark):
         launch(
             as_arguments(dict(run=run.path, epochs=10_000, workers=1)), run=run, show=kill_agent,
             **DUMMY)
-    until(lambda: not alive(mark), 5)
+    until(lambda: not marked(mark), 5)
 
 
 def test_crash_is_one_error_that_names_the_rank(run, mark, capfd):
@@ -156,7 +131,7 @@ def test_crash_is_one_error_that_names_the_rank(run, mark, capfd):
     # the same error twice without a new epoch is the last
     assert out.count('starting again') == 1 and not err
     assert any(p.stat().st_size for p in run.path.glob('logs/*/*/attempt_*/1/stderr.log'))
-    until(lambda: not alive(mark), 5)
+    until(lambda: not marked(mark), 5)
 
 
 def test_bad_input_of_a_rank_is_its_sentence(run, mark, capfd):
@@ -193,7 +168,7 @@ def test_without_restarts_a_killed_rank_is_an_error(run, mark, monkeypatch):
     with pytest.raises(RankFailed, match='rank 0 on .* was killed: SIGKILL'):
         launch(
             as_arguments(dict(run=run.path, epochs=100)), run=run, show=kill, restarts=0, **DUMMY)
-    until(lambda: not alive(mark), 5)
+    until(lambda: not marked(mark), 5)
 
 
 def test_two_processes_do_what_one_does(sample, tmp_path):

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from conftest import TINY
 from rock_nb.core import rng
@@ -109,9 +110,13 @@ def test_photographs_without_labels(sample, tmp_path, capsys):
     # a storage is a folder below the one that is served
     studio = (tmp_path / 'look' / 'studio.txt').read_text()
     assert f'DOCUMENT_ROOT={sample}\n' in studio and studio.endswith(f':\n{test}\n')
-    with pytest.raises(SystemExit, match=f'give `root` {sample}'):
-        main(['write', str(test), '--run', 'one', '--out', out, '--to', str(tmp_path / 'no'), '--root', str(test)])
-    assert not (tmp_path / 'no').exists()
+    # what is wrong is said before a copy of an image is written
+    odd = tmp_path / 'odd'
+    odd.mkdir()
+    for name in ('a.tif', 'b.jpg'): Image.open(review.file[0]).save(odd / name)
+    with pytest.raises(SystemExit, match=f'give `root` {tmp_path}'):
+        main(['write', str(odd), '--run', 'one', '--out', out, '--to', str(odd / 'no'), '--root', str(odd)])
+    assert not (odd / 'no').exists()
     review.loc[:2, 'new_label'] = ['Granite', 'none of these', 'Basalt']
     review.to_csv(tmp_path / 'filled.csv', index=False)
     main(['read', str(tmp_path / 'filled.csv'), '--run', 'one', '--out', out, '--to', str(tmp_path / 'table.csv')])

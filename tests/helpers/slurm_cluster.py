@@ -5,11 +5,12 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+
+from waiting import until
 
 PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'squeue')
 CONF = '''
@@ -66,10 +67,11 @@ class Cluster:
             '--socket': home / 'munge.socket'}
         words = [f'{k}={v}' for k, v in at.items()]
         self.start('munged', '--foreground', '--force', '--num-threads=1', *words)
-        self.until(lambda: (home / 'munge.socket').exists())
+        until((home / 'munge.socket').exists, said=self.logs)
         self.start('slurmctld', '-D')
         for n in ('n1', 'n2'): self.start('slurmd', '-D', '-N', n, name=n)
-        self.until(lambda: self.call('sinfo', '-h', '-t', 'idle', '-o', '%D').strip() == '2')
+        until(
+            lambda: self.call('sinfo', '-h', '-t', 'idle', '-o', '%D').strip() == '2', said=self.logs)
     def start(self, *words: str, name: str = ''):
         name = name or words[0]
         with open(self.home / f'{name}.log', 'ab') as log:
@@ -80,11 +82,6 @@ class Cluster:
         return subprocess.run(
             words, text=True, capture_output=True,
             env=os.environ | dict(SLURM_CONF=str(self.conf))).stdout
-    def until(self, true, seconds: float = 120.):
-        end = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < end, self.logs()
-            time.sleep(.1)
     def logs(self) -> str:
         return '\n'.join(
             f'--- {p.name}\n{p.read_text(errors="replace")[-2000:]}'

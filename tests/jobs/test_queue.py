@@ -23,6 +23,7 @@ from servers import LEASE
 from rock_nb.core import BadInput, Run
 from rock_nb.jobs.job import QueueUnavailable
 from rock_nb.queue import open_queue, publish, status
+from waiting import until
 
 pytestmark = [
     pytest.mark.processes, pytest.mark.slow, pytest.mark.usefixtures('no_queue_of_ones_own')]
@@ -64,14 +65,6 @@ class Crew:
         for p in self.living:
             p.kill()
             p.join()
-
-
-def until(true, seconds: float = 60.):
-    "Wait until something is true; else an error."
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f'waited {seconds} s in vain'
-        time.sleep(.05)
 
 
 def events(home: Path) -> collections.Counter:

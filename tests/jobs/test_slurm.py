@@ -14,17 +14,10 @@ from ladder import assert_same_runs, rows, train_ladder
 from rock_nb.core import BadInput, Run
 from rock_nb.jobs.job import QueueUnavailable, new_job
 from rock_nb.queue import open_queue, publish
+from waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('no_queue_of_ones_own')]
 SMALL = {**TINY, 'workers': 0}
-
-
-def until(true, seconds: float = 240., said=lambda: ''):
-    "Wait until something is true; else an error."
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, said()
-        time.sleep(.3)
 
 
 def rock_queue(command: str, *words, **env):

@@ -2,7 +2,6 @@
 import signal
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from conftest import TINY, flags, shell
 from rock_nb.core import Run
 from rock_nb.queue import open_queue
+from waiting import until
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
@@ -32,15 +32,6 @@ def place(sample, tmp_path, monkeypatch):
     yield tmp_path, [sys.executable, '-m', 'rock_nb.sweep', *flags(given)]
     worker.terminate()
     worker.wait(20)
-
-
-def until(true, seconds: float = 120.):
-    "Wait until something is true; else an error."
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, f'waited {seconds} s in vain'
-        time.sleep(.1)
-    return found
 
 
 def test_a_killed_search_goes_on(place):

@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from conftest import ROOT
 from rock_nb.jobs.notebook_step import NotebookStep, StepFailed, execute, imports_of, kernels_for
 from rock_nb.speed import kernel_template
 from rock_nb.speed.kernel_template import HEAVY, warm_kernels
+from waiting import marked, until
 
 pytestmark = [
     pytest.mark.processes,
@@ -77,25 +77,6 @@ def shown(s: NotebookStep) -> list:
     return found
 
 
-def alive(mark: str) -> list[int]:
-    "Processes with a mark in their environment, zombies and this one apart."
-    found = []
-    for p in Path('/proc').glob('[0-9]*'):
-        try:
-            found += [int(p.name)] * (mark.encode() in (p / 'environ').read_bytes())
-        except OSError:
-            pass
-    return [p for p in found if p != os.getpid()]
-
-
-def until(what, seconds: float = 60):
-    "Wait for something to be so."
-    end = time.time() + seconds
-    while not what():
-        assert time.time() < end, f'not so after {seconds} s'
-        time.sleep(.05)
-
-
 def test_a_record_shows_the_same(project):
     s = step(project, 'all', *CELLS)
     with warm_kernels(fast=False): cold = shown(s)
@@ -141,7 +122,7 @@ def test_without_its_template_a_notebook_is_run_cold(project, mark, capfd):
         template.process.wait()
         for _ in 'ab': assert outputs(good)[0].data['text/plain'] == str(os.getpid())
     assert capfd.readouterr().out.count('there is no template of kernels') == 1
-    assert not alive(mark)
+    assert not marked(mark)
 
 
 def test_another_environment_gets_a_template_of_its_own(project, monkeypatch):
@@ -173,7 +154,7 @@ def test_whoever_runs_notebooks_may_be_killed(project, mark, sent):
         f's = NotebookStep("long", Path({str(s.record)!r}), {{}})\nwith warm_kernels(["ipykernel.kernelapp"]): execute(s)')
     p = subprocess.Popen([sys.executable, '-c', program], stderr=subprocess.DEVNULL)
     until(lambda: (project / 'begun').exists() or p.poll() is not None)
-    assert len(alive(mark)) >= 4     # the program, its template, the kernel, its child
+    assert len(marked(mark)) >= 4     # the program, its template, the kernel, its child
     p.send_signal(sent)
     p.wait(120)
-    until(lambda: not alive(mark), 15)
+    until(lambda: not marked(mark), 15)
