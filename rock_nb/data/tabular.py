@@ -5,7 +5,9 @@
 # %% ../../nbs/data/tabular.ipynb #7b7b453b
 from __future__ import annotations
 
-import csv, io, json, re, sys
+import csv, gc, io, json, re, sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from importlib.util import find_spec
 
@@ -13,7 +15,7 @@ from ..core import BadInput, lazy
 from .files import ENDINGS, ending, nfc
 
 # %% auto #0
-__all__ = []
+__all__ = ['without_gc']
 
 # %% ../../nbs/data/tabular.ipynb #5615a632
 pd = lazy('pandas')
@@ -76,8 +78,9 @@ def split_rows(text: str) -> list[list[str]]:
     csv.field_size_limit(sys.maxsize)
     stream = io.StringIO(text.lstrip('\ufeff'), newline='')
     read = csv.reader(stream, delimiter=sep, skipinitialspace=True)
-    return [r for r in read
-            if any(r) and not re.fullmatch(r'sep=.?', sep.join(r))]
+    return [
+        r for r in read if any(r)
+        and not (r[0].startswith('sep=') and re.fullmatch(r'sep=.?', sep.join(r)))]
 
 # %% ../../nbs/data/tabular.ipynb #6edf12cf
 def _names_of(row: list[str]) -> list[str] | None:
@@ -250,10 +253,20 @@ def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
     return frame
 
 # %% ../../nbs/data/tabular.ipynb #1b66638e
+@contextmanager
+def without_gc() -> Iterator[None]:
+    """No garbage is looked for meanwhile: among a list for each row there is none, and each search
+    goes over all that is in memory, seconds for some 100,000 rows."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try: yield
+    finally:
+        if enabled: gc.enable()
+
 def _from_text(text: str, file: Path) -> pd.DataFrame:
     "The frame of a text with separators."
     try:
-        return as_frame(split_rows(text), file)
+        with without_gc(): return as_frame(split_rows(text), file)
     except csv.Error as e:
         raise BadInput(f'{file} is no readable CSV file: {e}') from None
 
