@@ -15,7 +15,7 @@ from ..core import BadInput, lazy
 from .files import ENDINGS, ending, nfc
 
 # %% auto #0
-__all__ = ['without_gc']
+__all__ = []
 
 # %% ../../nbs/data/tabular.ipynb #5615a632
 pd = lazy('pandas')
@@ -254,7 +254,7 @@ def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
 
 # %% ../../nbs/data/tabular.ipynb #1b66638e
 @contextmanager
-def without_gc() -> Iterator[None]:
+def _without_gc() -> Iterator[None]:
     """No garbage is looked for meanwhile: among a list for each row there is none, and each search
     goes over all that is in memory, seconds for some 100,000 rows."""
     enabled = gc.isenabled()
@@ -266,7 +266,7 @@ def without_gc() -> Iterator[None]:
 def _from_text(text: str, file: Path) -> pd.DataFrame:
     "The frame of a text with separators."
     try:
-        with without_gc(): return as_frame(split_rows(text), file)
+        with _without_gc(): return as_frame(split_rows(text), file)
     except csv.Error as e:
         raise BadInput(f'{file} is no readable CSV file: {e}') from None
 
