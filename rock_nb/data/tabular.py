@@ -78,9 +78,8 @@ def split_rows(text: str) -> list[list[str]]:
     csv.field_size_limit(sys.maxsize)
     stream = io.StringIO(text.lstrip('\ufeff'), newline='')
     read = csv.reader(stream, delimiter=sep, skipinitialspace=True)
-    return [
-        r for r in read if any(r)
-        and not (r[0].startswith('sep=') and re.fullmatch(r'sep=.?', sep.join(r)))]
+    return [r for r in read
+            if any(r) and not re.fullmatch(r'sep=.?', sep.join(r))]
 
 # %% ../../nbs/data/tabular.ipynb #6edf12cf
 def _names_of(row: list[str]) -> list[str] | None:
@@ -228,6 +227,17 @@ def decode_text(file: Path) -> tuple[str, str]:
 TABLES = ('.csv', '.tsv', '.tab', '.txt', '.lst', '.json', '.jsonl', '.ndjson', '.xlsx', '.xlsm',
           '.parquet')
 
+# %% ../../nbs/data/tabular.ipynb #b0c78585
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """No garbage is looked for meanwhile: among a list for each row there is none, and each search
+    goes over all that is in memory, seconds for some 100,000 rows."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try: yield
+    finally:
+        if enabled: gc.enable()
+
 # %% ../../nbs/data/tabular.ipynb #68e36a87
 def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
              ) -> pd.DataFrame:      # of text, '' where nothing is; sentences in `attrs['notes']`
@@ -243,30 +253,18 @@ def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
     text, encoding = decode_text(file)
     if '\0' in text:
         raise BadInput(f'{file} is no readable CSV file: it holds bytes that are no text')
-    if ending(file.name) in ('.json', '.jsonl', '.ndjson'):
-        frame = read_json_rows(text, file)
-    else:
-        frame = _from_text(text, file)
+    read = read_json_rows if ending(file.name) in ('.json', '.jsonl', '.ndjson') else _from_text
+    with _without_gc(): frame = read(text, file)
     if not encoding.startswith('utf-8') and not text.isascii():
         frame.attrs['notes'] = [
             f'{file} is read as {encoding}, not UTF-8; if names look wrong, save it as UTF-8']
     return frame
 
 # %% ../../nbs/data/tabular.ipynb #1b66638e
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """No garbage is looked for meanwhile: among a list for each row there is none, and each search
-    goes over all that is in memory, seconds for some 100,000 rows."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try: yield
-    finally:
-        if enabled: gc.enable()
-
 def _from_text(text: str, file: Path) -> pd.DataFrame:
     "The frame of a text with separators."
     try:
-        with _without_gc(): return as_frame(split_rows(text), file)
+        return as_frame(split_rows(text), file)
     except csv.Error as e:
         raise BadInput(f'{file} is no readable CSV file: {e}') from None
 

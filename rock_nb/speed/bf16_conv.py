@@ -62,6 +62,15 @@ def is_wide(m: nn.Conv2d) -> bool:
     "Whether oneDNN lacks fast code for the gradient of a depthwise kernel."
     return is_depthwise(m) and m.kernel_size[1] > 3
 
+def torch_gradient(m: nn.Conv2d,
+                   x: torch.Tensor, w: torch.Tensor, g: torch.Tensor, which: int,   # as in `gradient`
+                   padding: tuple[int, int],   # of the input
+                  ) -> torch.Tensor:
+    "One gradient of a convolution without bias, as torch computes it."
+    return torch.ops.aten.convolution_backward(
+        g, x, w, None, m.stride, padding, m.dilation, False, [0, 0], m.groups,
+        [which == 0, which == 1, False])[which]
+
 # %% ../../nbs/speed/bf16_conv.ipynb #6d05c690
 @torch.no_grad()
 def gradient_in_columns(m: nn.Conv2d,      # depthwise
@@ -74,9 +83,7 @@ def gradient_in_columns(m: nn.Conv2d,      # depthwise
         first = sum(f.shape[3] for f in found)
         left, width = m.padding[1] - first, (g.shape[3] - 1)*m.stride[1] + part.shape[3]
         piece = nn.functional.pad(x, (left, width - left - x.shape[3]))
-        found.append(torch.ops.aten.convolution_backward(
-            g, piece, part, None, m.stride, (m.padding[0], 0), m.dilation, False, [0, 0], m.groups,
-            [False, True, False])[1])
+        found.append(torch_gradient(m, piece, part, g, 1, (m.padding[0], 0)))
     return torch.cat(found, 3)
 
 # %% ../../nbs/speed/bf16_conv.ipynb #6725bde6
@@ -109,9 +116,7 @@ def gradient(m: nn.Conv2d,
         return gradient_in_columns(m, x, w, g)
     if not which and is_depthwise(m) and max(m.stride) > 1 and x.dtype == torch.bfloat16:
         return gradient_between_zeros(m, x, w, g)
-    return torch.ops.aten.convolution_backward(
-        g, x, w, None, m.stride, m.padding, m.dilation, False, [0, 0], m.groups,
-        [which == 0, which == 1, False])[which]
+    return torch_gradient(m, x, w, g, which, m.padding)
 
 # %% ../../nbs/speed/bf16_conv.ipynb #d8684f80
 def gradient_as_matmul(

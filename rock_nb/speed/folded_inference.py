@@ -7,7 +7,8 @@ __all__ = ['autocast', 'inference']
 
 # %% ../../nbs/speed/folded_inference.ipynb #bf18e635
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 import psutil, torch
@@ -114,17 +115,22 @@ def same_logits(got: torch.Tensor,        # (2, classes)
     return bool((got - wanted).abs().max() <= allowed)
 
 # %% ../../nbs/speed/folded_inference.ipynb #eb814e29
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    "A network in evaluation mode, meanwhile."
+    modes = [(m, m.training) for m in model.modules()]
+    try: yield model.eval()
+    finally:
+        for m, training in modes: m.training = training
+
 @torch.no_grad()
 def same_outputs(fast: nn.Module | Callable,  # in evaluation mode
-                 model: nn.Module,            # ends in the mode in which it came
+                 model: nn.Module,            # judged in evaluation mode
                  x: torch.Tensor,             # (2, 3, height, width) images it takes
                  tolerance: float | None = None,  # as in `same_logits`
                 ) -> bool:
     "Whether a fast network gives the logits of a plain one in evaluation mode."
-    modes = [(m, m.training) for m in model.modules()]
-    wanted = model.eval()(x)
-    for m, training in modes:
-        m.training = training
+    with evaluating(model): wanted = model(x)
     return same_logits(fast(x), wanted, tolerance)
 
 # %% ../../nbs/speed/folded_inference.ipynb #9a782968
@@ -186,20 +192,15 @@ def stays_exact(model: nn.Module, folds: Names, acts: Names, x: torch.Tensor) ->
 
 # %% ../../nbs/speed/folded_inference.ipynb #6f86bb61
 @torch.no_grad()
-def can_judge(model: nn.Module,    # in evaluation mode
-              x: torch.Tensor,     # two images
-             ) -> bool:
-    "Whether a network takes images of that size and tells them apart."
-    try: y = model(x)
-    except Exception: return False
-    return same_logits(y, y)
-
-def small_images(model: nn.Module,    # in evaluation mode
+def small_images(model: nn.Module,
                  x: torch.Tensor,     # images it takes
                 ) -> torch.Tensor:
-    "Small pieces of images if they do to try a network with, else the images."
+    "Small pieces of images if a network takes them and tells them apart, else the images."
     small = x[..., :64, :64]
-    return small if can_judge(model, small) else x
+    try:
+        with evaluating(model): y = model(small)
+    except Exception: return x
+    return small if same_logits(y, y) else x
 
 # %% ../../nbs/speed/folded_inference.ipynb #d6ab9b56
 @torch.no_grad()
@@ -227,18 +228,12 @@ def find_changes(model: nn.Module, x: torch.Tensor) -> list[tuple[Names, Names]]
 # network -> how it is built and what it is given -> what may be changed
 FOUND = WeakKeyDictionary()
 
-def known_changes(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, list]:
-    """`small_images` and `find_changes` of them, both once a network: they depend on how it is
-    built, not on its weights."""
+def known_changes(model: nn.Module, x: torch.Tensor) -> list[tuple[Names, Names]]:
+    "`find_changes`, once a network: they depend on how it is built, not on its weights."
     how = tuple((type(m), 'forward' in vars(m)) for m in model.modules())
-    known, small = FOUND.setdefault(model, {}), x[..., :64, :64]
-    asked = how, small.shape, x.dtype, x.device
-    if asked not in known:
-        known[asked] = find_changes(model, small) if can_judge(eval_copy(model), small) else None
-    if known[asked] is not None: return small, known[asked]
-    asked = how, x.shape, 'whole', x.dtype, x.device
+    known, asked = FOUND.setdefault(model, {}), (how, x.shape, x.dtype, x.device)
     if asked not in known: known[asked] = find_changes(model, x)
-    return x, known[asked]
+    return known[asked]
 
 # %% ../../nbs/speed/folded_inference.ipynb #c12437d0
 def inference(model: nn.Module,    # on its device; stays as it is
@@ -249,8 +244,8 @@ def inference(model: nn.Module,    # on its device; stays as it is
     """A network in its fastest form for prediction; what would change its logits is neither folded
     (Jacob et al., arXiv:1712.05877) nor fused."""
     if not use_fast(fast) or is_compiled(model): return plain_inference(model)
-    x, changes = known_changes(model, x)
-    for folds, acts in changes:
+    x = small_images(model, x)
+    for folds, acts in known_changes(model, x):
         quick = change(eval_copy(model), folds, acts)
         if (folds or acts) and not same_outputs(quick, model, x): continue
         if AMP[amp] is not None: cast_weights(quick, AMP[amp])

@@ -19,7 +19,7 @@ from ..core import use_fast
 from ..model.freeze import in_module
 from .depthwise_float64 import DepthwiseAtOnce
 from rock_nb.speed.folded_inference import (
-    autocast, eval_copy, exact_device, inference, perturbed_copy, same_logits, same_outputs,
+    autocast, evaluating, exact_device, inference, perturbed_copy, same_logits, same_outputs,
     small_images)
 
 # %% ../../nbs/speed/frozen_prefix.ipynb #3061b4b0
@@ -162,16 +162,11 @@ def find_prefix(model: nn.Module,     # frozen in part, in the mode in which it 
     fast = use_fast(fast)
     if not fast or all(p.requires_grad for p in model.parameters()):
         return None
-    x = small_images(eval_copy(model), x)
+    x = small_images(model, x)
     units = frozen_prefix_modules(model, x)
     if not units or not repeats_exactly(model, units, x):
         return None
-    modes = [(m, m.training) for m in model.modules()]
-    try:
-        return longest_prefix(model.eval(), units, x, amp)
-    finally:
-        for m, training in modes:
-            m.training = training
+    with evaluating(model): return longest_prefix(model, units, x, amp)
 
 # %% ../../nbs/speed/frozen_prefix.ipynb #593ef27f
 def longest_prefix(model: nn.Module,    # in evaluation mode
