@@ -62,7 +62,7 @@ def measure_amps(model: nn.Module,                 # on its device
                  img_size: int | tuple[int, int],  # pixels: a side, or (height, width)
                  batch_size: int,        # on a CPU at most 8 are used: the ratios are the same
                  train: str = 'all',     # what learns
-                ) -> dict[str, float]:   # precision -> images a second; empty without a choice
+                ) -> dict[str, float]:   # precision -> images a second
     "Training speed at each precision."
     device = next(model.parameters()).device
     model = copy.deepcopy(model)
@@ -72,8 +72,7 @@ def measure_amps(model: nn.Module,                 # on its device
     batch = torch.zeros(max(n, 2), 3, *hw(img_size), device=device)
     batch = batch.contiguous(memory_format=torch.channels_last)
     with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
-        names = supported_amps(device)
-        return {a: images_per_second(model, a, batch) for a in names} if len(names) > 1 else {}
+        return {a: images_per_second(model, a, batch) for a in supported_amps(device)}
 
 # %% ../../nbs/speed/precision.ipynb #909ba9bb
 # bf16 has the range of float32; fp16 can overflow, and needs scaled gradients
@@ -119,7 +118,9 @@ def choose_amp(amp: str,                 # 'none', 'bf16', 'fp16' or 'auto'
     file = outputs(out)/'.cache'/'precision.json'
     known = read_json(file) if file.exists() else {}
     if key not in known:
-        known = known | {key: measure_amps(model, img_size, batch_size, train)}
+        choice = len(supported_amps(next(model.parameters()).device)) > 1
+        speeds = measure_amps(model, img_size, batch_size, train) if choice else {}
+        known = known | {key: speeds}
         write_json(file, known)
     return fastest(known[key]), known[key]
 

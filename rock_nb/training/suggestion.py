@@ -11,13 +11,13 @@ from math import log
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from ..core import BadInput
 from ..data.table import read_data
 from ..model.create import build
-from ..speed.precision import images_per_second, measure_amps
+from ..speed.precision import measure_amps
 from .build import to_device
+from .load_run import pick_device
 
 # %% ../../nbs/training/suggestion.ipynb #dd7dd0b6
 # photographs to learn from, their classes -> recipe -> seconds of the longest training, macro F1 more
@@ -30,17 +30,15 @@ MEASURED = {
 MEASURED_SPEED = 45.
 
 # %% ../../nbs/training/suggestion.ipynb #618209e2
-def steps_per_second(device: torch.device | str | None = None) -> float:   # photographs a second
-    "How fast a machine learns: EfficientNet-Lite0 at 192 px, its later half, at the precision that is fastest."
-    device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-    model, train = to_device(build('tf_efficientnet_lite0', 7), device), 'stage3 stage4 head'
-    speeds = measure_amps(model, 192, 8, train)
-    if speeds: return max(speeds.values())
-    return images_per_second(model, 'none', torch.zeros(8, 3, 192, 192, device=device))
+def learning_speed() -> float:   # photographs a second
+    """How fast this machine learns: the later half of EfficientNet-Lite0 at 192 px, at the precision
+    that is fastest."""
+    model = to_device(build('tf_efficientnet_lite0', 7), pick_device())
+    return max(measure_amps(model, 192, 8, 'stage3 stage4 head').values())
 
 def expected_seconds(recipe: str,
                      n: int,         # photographs to learn from
-                     speed: float,   # of `steps_per_second`
+                     speed: float,   # of `learning_speed`
                     ) -> float:
     "Seconds that a recipe takes here, from the two collections that were measured."
     (few, a), (many, b) = sorted((size, took[recipe][0]) for (size, _), took in MEASURED.items())
@@ -49,20 +47,24 @@ def expected_seconds(recipe: str,
 # %% ../../nbs/training/suggestion.ipynb #9c629e97
 def advise(n: int,         # photographs to learn from
            classes: int,
-           speed: float,   # of `steps_per_second`
+           speed: float,   # of `learning_speed`
            minutes: float | None = None,   # that there are (None: any)
           ) -> pd.DataFrame:
     "`suggest`, for so many photographs of so many classes."
     alike = min(MEASURED, key=lambda m: abs(log(n/classes) - log(m[0]/m[1])))
-    table = pd.DataFrame.from_dict(
-        {name: (expected_seconds(name, n, speed)/60, *gain) for name, (_, *gain) in MEASURED[alike].items()},
-        orient='index', columns=['minutes', 'gain', 'low', 'high'])
+    rows = {
+        name: (expected_seconds(name, n, speed)/60, *gain)
+        for name, (_, *gain) in MEASURED[alike].items()}
+    table = pd.DataFrame.from_dict(rows, 'index', columns=['minutes', 'gain', 'low', 'high'])
     table['measured_on'] = f'{alike[0]:,} photographs of {alike[1]} classes'
-    late = table.minutes > (minutes or float('inf'))
-    best = table.gain.where(~late, -1).idxmax() if not late.all() else 'frozen'
-    table['advice'] = ['not in time' if l else '' for l in late]
-    sure = 'suggested' if best == 'frozen' or table.low[best] > 0 else 'suggested, though chance may have made its gain'
-    table.loc[best, 'advice'] = 'nothing ends in time; this is the shortest' if late.all() else sure
+    in_time = table[table.minutes <= (minutes or float('inf'))]
+    table['advice'] = ['' if name in in_time.index else 'not in time' for name in table.index]
+    if in_time.empty:
+        best, advice = table.minutes.idxmin(), 'nothing ends in time; this is the shortest'
+    else:
+        best, advice = in_time.gain.idxmax(), 'suggested'
+        if table.low[best] < 0: advice = 'suggested, though chance may have made its gain'
+    table.loc[best, 'advice'] = advice
     return table.rename_axis('recipe').sort_values('minutes')
 
 # %% ../../nbs/training/suggestion.ipynb #79c14e4f
@@ -77,4 +79,4 @@ def suggest(data: str | Path,                # as for `rock_nb.data.table.read_d
         raise BadInput(f'minutes is {minutes}; give the minutes that there are, more than 0')
     found = read_data(data, label=label, level=level)
     n, classes = round(.8*len(found.train)), len(found.classes)    # a fifth is for choosing
-    return advise(n, classes, steps_per_second(), minutes)
+    return advise(n, classes, learning_speed(), minutes)

@@ -1,4 +1,5 @@
 """Several ranks: whatever is killed or interrupted, no process is left; a failure is one readable error; a killed rank starts again."""
+import functools
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import waiting
 
 from conftest import ROOT, TINY, flags
 from ladder import rows
@@ -19,8 +21,9 @@ from rock_nb.core import BadInput, Run, read_json
 from rock_nb.distributed import launch as launched
 from rock_nb.distributed.launch import RankFailed, as_arguments, launch
 from rock_nb.train import fit
-from waiting import marked, until
+from waiting import marked
 
+until = functools.partial(waiting.until, seconds=120)
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 DUMMY = dict(module='dummy_ranks', nproc=2, env=dict(PYTHONPATH=str(ROOT / 'tests' / 'helpers')))
@@ -61,7 +64,7 @@ def test_killed_papermill_leaves_nobody(run, mark, tmp_path):
     assert len(marked(mark)) >= 7    # papermill, kernel, agent, two ranks, two loader workers
     p.kill()
     p.wait()
-    until(lambda: not marked(mark), 15)
+    until(lambda: not marked(mark), seconds=15)
 
 
 def test_killed_papermill_of_03_train_leaves_nobody(sample, mark, tmp_path):
@@ -80,7 +83,7 @@ def test_killed_papermill_of_03_train_leaves_nobody(sample, mark, tmp_path):
     assert len(marked(mark)) >= 5
     p.kill()
     p.wait()
-    until(lambda: not marked(mark), 15)
+    until(lambda: not marked(mark), seconds=15)
 
 
 def test_interrupted_cell_leaves_nobody(run, mark):
@@ -95,7 +98,7 @@ def test_interrupted_cell_leaves_nobody(run, mark):
         assert (
             reply['content']['status'] == 'error'
             and reply['content']['ename'] == 'KeyboardInterrupt')
-        until(lambda: set(marked(mark)) <= before, 5)
+        until(lambda: set(marked(mark)) <= before, seconds=5)
     finally:
         kc.stop_channels()
         km.shutdown_kernel(now=True)
@@ -115,7 +118,7 @@ def test_killed_torchrun_leaves_nobody(run, mark):
         launch(
             as_arguments(dict(run=run.path, epochs=10_000, workers=1)), run=run, show=kill_agent,
             **DUMMY)
-    until(lambda: not marked(mark), 5)
+    until(lambda: not marked(mark), seconds=5)
 
 
 def test_crash_is_one_error_that_names_the_rank(run, mark, capfd):
@@ -131,7 +134,7 @@ def test_crash_is_one_error_that_names_the_rank(run, mark, capfd):
     # the same error twice without a new epoch is the last
     assert out.count('starting again') == 1 and not err
     assert any(p.stat().st_size for p in run.path.glob('logs/*/*/attempt_*/1/stderr.log'))
-    until(lambda: not marked(mark), 5)
+    until(lambda: not marked(mark), seconds=5)
 
 
 def test_bad_input_of_a_rank_is_its_sentence(run, mark, capfd):
@@ -168,7 +171,7 @@ def test_without_restarts_a_killed_rank_is_an_error(run, mark, monkeypatch):
     with pytest.raises(RankFailed, match='rank 0 on .* was killed: SIGKILL'):
         launch(
             as_arguments(dict(run=run.path, epochs=100)), run=run, show=kill, restarts=0, **DUMMY)
-    until(lambda: not marked(mark), 5)
+    until(lambda: not marked(mark), seconds=5)
 
 
 def test_two_processes_do_what_one_does(sample, tmp_path):

@@ -1,5 +1,6 @@
 """A cluster of SLURM on this machine alone: two nodes on loopback, with a controller and a munge of their own, gone at the end."""
 import contextlib
+import functools
 import getpass
 import os
 import shutil
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import waiting
 
-from waiting import until
 
+until = functools.partial(waiting.until, seconds=120)
 PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'squeue')
 CONF = '''
 ClusterName=rock

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def until(true: Callable, seconds: float = 240., said: Callable = lambda: ''):
+def until(true: Callable, seconds: float = 60., said: Callable = lambda: ''):
     "Wait until something is true; what it is then. Else an error, which may say more."
     end = time.monotonic() + seconds
     while not (found := true()):

@@ -1,4 +1,5 @@
 """The queue on a real SLURM of two nodes: what it begins ends as in the local pipeline, whatever is killed, cancelled or out of time."""
+import functools
 import os
 import re
 import signal
@@ -8,14 +9,15 @@ import time
 
 import psutil
 import pytest
+import waiting
 
 from conftest import TINY, flags, shell
 from ladder import assert_same_runs, rows, train_ladder
 from rock_nb.core import BadInput, Run
 from rock_nb.jobs.job import QueueUnavailable, new_job
 from rock_nb.queue import open_queue, publish
-from waiting import until
 
+until = functools.partial(waiting.until, seconds=240)
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('no_queue_of_ones_own')]
 SMALL = {**TINY, 'workers': 0}
 

@@ -1,16 +1,18 @@
 """A search through the queue: a worker trains its trials, the search is killed and goes on, what is hopeless is stopped, the leaderboard fills."""
+import functools
 import signal
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
+import waiting
 
 from conftest import TINY, flags, shell
 from rock_nb.core import Run
 from rock_nb.queue import open_queue
-from waiting import until
 
+until = functools.partial(waiting.until, seconds=120)
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 SPACE = 'lr=1e-4..1e-2:log smoothing=0..0.2'
