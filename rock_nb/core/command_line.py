@@ -6,7 +6,7 @@
 __all__ = ['Parser', 'program']
 
 # %% ../../nbs/core/command_line.ipynb #c9ba7456
-import argparse, contextlib, difflib, os, re, sys
+import argparse, contextlib, difflib, gc, os, re, sys
 
 from .errors import BadInput
 from .options import as_types
@@ -53,7 +53,10 @@ def from_words(given: dict,
 @contextlib.contextmanager
 def program():
     """Around the work of a program: a `BadInput` is one sentence, names that are no UTF-8 are
-    written as they are."""
+    written as they are. It ends what `imports_follow` began."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='surrogateescape')
@@ -64,6 +67,12 @@ def program():
     except BrokenPipeError:
         unheard()
         sys.exit(141)       # as one that SIGPIPE has ended
+
+# %% ../../nbs/core/command_line.ipynb #10b3f845
+def imports_follow():
+    """What a program imports from here on is no garbage: none is looked for until `program` begins,
+    and in what is there by then, never."""
+    gc.disable()
 
 # %% ../../nbs/core/command_line.ipynb #cbf1f9ff
 def unheard():

@@ -6,7 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/core/process.ipynb #c0de0003
-import ctypes, functools, os, signal, sys
+import contextlib, ctypes, functools, gc, os, signal, sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 # %% ../../nbs/core/process.ipynb #cad86c3f
@@ -21,6 +22,16 @@ def keep_memory():
         for what, value in ((-3, 32 << 20), (-1, 1 << 30), (-4, 0)):
             libc.mallopt(what, value)
         os.register_at_fork(before=lambda: libc.malloc_trim(0))
+
+# %% ../../nbs/core/process.ipynb #40b23ee7
+@contextlib.contextmanager
+def without_gc() -> Iterator[None]:
+    "No garbage is looked for meanwhile."
+    enabled = gc.isenabled()
+    gc.disable()
+    try: yield
+    finally:
+        if enabled: gc.enable()
 
 # %% ../../nbs/core/process.ipynb #5953a520
 def die_with_parent():

@@ -5,13 +5,12 @@
 # %% ../../nbs/data/tabular.ipynb #7b7b453b
 from __future__ import annotations
 
-import csv, gc, io, json, re, sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import csv, io, json, re, sys
 from importlib.util import find_spec
+from pathlib import Path
 
 from ..core import BadInput, lazy
+from ..core.process import without_gc
 from .files import ENDINGS, ending, nfc
 
 # %% auto #0
@@ -227,17 +226,6 @@ def decode_text(file: Path) -> tuple[str, str]:
 TABLES = ('.csv', '.tsv', '.tab', '.txt', '.lst', '.json', '.jsonl', '.ndjson', '.xlsx', '.xlsm',
           '.parquet')
 
-# %% ../../nbs/data/tabular.ipynb #b0c78585
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """No garbage is looked for meanwhile: among a list for each row there is none, and each search
-    goes over all that is in memory, seconds for some 100,000 rows."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try: yield
-    finally:
-        if enabled: gc.enable()
-
 # %% ../../nbs/data/tabular.ipynb #68e36a87
 def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
              ) -> pd.DataFrame:      # of text, '' where nothing is; sentences in `attrs['notes']`
@@ -254,7 +242,7 @@ def read_text(file: str | Path,      # CSV and the like, JSON, Excel, Parquet
     if '\0' in text:
         raise BadInput(f'{file} is no readable CSV file: it holds bytes that are no text')
     read = read_json_rows if ending(file.name) in ('.json', '.jsonl', '.ndjson') else _from_text
-    with _without_gc(): frame = read(text, file)
+    with without_gc(): frame = read(text, file)
     if not encoding.startswith('utf-8') and not text.isascii():
         frame.attrs['notes'] = [
             f'{file} is read as {encoding}, not UTF-8; if names look wrong, save it as UTF-8']

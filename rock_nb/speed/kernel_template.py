@@ -11,6 +11,7 @@ import signal, socket, subprocess, sys, threading
 from collections.abc import Iterable, Iterator
 
 from ..core import die_with_parent, use_fast
+from ..core.process import without_gc
 
 # %% ../../nbs/speed/kernel_template.ipynb #fb44d1e5
 HEAVY = (
@@ -100,7 +101,7 @@ def serve(channel: socket.socket,   # to the process that started this one
          ):
     "Import modules, then do what is asked until whoever asks is gone; then kill what still runs."
     parent, running = os.getppid(), set()
-    with as_in_kernel(): import_modules(names)
+    with as_in_kernel(), without_gc(): import_modules(names)
     gc.collect()
     gc.freeze()     # what is here is never garbage: collecting would copy its memory
     lines = channel.makefile('rw')

@@ -12,6 +12,7 @@ from dataclasses import Field, dataclass
 from pathlib import Path
 
 from ..core import Parser, choose, from_words, lazy, program, resolve
+from ..core.command_line import imports_follow
 from ..core.options import RENAMED, Options, option, options_of, whole
 from ..core.registry import from_anywhere
 from .recipe import (
@@ -89,6 +90,7 @@ def check_command(parser: Parser,
     with program():
         given = given_options(parser, argv, note=False)
         if check: check(given)
+    if argv is None: imports_follow()
 
 # %% ../../nbs/training/command.ipynb #d230b3ce
 def check_given(given: dict):   # options of a training, by name
