@@ -58,9 +58,11 @@ def is_depthwise(m: nn.Conv2d) -> bool:
     narrow = all(p < k for p, k in zip(m.padding, m.kernel_size))
     return m.groups == m.in_channels == m.out_channels > 1 and m.dilation == (1, 1) and narrow
 
-def is_wide(m: nn.Conv2d) -> bool:
+def lacks_code(m: nn.Conv2d,
+               x: torch.Tensor,   # (N, C, H, W): input
+              ) -> bool:
     "Whether oneDNN lacks fast code for the gradient of a depthwise kernel."
-    return is_depthwise(m) and m.kernel_size[1] > 3
+    return is_depthwise(m) and (m.kernel_size[1] > 3 or m.kernel_size[0] > x.shape[2])
 
 def torch_gradient(m: nn.Conv2d,
                    x: torch.Tensor, w: torch.Tensor, g: torch.Tensor, which: int,   # as in `gradient`
@@ -77,13 +79,14 @@ def gradient_in_columns(m: nn.Conv2d,      # depthwise
                         x: torch.Tensor, w: torch.Tensor, g: torch.Tensor,   # as in `gradient`
                         most: int = 3,     # columns at a time
                        ) -> torch.Tensor:  # of the shape of the weights
-    "The gradient of the weights, from pieces of the kernel that are a few columns wide."
-    found = []
+    """The gradient of the weights, from pieces of the kernel that are a few columns wide, and of an
+    input that is not lower than the kernel."""
+    found, rows = [], m.padding[0] if x.shape[2] < m.kernel_size[0] else 0
     for part in w.split(most, 3):
         first = sum(f.shape[3] for f in found)
         left, width = m.padding[1] - first, (g.shape[3] - 1)*m.stride[1] + part.shape[3]
-        piece = nn.functional.pad(x, (left, width - left - x.shape[3]))
-        found.append(torch_gradient(m, piece, part, g, 1, (m.padding[0], 0)))
+        piece = nn.functional.pad(x, (left, width - left - x.shape[3], rows, rows))
+        found.append(torch_gradient(m, piece, part, g, 1, (m.padding[0] - rows, 0)))
     return torch.cat(found, 3)
 
 # %% ../../nbs/speed/bf16_conv.ipynb #6725bde6
@@ -112,7 +115,7 @@ def gradient(m: nn.Conv2d,
     "One gradient of a convolution without bias."
     if is_pointwise(m) and m.stride == (1, 1) and not which:
         return from_pixel_rows(to_pixel_rows(g) @ w[:, :, 0, 0], x)
-    if which and is_wide(m) and x.dtype != torch.float64:
+    if which and lacks_code(m, x) and x.dtype != torch.float64:
         return gradient_in_columns(m, x, w, g)
     if not which and is_depthwise(m) and max(m.stride) > 1 and x.dtype == torch.bfloat16:
         return gradient_between_zeros(m, x, w, g)
@@ -165,20 +168,21 @@ class Convolve(torch.autograd.Function):
 # %% ../../nbs/speed/bf16_conv.ipynb #d4cfe6c0
 class Conv2d(nn.Conv2d):
     """`nn.Conv2d` whose gradients on a processor are those of `Convolve`: in bfloat16, and in
-    float32 those of wide depthwise kernels."""
-    @property
-    def gains(self) -> bool:
+    float32 those of depthwise kernels that `lacks_code` is about."""
+    def gains(self, x: torch.Tensor) -> bool:
         learns = torch.is_grad_enabled() and self.weight.requires_grad
         if not learns or self.weight.device.type != 'cpu': return False
         if self.padding_mode != 'zeros' or isinstance(self.padding, str): return False
-        return self.precision == torch.bfloat16 or self.precision == torch.float32 and is_wide(self)
+        return (
+            self.precision == torch.bfloat16
+            or self.precision == torch.float32 and lacks_code(self, x))
     @property
     def precision(self) -> torch.dtype:
         "The precision at which it computes."
         cast = torch.is_autocast_enabled('cpu')
         return torch.get_autocast_dtype('cpu') if cast else self.weight.dtype
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.gains: return super().forward(x)
+        if not self.gains(x): return super().forward(x)
         x, w = x.to(self.precision), self.weight.to(self.precision)
         with torch.autocast('cpu', enabled=False): y = Convolve.apply(x, w, self)
         return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
