@@ -407,8 +407,8 @@ def override(r: Recipe,
 
 # %% ../../nbs/training/recipe.ipynb #3a6758ba
 SCALES = dict(
-    full=None, demo=dict(img_size=96, batch_size=16, epochs=4, lr=3),
-    smoke=dict(img_size=32, batch_size=8, epochs=1))
+    full=None, demo=dict(img_size=96, batch_size=16, epochs=lambda n: round((n/2)**.5), lr=3),
+    smoke=dict(img_size=32, batch_size=8, epochs=lambda n: 1))
 
 def shrunk(size: int | tuple[int, int],   # a side, or (height, width), in pixels
            ratio: float,
@@ -440,7 +440,7 @@ def at_scale(r: Recipe, scale: str = 'full') -> Recipe:
         batch_size=small['batch_size'], accumulate=min(r.accumulate, 2),
         amp='auto' if scale == 'demo' else 'none')
     before = [p.epochs for p in r.phases]
-    r = with_epochs(r, max(len(r.phases), min(r.epochs, small['epochs'])))
+    r = with_epochs(r, max(len(r.phases), small['epochs'](r.epochs)))
     if 'lr' not in small: return r
     return replace(r, phases=tuple(
         hurried(p, n, small['lr']) for p, n in zip(r.phases, before)))
