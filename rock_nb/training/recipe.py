@@ -407,7 +407,7 @@ def override(r: Recipe,
 
 # %% ../../nbs/training/recipe.ipynb #3a6758ba
 SCALES = dict(
-    full=None, demo=dict(img_size=96, batch_size=16, epochs=lambda n: round((n/2)**.5), lr=3),
+    full=None, demo=dict(img_size=96, batch_size=16, epochs=lambda n: round(n**(1/3)), lr=3),
     smoke=dict(img_size=32, batch_size=8, epochs=lambda n: 1))
 
 def shrunk(size: int | tuple[int, int],   # a side, or (height, width), in pixels
