@@ -250,6 +250,15 @@ def _maintain_heartbeats(self: RqWorker, job: RqJob, execution: Execution):
         if time.monotonic() - self.renewed > 0.6 * self.lease:
             raise LeaseLost('Redis was away for too long')
 
+# %% ../../nbs/jobs/rq_worker.ipynb #c3a33737
+@patch(nm='wait_for_horse')
+def _wait_for_horse(self: RqWorker) -> tuple:   # as of `os.wait4`
+    """Wait for a job's process, until the alarm that `rq` has set. It rings on: one that a process
+    gets that was stopped meanwhile may go to another thread, and wake nobody."""
+    if left := signal.getitimer(signal.ITIMER_REAL)[0]:
+        signal.setitimer(signal.ITIMER_REAL, left, left)
+    return rq.Worker.wait_for_horse(self)
+
 # %% ../../nbs/jobs/rq_worker.ipynb #6d76380c
 @patch(nm='request_stop')
 def _request_stop(self: RqWorker, signum: int, frame: FrameType | None):

@@ -158,7 +158,6 @@ def test_a_worker_that_is_only_slow_does_no_harm(server, processes, tmp_path):
     queue.publish(job := nap(home, 'long', 600))
     with Crew(processes, redis.queue, tmp_path, 1) as crew:
         until(lambda: (home / 'events').exists())
-        time.sleep(2)       # it watches its job's process by now, and tells of itself
         os.kill(crew.all[0].pid, signal.SIGSTOP)        # its job's process goes on
         for q in queue.queues: assert q.acquire_maintenance_lock()    # by one that dies with it
         crew.start()
