@@ -9,7 +9,6 @@ __all__ = ['find_members', 'ensemble', 'summary_of']
 from pathlib import Path
 
 from . import core
-from .core.command_line import imports_follow
 from .core.registry import NamesOf
 
 # %% ../nbs/05_ensemble.ipynb #3a6ae38e
@@ -60,7 +59,7 @@ def given_to(argv: list[str] | None = None) -> dict:   # None: the words of this
 # %% ../nbs/05_ensemble.ipynb #5702cb9a
 if __name__ == '__main__' and '__file__' in globals():
     with core.program(): check_named(given_to())
-    imports_follow()
+    core.imports_follow()
 
 # %% ../nbs/05_ensemble.ipynb #938de397
 import glob

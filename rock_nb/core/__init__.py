@@ -15,7 +15,8 @@ from ..speed.late_dynamo import stand_in as _stand_in
 _stand_in()
 
 # names that only other rooms import
-from .command_line import from_words as from_words, unheard as unheard
+from .command_line import (
+    from_words as from_words, imports_follow as imports_follow, unheard as unheard)
 from .environment import PACKAGES as PACKAGES, processor as processor
 from .notebook import injected as injected, papermill_words as papermill_words
 from .options import (
@@ -25,7 +26,7 @@ from .options import (
 from .paths import test_folder as test_folder
 from .process import (
     die_with_parent as die_with_parent, has_posix_locks as has_posix_locks,
-    keep_memory as keep_memory, peak_rss as peak_rss)
+    keep_memory as keep_memory, peak_rss as peak_rss, without_gc as without_gc)
 from .random import py_rng as py_rng
 from .run import (
     folder_name as folder_name, is_ensemble as is_ensemble, is_run as is_run,

@@ -68,14 +68,14 @@ def program():
         unheard()
         sys.exit(141)       # as one that SIGPIPE has ended
 
-# %% ../../nbs/core/command_line.ipynb #10b3f845
-def imports_follow():
-    """What a program imports from here on is no garbage: none is looked for until `program` begins,
-    and in what is there by then, never."""
-    gc.disable()
-
 # %% ../../nbs/core/command_line.ipynb #cbf1f9ff
 def unheard():
     "Nobody reads what is printed any more: from now on it goes nowhere."
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+# %% ../../nbs/core/command_line.ipynb #10b3f845
+def imports_follow():
+    """What a program imports from here on is no garbage: none is looked for until `program` begins,
+    and in what is there by then, never."""
+    gc.disable()

@@ -9,8 +9,7 @@ import csv, io, json, re, sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..core import BadInput, lazy
-from ..core.process import without_gc
+from ..core import BadInput, lazy, without_gc
 from .files import ENDINGS, ending, nfc
 
 # %% auto #0

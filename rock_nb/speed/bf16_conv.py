@@ -58,11 +58,15 @@ def is_depthwise(m: nn.Conv2d) -> bool:
     narrow = all(p < k for p, k in zip(m.padding, m.kernel_size))
     return m.groups == m.in_channels == m.out_channels > 1 and m.dilation == (1, 1) and narrow
 
-def lacks_code(m: nn.Conv2d,
-               x: torch.Tensor,   # (N, C, H, W): input
-              ) -> bool:
-    "Whether oneDNN lacks fast code for the gradient of a depthwise kernel."
-    return is_depthwise(m) and (m.kernel_size[1] > 3 or m.kernel_size[0] > x.shape[2])
+def is_higher(m: nn.Conv2d,
+              x: torch.Tensor,   # (N, C, H, W): input
+             ) -> bool:
+    "Whether a kernel has more rows than its input."
+    return m.kernel_size[0] > x.shape[2]
+
+def lacks_code(m: nn.Conv2d, x: torch.Tensor) -> bool:
+    "Whether oneDNN lacks fast code for the gradient of the weights of a depthwise kernel."
+    return is_depthwise(m) and (m.kernel_size[1] > 3 or is_higher(m, x))
 
 def torch_gradient(m: nn.Conv2d,
                    x: torch.Tensor, w: torch.Tensor, g: torch.Tensor, which: int,   # as in `gradient`
@@ -81,7 +85,7 @@ def gradient_in_columns(m: nn.Conv2d,      # depthwise
                        ) -> torch.Tensor:  # of the shape of the weights
     """The gradient of the weights, from pieces of the kernel that are a few columns wide, and of an
     input that is not lower than the kernel."""
-    found, rows = [], m.padding[0] if x.shape[2] < m.kernel_size[0] else 0
+    found, rows = [], m.padding[0] if is_higher(m, x) else 0
     for part in w.split(most, 3):
         first = sum(f.shape[3] for f in found)
         left, width = m.padding[1] - first, (g.shape[3] - 1)*m.stride[1] + part.shape[3]

@@ -10,8 +10,7 @@ import atexit, builtins, contextlib, gc, importlib, importlib.util, itertools, j
 import signal, socket, subprocess, sys, threading
 from collections.abc import Iterable, Iterator
 
-from ..core import die_with_parent, use_fast
-from ..core.process import without_gc
+from ..core import die_with_parent, use_fast, without_gc
 
 # %% ../../nbs/speed/kernel_template.ipynb #fb44d1e5
 HEAVY = (

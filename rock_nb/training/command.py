@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass
 from pathlib import Path
 
-from ..core import Parser, choose, from_words, lazy, program, resolve
-from ..core.command_line import imports_follow
+from ..core import (
+    Parser, choose, from_words, imports_follow, lazy, program, resolve)
 from ..core.options import RENAMED, Options, option, options_of, whole
 from ..core.registry import from_anywhere
 from .recipe import (
