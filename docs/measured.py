@@ -65,11 +65,12 @@ def ablation(file: Path) -> str:
 
 def links(file: Path) -> str:
     "Steps over links of a given speed, beside what the model expects of them."
-    rows = [['machines', 'link', 'step, s', 'expected, s', 'measured / expected']]
+    rows = [['machines', 'gradients', 'link', 'step, s', 'expected, s', 'measured / expected']]
     for r in pd.read_csv(file).itertuples():
         beside = '' if r.link == 'no limit' else f'{r.step/r.expected:.2f}'
         expected = '' if r.link == 'no limit' else f'{r.expected:.2f}'
-        rows.append([f'{r.machines}', r.link, f'{r.step:.2f}', expected, beside])
+        bits = dict(none='fp32').get(r.compress, r.compress)
+        rows.append([f'{r.machines}', bits, r.link, f'{r.step:.2f}', expected, beside])
     return table(rows)
 
 

@@ -6,13 +6,17 @@
 __all__ = ['measure_all_reduce']
 
 # %% ../../nbs/bench/scaling.ipynb #243b24e5
-import time
+import itertools, time
 
 import pandas as pd
 import torch
 import torch.distributed as dist
 
-from ..core import BadInput
+from .. import core
+from ..core import BadInput, Parser, Run, find_run, listed, program, whole
+from ..core.files import read_saved_csv
+from ..model.freeze import freeze
+from ..training.load_run import empty_network, recipe_and_classes, run_record
 from ..training.processes import is_main_process, group, world
 
 # %% ../../nbs/bench/scaling.ipynb #407a7204
@@ -56,6 +60,63 @@ def scaling(machines: tuple[int, ...] = (1, 2, 4, 8),
             n: {(name, c): speed(n, c, b) for name, b in links.items() for c in compute}
             for n in machines}).rename_axis(['link', 's a step'])
 
+# %% ../../nbs/bench/scaling.ipynb #b43b6721
+def phase_steps(run: Run,      # complete, trained by one process
+               ) -> pd.DataFrame:   # phase -> seconds of a step, parameters that learn
+    "What a step of each phase of a run took, the median over its epochs, and what it would send."
+    record = run_record(run)
+    recipe, classes = recipe_and_classes(run, record)
+    if record.get('processes', 1) > 1:
+        raise BadInput(
+            f"{run.name} was trained by {record['processes']} processes; name a run of one, whose "
+            'steps sent nothing')
+    epochs = read_saved_csv(run.history, numbers=('epoch', 'phase')).merge(
+        read_saved_csv(run.timing, numbers=('epoch', 'images_per_s')), on='epoch')
+    model = empty_network(run, recipe, len(classes))
+    images = recipe.batch_size*recipe.accumulate
+    return pd.DataFrame(
+        {
+            i: dict(
+                seconds=images/epochs.images_per_s[epochs.phase == i].median(),
+                parameters=sum(p.numel() for p in freeze(model, phase.train)))
+            for i, phase in enumerate(recipe.phases) if phase.solver == 'sgd'}).T.rename_axis('phase')
+
+# %% ../../nbs/bench/scaling.ipynb #53a0ffc9
+# what may be sent, the least change first: bits of a gradient, and how many batches a step has
+SENDING = {('none', 1): 4, ('bf16', 1): 2, **{('bf16', n): 2 for n in (2, 4, 8)}}   # -> bytes
+
+def choose_sending(n: int,              # machines
+                   compute: float,      # s a step takes on one machine
+                   parameters: float,   # that learn
+                   bandwidth: float,    # bytes/s of the slowest link
+                   latency: float = 0., # s for one message
+                   wanted: float = .8,  # of `n` times as fast
+                  ) -> dict:            # compress, accumulate, and how many times as fast
+    "The least change by which `n` machines are as fast as wanted; the fastest if none is enough."
+    def faster(batches: int, size: int) -> float:
+        alone = batches*compute
+        return n*alone/step_seconds(n, alone, parameters*size, bandwidth, latency=latency)
+    speeds = {how: faster(how[1], size) for how, size in SENDING.items()}
+    enough = (how for how, speed in speeds.items() if speed >= wanted*n)
+    how = next(enough, max(speeds, key=speeds.get))
+    return dict(compress=how[0], accumulate=how[1], times=speeds[how])
+
+# %% ../../nbs/bench/scaling.ipynb #44f2b963
+def plan_machines(run: Run,
+                  machines: tuple[int, ...] = (2, 4, 8),
+                  bandwidth: float = 125e6,   # bytes/s of the slowest link
+                  latency: float = 0.,        # s for one message
+                 ) -> pd.DataFrame:           # (phase, machines)
+    "How many times as fast machines would train a run, as it is and with the least change that helps."
+    rows = {}
+    for (phase, step), n in itertools.product(phase_steps(run).iterrows(), machines):
+        link = dict(bandwidth=bandwidth, latency=latency)
+        as_is = step_seconds(n, step.seconds, 4*step.parameters, **link)
+        rows[phase, n] = dict(
+            seconds=step.seconds, megabytes=4e-6*step.parameters, as_it_is=n*step.seconds/as_is,
+            **choose_sending(n, step.seconds, step.parameters, **link))
+    return pd.DataFrame(rows).T.rename_axis(['phase', 'machines'])
+
 # %% ../../nbs/bench/scaling.ipynb #fa47ba5c
 def measure_all_reduce(parameters: float = 44.5e6,
                        repeats: int = 5,
@@ -71,15 +132,34 @@ def measure_all_reduce(parameters: float = 44.5e6,
         seconds.append(time.perf_counter() - start)
     return 2*(world() - 1)/world()*x.nbytes/min(seconds[1:])
 
-def _main() -> None:
-    "`torchrun … -m rock_nb.bench.scaling`"
-    with group():
+# %% ../../nbs/bench/scaling.ipynb #fcd4cdce
+def _command_line() -> Parser:
+    about = (
+        'The speed of the links between machines (under torchrun), and how much faster they would '
+        'train a run of one of them.')
+    p = Parser('python -m rock_nb.bench.scaling', description=about)
+    p.add_argument('--run', help='name or folder of a run that one process trained')
+    p.add_argument('--out', help='folder of the runs (default: outputs/)')
+    p.add_argument('--machines', default='2,4,8', help='how many, divided by commas (2,4,8)')
+    p.add_argument('--mbit', type=float, default=1000, help='of a link, per second (1000)')
+    return p
+
+def _main(argv: list[str] | None = None):
+    "Measure the links between the processes that torchrun started; say what they are good for."
+    o = _command_line().parse_args(argv)
+    with program(), group():
+        machines = [whole(m, 'machines', 1) for m in listed(o.machines, 'machines')]
         speed = measure_all_reduce()
-        if is_main_process():
-            print(
-                f'{world()} processes, 178 MB of gradients: {speed / 1e6:.0f} MB/s, '
-                f'{ring_seconds(world(), 178e6, speed):.3f} s a step'
-                if speed else 'one process sends nothing; start this with torchrun')
+        if not is_main_process(): return
+        if speed:
+            core.announce(
+                f'{world()} processes, 178 MB of gradients: {speed/1e6:.0f} MB/s, '
+                f'{ring_seconds(world(), 178e6, speed):.3f} s a step')
+        elif not o.run:
+            raise BadInput('one process sends nothing; start this with torchrun, or give --run')
+        if o.run:
+            plan = plan_machines(find_run(o.run, o.out), machines, speed or o.mbit/8*1e6)
+            print(plan.convert_dtypes().round(2).to_string())
 
 # %% ../../nbs/bench/scaling.ipynb #f8f501b0
 if __name__ == '__main__' and '__file__' in globals(): _main()

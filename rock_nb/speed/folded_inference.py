@@ -215,25 +215,27 @@ def is_compiled(model: nn.Module) -> bool:
     "Whether a network is one of `torch.compile`, which fuses for itself and cannot be looked into."
     return hasattr(model, '_orig_mod')
 
-def find_changes(model: nn.Module, x: torch.Tensor) -> list[tuple[Names, Names]]:
-    "What may be folded and fused, as far as float64 tells; the most first, nothing at last."
+def wished_changes(model: nn.Module, x: torch.Tensor) -> list[tuple[Names, Names]]:
+    "What would be folded and fused; the most first, nothing at last."
     quick = eval_copy(model)
     folds = by_name(quick, conv_bn_pairs(quick, x))
     change(quick, folds)
     acts = by_name(quick, conv_act_pairs(quick, x)) if has_post_ops(x.device) else []
-    wishes = dict.fromkeys([(tuple(folds), tuple(acts)), (tuple(folds), ())])
-    return [*(w for w in wishes if any(w) and stays_exact(model, *w, x)), ((), ())]
+    return list(dict.fromkeys([(tuple(folds), tuple(acts)), (tuple(folds), ()), ((), ())]))
 
 # %% ../../nbs/speed/folded_inference.ipynb #0ad76fe2
-# network -> how it is built and what it is given -> what may be changed
+# network -> how it is built and what it is given -> what would be changed -> whether it may be
 FOUND = WeakKeyDictionary()
 
-def known_changes(model: nn.Module, x: torch.Tensor) -> list[tuple[Names, Names]]:
-    "`find_changes`, once a network: they depend on how it is built, not on its weights."
+def possible_changes(model: nn.Module, x: torch.Tensor) -> Iterator[tuple[Names, Names]]:
+    """What may be folded and fused, as far as float64 tells, looked at once a network: it depends on
+    how that is built, not on its weights."""
     how = tuple((type(m), 'forward' in vars(m)) for m in model.modules())
     known, asked = FOUND.setdefault(model, {}), (how, x.shape, x.dtype, x.device)
-    if asked not in known: known[asked] = find_changes(model, x)
-    return known[asked]
+    if asked not in known: known[asked] = dict.fromkeys(wished_changes(model, x))
+    for wish, may in known[asked].items():
+        if may is None: may = known[asked][wish] = not any(wish) or stays_exact(model, *wish, x)
+        if may: yield wish
 
 # %% ../../nbs/speed/folded_inference.ipynb #c12437d0
 def inference(model: nn.Module,    # on its device; stays as it is
@@ -245,7 +247,7 @@ def inference(model: nn.Module,    # on its device; stays as it is
     (Jacob et al., arXiv:1712.05877) nor fused."""
     if not use_fast(fast) or is_compiled(model): return plain_inference(model)
     x = small_images(model, x)
-    for folds, acts in known_changes(model, x):
+    for folds, acts in possible_changes(model, x):
         quick = change(eval_copy(model), folds, acts)
         if (folds or acts) and not same_outputs(quick, model, x): continue
         if AMP[amp] is not None: cast_weights(quick, AMP[amp])

@@ -29,7 +29,7 @@ from .checkpoint import load_model
 from .recipe import Recipe, from_dict
 
 # %% auto #0
-__all__ = ['Network', 'load_network']
+__all__ = ['Network']
 
 # %% ../../nbs/training/load_run.ipynb #c5aff9d3
 pd, run_data = lazy('pandas'), lazy('rock_nb.evaluation.run_data')
@@ -124,6 +124,12 @@ def pick_device(device: str | torch.device | None = None,   # by name, or the nu
         raise BadInput(f'the device {device!r} cannot be used: {str(e).splitlines()[0]}') from None
 
 # %% ../../nbs/training/load_run.ipynb #6e361f0a
+def empty_network(run: Run, recipe: Recipe, n_classes: int) -> nn.Module:
+    "The network of a run, before its weights are loaded."
+    return recipe_network(
+        replace(recipe, sync_bn=False), n_classes, Weights('random', 'filled from the run'),
+        head_attributes(run, recipe))
+
 def load_network(
     run: str | Path | Run | None = None,  # a trained run's name or folder (None: the newest complete run)
     out: str | Path | None = None,  # the folder of runs
@@ -138,10 +144,7 @@ def load_network(
             f"{run.name} was made of several runs and has no network of its own; its members are "
             f"{', '.join(m['name'] for m in known['members'])}")
     recipe, classes = recipe_and_classes(run, known)
-    model = recipe_network(
-        replace(recipe, sync_bn=False), len(classes), Weights('random', 'filled from the run'),
-        head_attributes(run, recipe))
-    model = load_run_weights(model, run).to(device)
+    model = load_run_weights(empty_network(run, recipe, len(classes)), run).to(device)
     normalise = Normalize(*statistics(recipe.normalize, model)).to(device)
     return Network(
         run.name, run, recipe, classes, model, normalise, recipe.size(recipe.phases[-1]),

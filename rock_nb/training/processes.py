@@ -13,8 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import nn
 
-from ..core import BadInput, die_with_parent
+from ..core import BadInput, die_with_parent, lazy
+
+# %% ../../nbs/training/processes.ipynb #de782dbf
+default_hooks = lazy('torch.distributed.algorithms.ddp_comm_hooks.default_hooks')
 
 # %% ../../nbs/training/processes.ipynb #d413d6b7
 def rank() -> int:
@@ -86,7 +90,18 @@ def broadcast_flag(flag: bool) -> bool:
     return bool(_flag.item())
 
 # %% ../../nbs/training/processes.ipynb #8ffd5c3a
-def broadcast_buffers(model: torch.nn.Module):
+def broadcast_buffers(model: nn.Module):
     "Give every process the main one's buffers (statistics of batch normalisation)."
     if world() > 1:
         for b in model.buffers(): dist.broadcast(b, 0)
+
+# %% ../../nbs/training/processes.ipynb #cc955a7d
+def data_parallel(model: nn.Module,
+                  compress: str = 'none',   # 'none' (fp32), 'bf16', 'fp16'
+                 ) -> nn.Module:            # the same, if there is one process
+    "The network as all processes train it together, by the mean of their gradients."
+    if world() == 1: return model
+    net = nn.parallel.DistributedDataParallel(model)
+    if compress != 'none':
+        net.register_comm_hook(None, getattr(default_hooks, f'{compress}_compress_hook'))
+    return net

@@ -173,6 +173,9 @@ class Recipe:
         'none', "'none', 'balanced': N/(K·n_c), 'sqrt', 'effective', 'range'", choices=CLASS_WEIGHTS
     )
     sync_bn: bool = option(False, 'batch normalisation over all processes')
+    compress: str = option(
+        'none', "gradients that processes send each other: 'none' (fp32), 'bf16', 'fp16'",
+        choices=('none', 'bf16', 'fp16'))
     amp: str = option(
         'none', "precision: 'none', 'bf16', 'fp16', or 'auto': the fastest measured here",
         choices=PRECISIONS)
@@ -202,7 +205,7 @@ class Recipe:
 # %% ../../nbs/training/recipe.ipynb #711fd180
 # fields of `rock_nb.data.image.ImageReader`
 READING = ('max_value', 'icc', 'page', 'bands', 'max_pixels')
-LATER = (*READING, 'decode', 'refit', 'augment_views')     # fields that no recipe had before
+LATER = (*READING, 'decode', 'refit', 'augment_views', 'compress')     # fields that no recipe had before
 TYPES = {name: o.type for name, o in options_of(Recipe).items()}
 FIELDS = tuple(TYPES)
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import torch
 from fastcore.basics import patch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
@@ -30,7 +29,7 @@ from .ema import make_ema
 from .loss import Loss
 from .meter import EpochMeter
 from .optimizer import make_optimizer, param_groups
-from .processes import world
+from .processes import data_parallel
 from .recipe import Phase, Recipe
 from .schedule import Schedule
 
@@ -120,7 +119,7 @@ class PhaseState:
         self.ema = make_ema(model, recipe.ema)
         self.mix = make_mix(recipe.mix, recipe.mix_prob, recipe.mix_alpha, len(setup.classes))
         self.train_loader, self.valid_loader = setup.loaders(self.phase)
-        self.net = DistributedDataParallel(model) if world() > 1 else model
+        self.net = data_parallel(model, recipe.compress)
         self.trial_images = trial_images(recipe.size(self.phase), setup.device)
         train_mode(model, self.phase.frozen_eval, self.phase.norm)
         by_steps = self.phase.solver == 'sgd'     # else it is over at once
