@@ -1,4 +1,4 @@
-"""Dockerfile, devcontainer, Colab and `make lab`: what can be known of them without a daemon."""
+"""Dockerfile, devcontainer, Kubernetes, Colab and `make lab`: what can be known of them without a daemon."""
 import json
 import os
 import re
@@ -7,7 +7,9 @@ import subprocess
 import types
 from configparser import ConfigParser
 
+import kubernetes_validate
 import nbformat
+import yaml
 from packaging.requirements import Requirement
 
 from conftest import ROOT
@@ -77,6 +79,27 @@ def test_the_devcontainer_is_that_image():
     found = dict(instructions())
     assert given['remoteUser'] == found['USER'] and given['workspaceFolder'] == found['WORKDIR']
     known(installed(given['postCreateCommand']))
+
+
+def test_the_job_of_kubernetes_is_one():
+    "By its published schema, to which nothing may be added; its names and words are right."
+    from rock_nb.train import check_given, command_line, given_options
+    service, job = yaml.safe_load_all((ROOT / 'docs' / 'kubernetes.yaml').read_text())
+    for d in service, job: kubernetes_validate.validate(d, '1.37', strict=True)
+    name, pod = job['metadata']['name'], job['spec']['template']['spec']
+    assert service['spec']['selector'] == {'job-name': name} and pod['subdomain'] == (
+        service['metadata']['name'])
+    container = pod['containers'][0]
+    assert container['command'][:3] == ['python', '-m', 'rock_nb.train']
+    words = container['command'][3:]
+    given = given_options(command_line(), words)
+    check_given({n: v for n, v in given.items() if n != 'data'})    # which lies in the cluster
+    first, port = f"{name}-0.{pod['subdomain']}", service['spec']['ports'][0]['port']
+    assert given['rdzv'] == f'{first}:{port}' and first in pod['initContainers'][0]['command'][-1]
+    assert given['nnodes'] == job['spec']['completions'] == job['spec']['parallelism']
+    mounted = {m['mountPath'] for m in container['volumeMounts']}
+    assert {given['data'], given['out'], '/dev/shm'} == mounted
+    assert {m['name'] for m in container['volumeMounts']} == {v['name'] for v in pod['volumes']}
 
 
 def test_the_first_cell_on_colab_installs_and_elsewhere_nothing(monkeypatch):
