@@ -1,4 +1,8 @@
-"""A cluster of SLURM on this machine alone: two nodes on loopback, with a controller and a munge of their own, gone at the end."""
+"""A cluster of SLURM on this machine alone: two nodes, with a controller and a munge of their own, gone at the end.
+
+They are on loopback, or each in a network namespace of `hosts.machines(2)`, with an address of its own; the controller
+is beside the first.
+"""
 import contextlib
 import functools
 import getpass
@@ -6,18 +10,20 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 import pytest
 import waiting
+from hosts import Machine
 
 
 until = functools.partial(waiting.until, seconds=120)
 PROGRAMS = ('slurmctld', 'slurmd', 'munged', 'sbatch', 'squeue')
 CONF = '''
 ClusterName=rock
-SlurmctldHost={host}(127.0.0.1)
+SlurmctldHost={host}({at[0]})
 SlurmctldPort={ports[0]}
 SlurmUser={user}
 SlurmdUser={user}
@@ -40,8 +46,8 @@ KillWait=5
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 PartitionName=main Nodes=ALL Default=YES State=UP
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2
+NodeName=n1 NodeHostname={host} NodeAddr={at[0]} Port={ports[1]} CPUs=2
+NodeName=n2 NodeHostname={host} NodeAddr={at[1]} Port={ports[2]} CPUs=2
 '''
 
 
@@ -55,11 +61,13 @@ def free_ports(n: int) -> list[int]:
 
 class Cluster:
     "Two nodes and their controller."
-    def __init__(self, home: Path):
-        self.home, self.daemons = home, {}
+    def __init__(self, home: Path, hosts: Sequence[Machine] = ()):
+        self.home, self.daemons, self.hosts = home, {}, hosts
         (home / 'state').mkdir(parents=True)
         self.conf = home / 'slurm.conf'
-        about = dict(host=socket.gethostname().split('.')[0], user=getpass.getuser())
+        about = dict(
+            host=socket.gethostname().split('.')[0], user=getpass.getuser(),
+            at=[h.address for h in hosts] or ['127.0.0.1'] * 2)
         self.conf.write_text(CONF.format(home=home, ports=free_ports(3), **about))
         key = home / 'munge.key'
         key.write_bytes(os.urandom(1024))
@@ -78,11 +86,15 @@ class Cluster:
         name = name or words[0]
         with open(self.home / f'{name}.log', 'ab') as log:
             self.daemons[name] = subprocess.Popen(
-                words, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                [*self.inside(name), *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env=os.environ | dict(SLURM_CONF=str(self.conf), ROCK_NODE=name))
+    def inside(self, name: str = '') -> list[str]:
+        "What makes a command one of the machine that a daemon is on; `ip netns exec` would hide its cgroups."
+        host = self.hosts[name == 'n2'] if self.hosts else None
+        return ['nsenter', f'--net=/run/netns/{host.name}'] if host else []
     def call(self, *words: str) -> str:
         return subprocess.run(
-            words, text=True, capture_output=True,
+            [*self.inside(), *words], text=True, capture_output=True,
             env=os.environ | dict(SLURM_CONF=str(self.conf))).stdout
     def logs(self) -> str:
         return '\n'.join(
@@ -113,12 +125,17 @@ class Cluster:
         for name in [node] if node else list(self.daemons): self.daemons[name].wait()
 
 
-@pytest.fixture(scope='module')
-def slurm(tmp_path_factory):
-    "A cluster whose commands this process uses."
+def need_slurm():
+    "Skip where SLURM is not installed; in CI that is a failure."
     if missing := [p for p in PROGRAMS if not shutil.which(p)]:
         (pytest.fail if os.environ.get('CI') else pytest.skip)(
             f'no {", ".join(missing)} (apt-get install slurm-wlm munge)')
+
+
+@pytest.fixture(scope='module')
+def slurm(tmp_path_factory):
+    "A cluster whose commands this process uses."
+    need_slurm()
     cluster = Cluster(tmp_path_factory.mktemp('slurm'))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('SLURM_CONF', str(cluster.conf))

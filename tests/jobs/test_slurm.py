@@ -7,15 +7,20 @@ import sys
 import threading
 import time
 
+import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import waiting
 
 from conftest import TINY, flags, shell
+from hosts import machines
 from ladder import assert_same_runs, rows, train_ladder
-from rock_nb.core import BadInput, Run
+from rock_nb.core import BadInput, Run, read_json
 from rock_nb.jobs.job import QueueUnavailable, new_job
 from rock_nb.queue import open_queue, publish
+from rock_nb.train import fit
+from slurm_cluster import Cluster, need_slurm
 
 until = functools.partial(waiting.until, seconds=240)
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('no_queue_of_ones_own')]
@@ -207,7 +212,6 @@ def test_one_that_failed_is_mended_and_requeued(slurm, sample, tmp_path):
 
 
 def test_one_that_is_out_of_time_goes_on_from_its_checkpoint(slurm, late, sample, tmp_path):
-    from rock_nb.train import fit
     queue, job, run, saved = late
     assert saved()
     until(lambda: queue.find(job.id).state == 'done', said=lambda: (
@@ -220,3 +224,37 @@ def test_one_that_is_out_of_time_goes_on_from_its_checkpoint(slurm, late, sample
     alone = Run(tmp_path / 'alone')
     for file in ('valid', 'test', 'submission', 'best'):
         assert getattr(run, file).read_bytes() == getattr(alone, file).read_bytes(), file
+
+
+@pytest.mark.root
+@pytest.mark.processes
+def test_one_training_on_two_nodes_together(sample, tmp_path):
+    "Each node has an address of its own; `srun` begins a process on both, which meet by torchrun."
+    need_slurm()
+    given = dict(
+        version='v1', arch='test_vit', pretrained=False, scale='smoke', img_size=32, epochs=1,
+        workers=0, data=str(sample))
+    alone = fit(**given, batch_size=8, out=tmp_path / 'alone', run='one', show=lambda *_: None)
+    with machines(2) as hosts:
+        cluster = Cluster(tmp_path / 'slurm', hosts)
+        try:
+            paths = os.pathsep.join([str(tmp_path), str(sample.parent)])
+            env = dict(SLURM_CONF=str(cluster.conf), ROCK_QUEUE_PATHS=paths)
+            at = ['--on', 'slurm', '--folder', tmp_path / 'queue']
+            queue = lambda *words: shell(
+                *cluster.inside(), sys.executable, '-m', 'rock_nb.queue', *words, *at, **env)
+            options = dict(batch_size=4, nodes=2, out=tmp_path / 'runs', run='both')
+            r = queue('publish', given['version'], *flags(
+                {n: v for n, v in given.items() if n != 'version'} | options))
+            assert r.returncode == 0, r.stderr
+            run = Run(tmp_path / 'runs' / 'both')
+            until(lambda: run.done, said=lambda: '\n'.join([cluster.logs(), *(
+                p.read_text() for p in (tmp_path / 'queue').glob('logs/*'))]))
+            until(lambda: ' done ' in queue('list').stdout)
+        finally: cluster.kill()
+    ours, theirs = pd.read_csv(run.history), pd.read_csv(alone.history)
+    np.testing.assert_allclose(ours.train_loss, theirs.train_loss, rtol=1e-4)
+    assert read_json(run.environment)['processes'] == 2
+    # each told of itself from its own address
+    logs = ' '.join(str(p) for p in run.path.rglob('agent.log'))
+    assert all(h.address in logs for h in hosts), logs
