@@ -1,4 +1,4 @@
-"""Write `docs/measured.md` from the records of benchmarks and ablations in `docs/records`.
+"""Write `docs/measured.md` and `docs/quality.png` from the records of benchmarks and ablations in `docs/records`.
 
     python docs/measured.py
 
@@ -7,12 +7,13 @@ every number of the page is computed from one here, and a test looks whether the
 """
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
 from rock_nb.bench.quality import summarise
 
 HERE = Path(__file__).parent
-RECORDS, PAGE = HERE/'records', HERE/'measured.md'
+RECORDS, PAGE, CURVE = HERE/'records', HERE/'measured.md', HERE/'quality.png'
 
 TOP = '''# What was measured
 
@@ -126,4 +127,26 @@ def page() -> str:
     return '\n'.join([TOP, *parts])
 
 
-if __name__ == '__main__': PAGE.write_text(page(), encoding='utf-8')
+def draw_quality() -> plt.Figure:
+    "Macro F1 of recipes on the collections of the records against the seconds that they take."
+    fig, ax = plt.subplots(figsize=(7, 3.2), layout='constrained')
+    for name, title, *_, make in PARTS:
+        if make is not quality: continue
+        runs = pd.read_csv(RECORDS/name)
+        found = summarise(runs, 'frozen').assign(seconds=runs.groupby('name').seconds.median())
+        found = found.sort_values('seconds')
+        reach = found.tta - found.low, found.high - found.tta
+        ax.errorbar(found.seconds, found.tta, reach, marker='o', capsize=3, label=title)
+        for recipe, r in found.iterrows():
+            ax.annotate(recipe, (r.seconds, r.tta), (6, 4), textcoords='offset points')
+    ax.set(xscale='log', xlabel='seconds of a training, two cores', ylabel='macro F1, test', ylim=(0, 1))
+    ax.set_xticks(ticks := [5, 10, 30, 60, 120, 300], [f'{t}' for t in ticks])
+    ax.minorticks_off()
+    ax.legend(loc='lower right')
+    ax.spines[['top', 'right']].set_visible(False)
+    return fig
+
+
+if __name__ == '__main__':
+    PAGE.write_text(page(), encoding='utf-8')
+    draw_quality().savefig(CURVE, dpi=110, metadata={'Software': None})

@@ -4,8 +4,9 @@
 
 One, two and four network namespaces train the same small network (`rock_nb.train`, torchrun, gloo) over cables without
 a limit, of 1 Gbit/s, of 100 Mbit/s, and of 1 Gbit/s with 2 ms each way, and send their gradients in 32 or in 16 bits.
-Expected is the step over cables without a limit and what the ring of `rock_nb.bench.scaling` adds for the link. All machines share the cores of this one: what a link
-costs can be told, how much faster more machines would be cannot. It needs root and `ip` and `tc` (iproute2).
+Expected is the step over cables without a limit and what the ring of `rock_nb.bench.scaling` adds for the link. All
+machines share the cores of this one: what a link costs can be told, how much faster more machines would be cannot. It
+needs root and `ip` and `tc` (iproute2).
 """
 import argparse
 import itertools

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections import defaultdict
 
-import pytest
 from fastcore.docments import docments
 
 from conftest import ROOT
