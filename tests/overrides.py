@@ -24,7 +24,7 @@ from rock_nb.jobs import rq_worker
 
 SOURCE = 'rock_nb/jobs/rq_worker.py'
 # those that show it soon, and the one that kills and kills
-TESTS = ['stopped or only_slow or sleeps or words or hostile', 'killed and redis']
+TESTS = ['stopped or only_slow or sleeps or words or hostile or begins', 'killed and redis']
 
 
 def named(node: ast.AST) -> list[tuple[str, str, ast.AST]]:

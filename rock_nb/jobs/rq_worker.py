@@ -151,8 +151,6 @@ class JobFailed(Exception):
 @patch(nm='perform')
 def _perform(self: RqJob) -> dict:
     "Do the job in this process; its result, or an error."
-    # it is begun; of several queues rq leaves it in the list of those that are not
-    rq.Queue(self.origin, connection=self.connection).intermediate_queue.remove(self.id)
     try: hold = RqHold(self)
     except BadInput:
         self.retries_left = 0    # it won't get better
@@ -251,6 +249,14 @@ def _maintain_heartbeats(self: RqWorker, job: RqJob, execution: Execution):
             raise LeaseLost('Redis was away for too long')
 
 # %% ../../nbs/jobs/rq_worker.ipynb #c3a33737
+@patch(nm='prepare_job_execution')
+def _prepare_job_execution(
+    self: RqWorker, job: RqJob, remove_from_intermediate_queue: bool = False   # of no account
+):
+    """Say that a job is begun, and that it is no longer between queue and worker: at once, or one
+    whose worker dies now is found in both places and put back twice."""
+    rq.Worker.prepare_job_execution(self, job, remove_from_intermediate_queue=True)
+
 @patch(nm='wait_for_horse')
 def _wait_for_horse(self: RqWorker) -> tuple:   # as of `os.wait4`
     """Wait for a job's process, until the alarm that `rq` has set. It rings on: one that a process

@@ -278,6 +278,29 @@ class Bomb:
     def __reduce__(self): return os.system, (f'touch {self.file}',)
 
 
+def test_one_whose_worker_dies_as_it_begins_is_put_back_once(server, tmp_path, monkeypatch):
+    "It is nowhere but in the list of jobs that are at work; what was taken and not begun is found, too."
+    from rock_nb.jobs.rq_worker import RqWorker
+    from rock_nb.jobs.worker import Worker
+    from rq.intermediate_queue import IntermediateQueue
+    naps.register()
+    queue = open_queue(**server().queue)
+    line = queue.queues[1]
+    for name in ('begun', 'taken'): queue.publish(nap(tmp_path, name))
+    worker = RqWorker.of(Worker(queue, 'once', print))
+    worker.register_birth()
+    begun, taken = line.take(), line.take()
+    worker.prepare_execution(begun)
+    worker.prepare_job_execution(begun)
+    assert line.intermediate_queue.get_job_ids() == [taken.id]
+    queue.redis.zadd(line.started_job_registry.key, dict.fromkeys(    # its lease is over
+        queue.redis.zrange(line.started_job_registry.key, 0, -1), 1))
+    monkeypatch.setattr(IntermediateQueue, 'should_be_cleaned_up', lambda *_: True)   # a minute
+    for _ in range(3): worker.clean_registries()
+    assert sorted(line.get_job_ids()) == sorted([begun.id, taken.id])
+    assert [j.state for j in queue.jobs()] == ['waiting', 'waiting']
+
+
 def test_hostile_jobs(server, processes, tmp_path):
     import rq
     redis, home, mark = server(), tmp_path / 'naps', tmp_path / 'unpickled'
