@@ -101,7 +101,9 @@ def data_parallel(model: nn.Module,
                  ) -> nn.Module:            # the same, if there is one process
     "The network as all processes train it together, by the mean of their gradients."
     if world() == 1: return model
-    net = nn.parallel.DistributedDataParallel(model)
+    # unused parameters are looked for, or the gradients are sent in another order from the second
+    # step on: a ring of three adds in the order of places, and a resumed run's second step is another
+    net = nn.parallel.DistributedDataParallel(model, find_unused_parameters=world() > 2)
     if compress != 'none':
         net.register_comm_hook(None, getattr(default_hooks, f'{compress}_compress_hook'))
     return net
