@@ -278,6 +278,37 @@ class Bomb:
     def __reduce__(self): return os.system, (f'touch {self.file}',)
 
 
+def test_a_power_cut_where_redis_writes_every_second(server, processes, tmp_path):
+    """What was said in the last second is forgotten, half a sentence too: jobs that were published
+    then are to be published again, one that was done then is begun again and found complete."""
+    redis = server('--appendfsync', 'everysec')
+    queue = open_queue(**redis.queue)
+    [log] = (tmp_path / 'redis0' / 'appendonlydir').glob('*.incr.aof')
+    home = tmp_path / 'naps'
+    def do_all():
+        with Crew(processes, redis.queue, tmp_path, 1) as crew:
+            assert crew.end(60), crew.log.read_text()[-3000:]
+    def size() -> int:
+        time.sleep(.2)      # each sentence is in the file at once, though not on the disk
+        return log.stat().st_size
+    early, late, lost = (nap(home, name) for name in ('early', 'late', 'lost'))
+    queue.publish(early)
+    do_all()
+    queue.publish(late)
+    kept = size()
+    do_all()
+    queue.publish(lost)
+    assert size() > kept and [queue.find(j.id).state for j in (late, lost)] == ['done', 'waiting']
+    redis.kill()
+    os.truncate(log, kept + 20)
+    redis.start()
+    assert [j.state for j in queue.jobs()] == ['done', 'waiting'] and queue.find(lost.id) is None
+    queue.publish(lost)
+    do_all()
+    assert [j.state for j in queue.jobs()] == ['done'] * 3
+    assert events(home) == {(w, n): 1 for w in ('begin', 'end') for n in ('early', 'late', 'lost')}
+
+
 def test_one_whose_worker_dies_as_it_begins_is_put_back_once(server, tmp_path, monkeypatch):
     "It is nowhere but in the list of jobs that are at work; what was taken and not begun is found, too."
     from rock_nb.jobs.rq_worker import RqWorker
