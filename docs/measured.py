@@ -91,6 +91,8 @@ ABLATION = (
     '--warmup 0.5 --schedule cosine --lr 5e-4 --factors "loss=ce,soft_f1 sampler=balanced '
     'augment=none,winner mix=cutmix img_size=(96,72)" --data photos --folds folds.csv')
 
+LINKS = 'python tests/links.py --epochs 3 --photographs 100 --out links.csv'
+
 # file, title, what was measured, the command, what makes its table
 PARTS = [
     ('ablation-seven-types.csv', 'One change at a time',
@@ -110,12 +112,12 @@ PARTS = [
      '2,081 photographs of seven rock types: 1,249 to learn from, 416 to choose by, 416 to test on; '
      'every fold in turn, one seed.', QUALITY, quality),
     ('links-two-cores.csv', 'What a link costs a step',
-     'ResNet-18 (44.7 MB of gradients), 8 photographs of 32 pixels a machine, fp32, gloo; network '
-     'namespaces of one machine with two cores, which had other work to do meanwhile. Expected is '
-     'the step over cables without a limit, and the ring of `rock_nb.bench.scaling` for the link. '
-     'How much faster several machines are cannot be told from it: they share the cores.',
-     'python tests/links.py --machines 1 2 --epochs 3 --photographs 100 --out docs/records/links-two-cores.csv',
-     links),
+     'ResNet-18 (44.7 MB of gradients in fp32, half of that in bf16), 8 photographs of 32 pixels a '
+     'machine, gloo; network namespaces of one machine with two cores, so that four of them compute '
+     'on two. Expected is the step over cables without a limit, and the ring of '
+     '`rock_nb.bench.scaling` for the link. How much faster several machines are cannot be told '
+     'from it: they share the cores.',
+     f'{LINKS} --machines 1 2 4 --compress none\n{LINKS} --machines 2 4 --compress bf16', links),
     ('soak-two-cores.csv', 'Two hours of killing',
      '63 rounds in 125 minutes (29 November 2026), on two cores, at the lowest priority beside other '
      'work. A round draws its photographs, trains on them, trains the same once more in processes '
