@@ -18,6 +18,7 @@ from ..core.files import read_saved_csv
 from ..model.freeze import freeze
 from ..training.load_run import empty_network, recipe_and_classes, run_record
 from ..training.processes import is_main_process, group, world
+from ..training.recipe import check_number
 
 # %% ../../nbs/bench/scaling.ipynb #407a7204
 def ring_seconds(n: int,             # machines
@@ -149,6 +150,7 @@ def _main(argv: list[str] | None = None):
     o = _command_line().parse_args(argv)
     with program(), group():
         machines = [whole(m, 'machines', 1) for m in listed(o.machines, 'machines')]
+        check_number('mbit', o.mbit, 1e-3, 1e9)
         speed = measure_all_reduce()
         if not is_main_process(): return
         if speed:
