@@ -41,16 +41,19 @@ def gain(r: pd.Series, low: str, high: str) -> str:
     return f'{number(r.gain, True)} ({number(r[low], True)} to {number(r[high], True)})'
 
 
+def scored(file: Path, base: str = 'frozen') -> pd.DataFrame:
+    "Scores of recipes, beside those of one, and the seconds of a training."
+    runs = pd.read_csv(file)
+    return summarise(runs, base).assign(seconds=runs.groupby('name').seconds.median())
+
+
 def quality(file: Path, base: str = 'frozen') -> str:
     "Recipes beside logistic regression on frozen features."
-    runs = pd.read_csv(file)
-    found = summarise(runs, base)
     rows = [['recipe', 'trainings', 'macro F1', f'beside {base}', 'seconds (median)']]
-    for name, r in found.sort_values('tta').iterrows():
+    for name, r in scored(file, base).sort_values('tta').iterrows():
         score = f'{number(r.tta)} ({number(r.low)} to {number(r.high)})'
         beside = '' if name == base else gain(r, 'gain_low', 'gain_high')
-        seconds = f'{runs[runs.name == name].seconds.median():.0f}'
-        rows.append([f'`{name}`', f'{r.trainings:.0f}', score, beside, seconds])
+        rows.append([f'`{name}`', f'{r.trainings:.0f}', score, beside, f'{r.seconds:.0f}'])
     return table(rows)
 
 
@@ -140,9 +143,7 @@ def draw_quality() -> plt.Figure:
     fig, ax = plt.subplots(figsize=(7, 3.2), layout='constrained')
     for name, title, *_, make in PARTS:
         if make is not quality: continue
-        runs = pd.read_csv(RECORDS/name)
-        found = summarise(runs, 'frozen').assign(seconds=runs.groupby('name').seconds.median())
-        found = found.sort_values('seconds')
+        found = scored(RECORDS/name).sort_values('seconds')
         reach = found.tta - found.low, found.high - found.tta
         ax.errorbar(found.seconds, found.tta, reach, marker='o', capsize=3, label=title)
         for recipe, r in found.iterrows():

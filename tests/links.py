@@ -24,7 +24,7 @@ import timm
 
 from conftest import flags
 from hosts import machines
-from rock_nb.bench.scaling import ring_seconds
+from rock_nb.bench.scaling import BYTES, ring_seconds
 from rock_nb.core import Run
 from rock_nb.data.synthetic import make
 
@@ -33,10 +33,6 @@ LINKS = {
     'no limit': (dict(), None), '1 Gbit/s': (dict(rate='1gbit'), (125e6, 0.)),
     '100 Mbit/s': (dict(rate='100mbit'), (12.5e6, 0.)),
     '1 Gbit/s, 2 ms': (dict(rate='1gbit', delay=.002), (125e6, .002))}
-
-
-# of a gradient, by what the recipe calls it
-BYTES = dict(none=4, bf16=2, fp16=2)
 
 
 def train(n: int, link: dict, compress: str, o: argparse.Namespace, data: Path, out: Path) -> float:

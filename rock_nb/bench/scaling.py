@@ -5,6 +5,24 @@
 # %% auto #0
 __all__ = ['measure_all_reduce']
 
+# %% ../../nbs/bench/scaling.ipynb #ee219791
+from ..core import Parser
+
+# %% ../../nbs/bench/scaling.ipynb #bb14642c
+def _command_line() -> Parser:
+    about = (
+        'The speed of the links between machines (under torchrun), and how much faster they would '
+        'train a run of one of them.')
+    p = Parser('python -m rock_nb.bench.scaling', description=about)
+    p.add_argument('--run', help='name or folder of a run that one process trained')
+    p.add_argument('--out', help='folder of the runs (default: outputs/)')
+    p.add_argument('--machines', default='2,4,8', help='how many, divided by commas (2,4,8)')
+    p.add_argument('--mbit', type=float, default=1000, help='of a link, per second (1000)')
+    return p
+
+# %% ../../nbs/bench/scaling.ipynb #e2c1170a
+if __name__ == '__main__' and '__file__' in globals(): _command_line().parse_args()
+
 # %% ../../nbs/bench/scaling.ipynb #243b24e5
 import itertools, time
 
@@ -13,7 +31,7 @@ import torch
 import torch.distributed as dist
 
 from .. import core
-from ..core import BadInput, Parser, Run, find_run, listed, program, whole
+from ..core import BadInput, Run, find_run, listed, program, whole
 from ..core.files import read_saved_csv
 from ..model.freeze import freeze
 from ..training.load_run import empty_network, recipe_and_classes, run_record
@@ -83,8 +101,10 @@ def phase_steps(run: Run,      # complete, trained by one process
             for i, phase in enumerate(recipe.phases) if phase.solver == 'sgd'}).T.rename_axis('phase')
 
 # %% ../../nbs/bench/scaling.ipynb #53a0ffc9
-# what may be sent, the least change first: bits of a gradient, and how many batches a step has
-SENDING = {('none', 1): 4, ('bf16', 1): 2, **{('bf16', n): 2 for n in (2, 4, 8)}}   # -> bytes
+BYTES = dict(none=4, bf16=2, fp16=2)    # of a gradient, by what `compress` calls it
+
+# what may be sent, the least change first: how, and for how many batches at once
+SENDING = [('none', 1), *(('bf16', n) for n in (1, 2, 4, 8))]
 
 def choose_sending(n: int,              # machines
                    compute: float,      # s a step takes on one machine
@@ -94,10 +114,10 @@ def choose_sending(n: int,              # machines
                    wanted: float = .8,  # of `n` times as fast
                   ) -> dict:            # compress, accumulate, and how many times as fast
     "The least change by which `n` machines are as fast as wanted; the fastest if none is enough."
-    def faster(batches: int, size: int) -> float:
-        alone = batches*compute
-        return n*alone/step_seconds(n, alone, parameters*size, bandwidth, latency=latency)
-    speeds = {how: faster(how[1], size) for how, size in SENDING.items()}
+    def faster(compress: str, batches: int) -> float:
+        alone, size = batches*compute, parameters*BYTES[compress]
+        return n*alone/step_seconds(n, alone, size, bandwidth, latency=latency)
+    speeds = {how: faster(*how) for how in SENDING}
     enough = (how for how, speed in speeds.items() if speed >= wanted*n)
     how = next(enough, max(speeds, key=speeds.get))
     return dict(compress=how[0], accumulate=how[1], times=speeds[how])
@@ -112,9 +132,10 @@ def plan_machines(run: Run,
     rows = {}
     for (phase, step), n in itertools.product(phase_steps(run).iterrows(), machines):
         link = dict(bandwidth=bandwidth, latency=latency)
-        as_is = step_seconds(n, step.seconds, 4*step.parameters, **link)
+        size = BYTES['none']*step.parameters
+        as_is = step_seconds(n, step.seconds, size, **link)
         rows[phase, n] = dict(
-            seconds=step.seconds, megabytes=4e-6*step.parameters, as_it_is=n*step.seconds/as_is,
+            seconds=step.seconds, megabytes=size/1e6, as_it_is=n*step.seconds/as_is,
             **choose_sending(n, step.seconds, step.parameters, **link))
     return pd.DataFrame(rows).T.rename_axis(['phase', 'machines'])
 
@@ -134,17 +155,6 @@ def measure_all_reduce(parameters: float = 44.5e6,
     return 2*(world() - 1)/world()*x.nbytes/min(seconds[1:])
 
 # %% ../../nbs/bench/scaling.ipynb #fcd4cdce
-def _command_line() -> Parser:
-    about = (
-        'The speed of the links between machines (under torchrun), and how much faster they would '
-        'train a run of one of them.')
-    p = Parser('python -m rock_nb.bench.scaling', description=about)
-    p.add_argument('--run', help='name or folder of a run that one process trained')
-    p.add_argument('--out', help='folder of the runs (default: outputs/)')
-    p.add_argument('--machines', default='2,4,8', help='how many, divided by commas (2,4,8)')
-    p.add_argument('--mbit', type=float, default=1000, help='of a link, per second (1000)')
-    return p
-
 def _main(argv: list[str] | None = None):
     "Measure the links between the processes that torchrun started; say what they are good for."
     o = _command_line().parse_args(argv)

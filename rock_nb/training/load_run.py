@@ -29,7 +29,7 @@ from .checkpoint import load_model
 from .recipe import Recipe, from_dict
 
 # %% auto #0
-__all__ = ['Network']
+__all__ = ['Network', 'load_network']
 
 # %% ../../nbs/training/load_run.ipynb #c5aff9d3
 pd, run_data = lazy('pandas'), lazy('rock_nb.evaluation.run_data')
@@ -123,13 +123,14 @@ def pick_device(device: str | torch.device | None = None,   # by name, or the nu
     except (RuntimeError, AssertionError) as e:
         raise BadInput(f'the device {device!r} cannot be used: {str(e).splitlines()[0]}') from None
 
-# %% ../../nbs/training/load_run.ipynb #6e361f0a
+# %% ../../nbs/training/load_run.ipynb #be532d23
 def empty_network(run: Run, recipe: Recipe, n_classes: int) -> nn.Module:
     "The network of a run, before its weights are loaded."
     return recipe_network(
         replace(recipe, sync_bn=False), n_classes, Weights('random', 'filled from the run'),
         head_attributes(run, recipe))
 
+# %% ../../nbs/training/load_run.ipynb #6e361f0a
 def load_network(
     run: str | Path | Run | None = None,  # a trained run's name or folder (None: the newest complete run)
     out: str | Path | None = None,  # the folder of runs

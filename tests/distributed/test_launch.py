@@ -52,6 +52,12 @@ def cell(run: Run, **more) -> str:
         f'launch\nlaunch({given}, run=Run({str(run.path)!r}), **{DUMMY | more})')
 
 
+def launched_as(what: str, mark: str) -> list[int]:
+    "Processes with a mark that `launch` started as an agent, or the agent as a rank."
+    begun = f'launch\0{what}'.encode()
+    return [pid for pid in marked(mark) if begun in Path(f'/proc/{pid}/cmdline').read_bytes()]
+
+
 def test_killed_papermill_leaves_nobody(run, mark, tmp_path):
     nb = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell(run))],
@@ -108,9 +114,7 @@ def test_killed_torchrun_leaves_nobody(run, mark):
     killed = []
     def kill_agent(history, classes):
         if killed: return    # a line of history that was written just before it is shown after it
-        agents = [
-            pid for pid in marked(mark)
-            if b'launch\0agent' in Path(f'/proc/{pid}/cmdline').read_bytes()]
+        agents = launched_as('agent', mark)
         assert len(agents) == 1
         os.kill(agents[0], signal.SIGKILL)
         killed.extend(agents)
@@ -202,9 +206,8 @@ def test_a_killed_rank_leaves_the_same_bits(sample, mark, tmp_path):
     def kill(history, classes):
         if killed: return
         [rank] = [
-            pid for pid in marked(mark)
-            if b'launch\0rank' in Path(f'/proc/{pid}/cmdline').read_bytes()
-            and b'\0RANK=1\0' in Path(f'/proc/{pid}/environ').read_bytes()]
+            pid for pid in launched_as('rank', mark)
+            if b'\0RANK=1\0' in Path(f'/proc/{pid}/environ').read_bytes()]
         os.kill(rank, signal.SIGKILL)
         killed.append(rank)
     torn = fit(**given, out=tmp_path / 'torn', run='run', show=kill)

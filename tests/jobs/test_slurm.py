@@ -240,9 +240,9 @@ def test_one_training_on_two_nodes_together(sample, tmp_path):
     "Each node has an address of its own; `srun` begins a process on both, which meet by torchrun."
     need_slurm()
     given = dict(
-        version='v1', arch='test_vit', pretrained=False, scale='smoke', img_size=32, epochs=1,
-        workers=0, data=str(sample))
-    alone = fit(**given, batch_size=8, out=tmp_path / 'alone', run='one', show=lambda *_: None)
+        arch='test_vit', pretrained=False, scale='smoke', img_size=32, epochs=1, workers=0,
+        data=str(sample))
+    alone = fit('v1', **given, batch_size=8, out=tmp_path / 'alone', run='one', show=lambda *_: None)
     with machines(2) as hosts:
         cluster = Cluster(tmp_path / 'slurm', hosts)
         try:
@@ -252,8 +252,7 @@ def test_one_training_on_two_nodes_together(sample, tmp_path):
             queue = lambda *words: shell(
                 *cluster.inside(), sys.executable, '-m', 'rock_nb.queue', *words, *at, **env)
             options = dict(batch_size=4, nodes=2, out=tmp_path / 'runs', run='both')
-            r = queue('publish', given['version'], *flags(
-                {n: v for n, v in given.items() if n != 'version'} | options))
+            r = queue('publish', 'v1', *flags(given | options))
             assert r.returncode == 0, r.stderr
             run = Run(tmp_path / 'runs' / 'both')
             until(lambda: run.done, said=lambda: '\n'.join([cluster.logs(), *(
