@@ -5,9 +5,12 @@
 # %% ../../nbs/model/create.ipynb #895ff3d9
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import timm
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..core import BadInput, choose, lazy
 from ..data.shape import hw
@@ -79,12 +82,43 @@ def fill_weights(model: nn.Module,      # as timm made it
     "Give a network its first weights, those that it wasn't made with."
     if weights.file: return load_pretrained(model, weights.file)
     for body, own in zip(getattr(model, 'bodies', ()), weights.bodies): fill_weights(body, own)
-    return weights.kind == 'random'
+    return weights.kind in ('random', 'run')
 
 def hub_fills(weights: Weights) -> bool | tuple[bool, ...]:   # for networks side by side each
     "Whether timm's hub fills a network as it is made."
     bodies = tuple(w.kind == 'hub' for w in weights.bodies)
     return bodies or weights.kind == 'hub'
+
+# %% ../../nbs/model/create.ipynb #4100124e
+def drawn(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+    "What `make()` gives, its random numbers those of a seed."
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+INIT = {getattr(nn.init, f'{n}_') for n in (
+    'uniform', 'normal', 'trunc_normal', 'xavier_uniform', 'xavier_normal', 'kaiming_uniform',
+    'kaiming_normal', 'orthogonal', 'sparse')} | {torch.Tensor.uniform_, torch.Tensor.normal_}
+
+class NothingDrawn(TorchFunctionMode):
+    "Meanwhile a parameter that would be drawn at random is zero."
+    def __torch_function__(self, func: Callable, types: tuple, args: tuple = (),
+                           kwargs: dict | None = None) -> object:
+        kwargs = kwargs or {}
+        first = args[0] if args else kwargs.get('tensor')
+        if func in INIT and isinstance(first, nn.Parameter):
+            with torch.no_grad(): return first.zero_()
+        return func(*args, **kwargs)
+
+# %% ../../nbs/model/create.ipynb #5dff8791
+def undrawn(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+    "What `make()` gives for weights that are loaded next: as `drawn`, but for its parameters."
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        with NothingDrawn(): model = make()
+        if torch.equal(torch.get_rng_state(), before): return model
+    return drawn(make, seed)
 
 # %% ../../nbs/model/create.ipynb #7a555aa0
 def build(arch: str,                # a timm name, or several with '+' between them
@@ -98,8 +132,7 @@ def build(arch: str,                # a timm name, or several with '+' between t
          ) -> nn.Module:            # channels-last
     "A timm network with a new head of `n_classes`, filled with `weights`."
     arch = check_arch(arch)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    def make() -> nn.Module:
         try:
             model = create(
                 weights.name or arch, img_size, pretrained=hub_fills(weights),
@@ -109,6 +142,8 @@ def build(arch: str,                # a timm name, or several with '+' between t
             raise BadInput(why_not_built(arch, e, kwargs | sized)) from None
         replace_classifier(model, head, codes, kwargs.get('drop_rate') or 0.)
         if not fill_weights(model, weights): init_near_zero(model)
+        return model
+    model = (undrawn if weights.kind == 'run' else drawn)(make, seed)
     return model.to(memory_format=torch.channels_last)
 
 # %% ../../nbs/model/create.ipynb #538f8abe

@@ -21,12 +21,15 @@ from .names import hub_id, match_names
 @dataclass(frozen=True)
 class Weights:
     "Where a network's first weights come from."
-    kind: str                 # file, package, cache, hub, random or missing
+    kind: str                 # file, package, cache, hub, random, run or missing
     note: str                 # a sentence for people
     file: str | None = None   # on this machine
     name: str | None = None   # timm's, with a tag, where it is not the architecture's own
     bodies: tuple['Weights', ...] = ()   # of networks side by side, each its own
     license: str = 'unknown'  # as the hub names licences; none: there are no weights
+
+# %% ../../nbs/model/weights.ipynb #82809113
+FROM_RUN = Weights('run', 'filled from the run')    # by whoever builds it
 
 # %% ../../nbs/model/weights.ipynb #b3195e81
 LITE = dict(lite0='57934424', lite1='77cc7160', lite2='9656183e')   # ends of file names

@@ -21,7 +21,7 @@ from ..evaluation.outliers import Outliers, WithDistance, fits_network, load_out
 from ..evaluation.tta import find_views, view_sizes
 from ..model.create import statistics
 from ..model.weight_files import check_finite
-from ..model.weights import Weights
+from ..model.weights import FROM_RUN
 from ..speed.folded_inference import AMP, autocast, inference, trial_images
 from ..speed.precision import fastest, supported_amps
 from .network import recipe_network
@@ -127,8 +127,7 @@ def pick_device(device: str | torch.device | None = None,   # by name, or the nu
 def empty_network(run: Run, recipe: Recipe, n_classes: int) -> nn.Module:
     "The network of a run, before its weights are loaded."
     return recipe_network(
-        replace(recipe, sync_bn=False), n_classes, Weights('random', 'filled from the run'),
-        head_attributes(run, recipe))
+        replace(recipe, sync_bn=False), n_classes, FROM_RUN, head_attributes(run, recipe))
 
 # %% ../../nbs/training/load_run.ipynb #6e361f0a
 def load_network(

@@ -14,7 +14,7 @@ from torch import nn
 
 from ..model.create import statistics
 from ..model.head import AttributeHead, Pointwise
-from ..model.weights import Weights
+from ..model.weights import FROM_RUN
 from .load_run import Network
 from .network import recipe_network
 from .recipe import Recipe
@@ -65,7 +65,7 @@ def joint_network(n: Network,   # on the processor
                  ) -> Network:
     "The network with one head for the joint classes, and a recipe that holds everywhere."
     recipe = portable_recipe(n.recipe)
-    model = recipe_network(recipe, len(n.classes), Weights('random', 'filled from the run'))
+    model = recipe_network(recipe, len(n.classes), FROM_RUN)
     model.load_state_dict(joint_state(n.model))
     return replace(n, recipe=recipe, model=model.eval().requires_grad_(False))
 
