@@ -25,11 +25,11 @@ help:
 	@echo "make docs    the notebooks and pages as a site in _docs; a broken link is an error"
 	@echo "make readme  README.md from nbs/index.ipynb"
 
-# the environment: made once, and again when its files change
+# the environment: made once, and again when its files change; most of what is installed is never imported, and what is gets compiled then
 $(BIN)/.installed: setup.py settings.ini requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; give one with PYTHON=...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[demo,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c requirements.lock -e '.[demo,dev]'
 	@touch $@
 env: $(BIN)/.installed
 

@@ -51,8 +51,9 @@ from .evaluation.submission import (
 from .evaluation.voting import hard_vote, soft_vote
 from .training.best_epoch import best_epoch, saved_recipe
 from .training.live_plot import LivePlot, png
+from .training.run_name import find_name
 from .train import (
-    Plan, find_name, fit, look_up, notes_on, options_from, read_and_split, scores)
+    Plan, fit, look_up, notes_on, options_from, read_and_split, scores)
 
 # %% ../nbs/03_folds.ipynb #d33e7294
 def which_folds(where: Path,          # a data folder, or a CSV file

@@ -32,7 +32,8 @@ def check_training(given: dict) -> dict:
     from rock_nb.data.synthetic import find_data
     from rock_nb.training.recipes import get_recipe
     from rock_nb.training.recipe import OVERRIDES
-    from rock_nb.train import count_processes, find_name
+    from rock_nb.distributed.launch import count_processes
+    from rock_nb.training.run_name import find_name
     given = as_types({k: v for k, v in given.items() if v is not None})
     for name in given: choose(name, PARAMETERS, 'parameter of a training')
     # for all workers: one that lacks these photographs shall not train on others

@@ -69,6 +69,7 @@ from .evaluation.repeats import Repeats, mean_ci
 from .evaluation.leaderboard import leaderboard as judge_runs
 from .evaluation.submission import f1_on_test
 from .training.recipes import get_recipe
+from .training.run_name import find_name, run_name
 from .distributed.launch import history_of
 from .training.live_plot import epoch_line
 from .training.recipe import (
@@ -79,7 +80,7 @@ from .training.search import (
 from .jobs.notebook_step import (
     NotebookStep, StepFailed, is_complete, kernels_for, run_chain, shell_command)
 from .queue import open_queue, publish_jobs, run_scores
-from .train import find_name, fit, run_name
+from .train import fit
 
 # %% ../nbs/06_sweep.ipynb #de71c2fd
 def read_grid(text: str) -> dict[str, list]:

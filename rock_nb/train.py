@@ -31,7 +31,7 @@ import torch
 
 from .core import BadInput, Run, typed
 from .core.files import read_saved_csv
-from .core.options import Options, document_options, old_names, renamed
+from .core.options import Options, document_options, renamed
 
 # %% ../nbs/03_train.ipynb #0b7e0301
 from .data.audit import content_table, data_white, image_notes, unusual_files
@@ -65,35 +65,15 @@ from .training.loop import learn
 from .training.build import build_setup, photos_for
 from .training.state import TrainSetup
 from .training.recipes import get_recipe
+from .training.run_name import find_name
 from .distributed.launch import as_arguments, launch
-from .distributed.launch import check_launch
+from .distributed.launch import count_processes
 from .training.live_plot import LivePlot
 from .training.recipe import (
     Recipe, check_fields, check_number, differences, of_today, pick_scale, to_dict)
 from .training.tracking import Tracker, make_trackers
 from .model.weights import Weights, find_weights, check_weights
 from .speed.folded_inference import inference, trial_images
-
-# %% ../nbs/03_train.ipynb #a6fae353
-def run_name(version: str,   # a name of `rock_nb.training.recipes`
-             given: dict,    # what is changed in it
-            ) -> str:
-    "A folder name for a recipe and what was changed in it."
-    clean = lambda v: ''.join(
-        c if c.isalnum() or c in '.-_' else '-' for c in Path(str(getattr(v, '__name__', v))).name)
-    arch = [clean(given['arch'])] if 'arch' in given else []
-    changed = {k: v for k, v in sorted(given.items()) if k != 'arch' and v is not None}
-    return '-'.join([version, *arch, *(f'{k}={clean(v)}' for k, v in changed.items())])
-
-def find_name(version: str, given: dict,   # as in `run_name`
-              out: str | Path | None = None,   # folder for runs
-              ending: str = '',                # of the folder
-             ) -> str:
-    "The name of a run's folder; one that is there in the words of yesterday keeps it."
-    folder = core.root()/Path(out or core.outputs()).expanduser()
-    name, old = run_name(version, given), run_name(version, old_names(given))
-    there = lambda n: (folder/f'{n}{ending}').exists()
-    return old if there(old) and not there(name) else name
 
 # %% ../nbs/03_train.ipynb #3f522b46
 def contents(record: dict,   # of `recipe.json`
@@ -301,15 +281,6 @@ def for_others(plan: Plan,
     here = dict(data=str(find_data(plan.options.data)), folds=plan.options.folds)
     return options | dict(run=plan.run.name, out=core.outputs(plan.options.out)) | absolute(
         plan.options.data, here)
-
-# %% ../nbs/03_train.ipynb #5b78715c
-def count_processes(nproc: int = 1,          # on each machine
-                    nnodes: int | str = 1,   # machines, or least:most
-                    rdzv: str | None = None,   # host:port
-                   ) -> int:
-    "How many processes will train together, at most."
-    check_launch(nproc, nnodes, rdzv, restarts=0, wait=60)
-    return nproc*int(str(nnodes).split(':')[-1])
 
 # %% ../nbs/03_train.ipynb #43a34e74
 def about_data(plan: Plan) -> str:

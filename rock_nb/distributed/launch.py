@@ -237,6 +237,15 @@ def check_launch(
             "the same on each"
         )
 
+# %% ../../nbs/distributed/launch.ipynb #5b78715c
+def count_processes(nproc: int = 1,          # on each machine
+                    nnodes: int | str = 1,   # machines, or least:most
+                    rdzv: str | None = None,   # host:port
+                   ) -> int:
+    "How many processes will train together, at most."
+    check_launch(nproc, nnodes, rdzv, restarts=0, wait=60)
+    return nproc*int(str(nnodes).split(':')[-1])
+
 # %% ../../nbs/distributed/launch.ipynb #e1a69baa
 def torchrun(
     module: str,
