@@ -80,11 +80,13 @@ def test_interrupted_cell_leaves_nobody(run, mark):
     km, kc = jupyter_client.manager.start_new_kernel(kernel_name='python3')
     try:
         before = set(marked(mark))
-        kc.execute(cell(run))
+        asked = kc.execute(cell(run))
         until(lambda: rows(run) > 1)
         assert len(marked(mark)) >= len(before) + 5
         km.interrupt_kernel()
-        reply = kc.get_shell_msg(timeout=20)
+        # a kernel that was slow to start has been asked several times who it is
+        reply = dict(parent_header={})
+        while reply['parent_header'].get('msg_id') != asked: reply = kc.get_shell_msg(timeout=20)
         assert (
             reply['content']['status'] == 'error'
             and reply['content']['ename'] == 'KeyboardInterrupt')
