@@ -103,21 +103,20 @@ def phase_steps(run: Run,      # complete, trained by one process
 # %% ../../nbs/bench/scaling.ipynb #53a0ffc9
 BYTES = dict(none=4, bf16=2, fp16=2)    # of a gradient, by what `compress` calls it
 
-# what may be sent, the least change first: how, and for how many batches at once
-SENDING = [('none', 1), *(('bf16', n) for n in (1, 2, 4, 8))]
-
 def choose_sending(n: int,              # machines
                    compute: float,      # s a step takes on one machine
                    parameters: float,   # that learn
                    bandwidth: float,    # bytes/s of the slowest link
                    latency: float = 0., # s for one message
                    wanted: float = .8,  # of `n` times as fast
-                  ) -> dict:            # compress, accumulate, and how many times as fast
+                   compress: str = 'none',   # how gradients are sent now, of `BYTES`
+                  ) -> dict:            # compress, batches at once, and how many times as fast
     "The least change by which `n` machines are as fast as wanted; the fastest if none is enough."
     def faster(compress: str, batches: int) -> float:
         alone, size = batches*compute, parameters*BYTES[compress]
         return n*alone/step_seconds(n, alone, size, bandwidth, latency=latency)
-    speeds = {how: faster(*how) for how in SENDING}
+    half = 'bf16' if compress == 'none' else compress
+    speeds = {how: faster(*how) for how in [(compress, 1), *((half, n) for n in (1, 2, 4, 8))]}
     enough = (how for how, speed in speeds.items() if speed >= wanted*n)
     how = next(enough, max(speeds, key=speeds.get))
     return dict(compress=how[0], accumulate=how[1], times=speeds[how])
@@ -128,15 +127,18 @@ def plan_machines(run: Run,
                   bandwidth: float = 125e6,   # bytes/s of the slowest link
                   latency: float = 0.,        # s for one message
                  ) -> pd.DataFrame:           # (phase, machines)
-    "How many times as fast machines would train a run, as it is and with the least change that helps."
-    rows = {}
+    """How many times as fast machines would train a run, as it is and with the least change of
+    `compress` and `accumulate` that helps."""
+    recipe, _ = recipe_and_classes(run, run_record(run))
+    rows, now = {}, recipe.compress
     for (phase, step), n in itertools.product(phase_steps(run).iterrows(), machines):
         link = dict(bandwidth=bandwidth, latency=latency)
-        size = BYTES['none']*step.parameters
+        size = BYTES[now]*step.parameters
         as_is = step_seconds(n, step.seconds, size, **link)
         rows[phase, n] = dict(
             seconds=step.seconds, megabytes=size/1e6, as_it_is=n*step.seconds/as_is,
-            **choose_sending(n, step.seconds, step.parameters, **link))
+            **choose_sending(n, step.seconds, step.parameters, **link, compress=now))
+        rows[phase, n]['accumulate'] *= recipe.accumulate
     return pd.DataFrame(rows).T.rename_axis(['phase', 'machines'])
 
 # %% ../../nbs/bench/scaling.ipynb #fa47ba5c
