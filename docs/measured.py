@@ -1,4 +1,4 @@
-"""Write `docs/measured.md` and `docs/quality.png` from the records of benchmarks and ablations in `docs/records`.
+"""Write `docs/measured.md` and its pictures from the records of benchmarks and ablations in `docs/records`.
 
     python docs/measured.py
 
@@ -10,10 +10,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from rock_nb.bench.end_to_end import extrapolated, growth, plot_end_to_end
 from rock_nb.bench.quality import summarise
 
 HERE = Path(__file__).parent
 RECORDS, PAGE, CURVE = HERE/'records', HERE/'measured.md', HERE/'quality.png'
+COSTS = HERE/'end_to_end.png'
+CONTEST = 475_026    # photographs
 
 TOP = '''# What was measured
 
@@ -78,6 +81,24 @@ def links(file: Path) -> str:
     return table(rows)
 
 
+def costs(file: Path) -> str:
+    "What each step takes, by the number of photographs, and what it would take of the contest's."
+    found = pd.read_csv(file)
+    sizes = sorted(found.photographs.unique())
+    last = found[found.photographs == sizes[-1]].set_index('step')
+    cells = found.pivot(index='step', columns='photographs', values=['seconds', 'peak'])
+    slope, guess = growth(found), extrapolated(found, CONTEST)/60
+    rows = [[
+        'step', *(f'{n:,}: s' for n in sizes), 'µs a photograph', *(f'{n:,}: MB' for n in sizes),
+        'exponent of the seconds', f'{CONTEST:,}: minutes, extrapolated']]
+    for step in slope.index:
+        told = f'{guess[step]:.1f}' if slope[step] >= 0 else '–'
+        rows.append([
+            step, *(f'{cells.seconds[n][step]:.1f}' for n in sizes), f'{last.each[step]:,.0f}',
+            *(f'{cells.peak[n][step]:,.0f}' for n in sizes), f'{slope[step]:.2f}', told])
+    return f'{table(rows)}\n\n![seconds and memory by the number of photographs]({COSTS.name})'
+
+
 def soak(file: Path) -> str:
     "The memory of a process that has worked for hours."
     rows = [['rounds', 'memory, MB']]
@@ -121,6 +142,14 @@ PARTS = [
      '`rock_nb.bench.scaling` for the link. How much faster several machines are cannot be told '
      'from it: they share the cores.',
      f'{LINKS} --machines 1 2 4 --compress none\n{LINKS} --machines 2 4 --compress bf16', links),
+    ('end-to-end-two-cores.csv', 'From a folder to a submission, by the number of photographs',
+     'Generated photographs of 300 pixels; the network, EfficientNet-Lite0 with logistic regression '
+     'on its features, sees them at 128. Each step is a process of its own, and memory is what it '
+     'and those that it started hold. `frozen_again` has two views of each. Parts of other '
+     'photographs are looked for among 20,000 at most, so `duplicates` does less of 100,000. '
+     f'{CONTEST:,} photographs were not tried: the numbers for them are extrapolated.',
+     'python -m rock_nb.bench.end_to_end --photographs 5000,100000 --img_size 128 --csv costs.csv',
+     costs),
     ('soak-two-cores.csv', 'Two hours of killing',
      '63 rounds in 125 minutes (29 November 2026), on two cores, at the lowest priority beside other '
      'work. A round draws its photographs, trains on them, trains the same once more in processes '
@@ -159,3 +188,5 @@ def draw_quality() -> plt.Figure:
 if __name__ == '__main__':
     PAGE.write_text(page(), encoding='utf-8')
     draw_quality().savefig(CURVE, dpi=110, metadata={'Software': None})
+    found = pd.read_csv(RECORDS/'end-to-end-two-cores.csv')
+    plot_end_to_end(found, CONTEST).savefig(COSTS, metadata={'Software': None})

@@ -95,6 +95,24 @@ def _misfit(a: dict) -> str:   # '' if all is well
     odd = labels[(labels < 0) | (labels >= n)]
     return f'the label {odd[0]}, but {n} classes' if len(odd) else ''
 
+# %% ../../nbs/evaluation/predictions.ipynb #21c7f3bd
+class Rows:
+    """A table that grows batch by batch, in one piece: a small array that is kept of each batch can
+    hold on to the memory of all of it."""
+    def __init__(self, batches: int):   # that are expected, none larger than the first
+        self.batches, self.n, self.table = batches, 0, None
+    def __len__(self) -> int: return self.n
+    def add(self, rows: torch.Tensor):   # (m, …)
+        "Put rows at the end."
+        if self.table is None: self.table = rows.new_empty((self.batches*len(rows), *rows.shape[1:]))
+        if self.n + len(rows) > len(self.table):    # more than was expected
+            more = self.table.new_empty((self.n + len(rows), *rows.shape[1:]))
+            self.table = torch.cat([self.table[:self.n], more])
+        self.table[self.n:self.n + len(rows)] = rows
+        self.n += len(rows)
+    def all(self) -> torch.Tensor:   # (n, …)
+        return self.table[:self.n]
+
 # %% ../../nbs/evaluation/predictions.ipynb #48b5c869
 @torch.inference_mode()
 def predict_loader(
@@ -113,14 +131,15 @@ def predict_loader(
     model.eval()
     functions = {v: find_view(v) for v in views}   # a view that is named twice counts twice
     order = [list(functions).index(v) for v in views] if len(functions) < len(views) else None
-    logits, labels, indices = [], [], []
+    batches = len(loader) if hasattr(loader, '__len__') else 1
+    logits, labels, indices = tables = [Rows(batches) for _ in range(3)]
     for x, y, i in loader:
         x = enter(x, i) if enter else normalise(x.to(device, non_blocking=True))
         with autocast(device, amp):
             found, together = forward_views_in_memory(model, x, functions, together)
-        logits.append(found[:, order] if order else found)
-        labels.append(y)
-        indices.append(i)
+        logits.add(found[:, order] if order else found)
+        labels.add(y)
+        indices.add(i)
         if bar is not None: bar.update(len(y))
-    if not logits: return np.zeros((0, len(views), 0), np.float32), *np.zeros((2, 0), np.int64)
-    return tuple(torch.cat(a).cpu().numpy() for a in (logits, labels, indices))
+    if not len(logits): return np.zeros((0, len(views), 0), np.float32), *np.zeros((2, 0), np.int64)
+    return tuple(t.all().cpu().numpy() for t in tables)

@@ -75,7 +75,10 @@ class LinearHead:
 class Space:
     "Standardised features in as many dimensions as they span: `coordinates` (n, r) float32."
     def __init__(self, features: np.ndarray):   # (n, d)
-        self.mean, std = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
+        self.mean = features.mean(0, dtype=np.float64)
+        # some columns at a time: numpy makes a copy in float64
+        columns = np.split(features, range(128, features.shape[1], 128), axis=1)
+        std = np.concatenate([some.std(0, dtype=np.float64) for some in columns])
         # what never varies says nothing
         self.std = np.where(std > 1e-6*max(std.max(), 1e-12), std, 1.)
         x = features - self.mean.astype(np.float32)
@@ -116,15 +119,17 @@ class FitPath:
                  labels: np.ndarray,          # (n,) class numbers
                  n_classes: int,
                  image_weights: np.ndarray,   # (n,) in the loss
+                 rows: np.ndarray | slice = slice(None),   # on which it is fitted
                 ):
-        self.x, self.labels, self.n_classes, self.image_weights = x, labels, n_classes, image_weights
+        self.x, self.n_classes, self.rows = x, n_classes, rows
+        self.labels, self.image_weights = labels[rows], image_weights[rows]
         self.model = LogisticRegression(warm_start=True, max_iter=200, tol=1e-3)
     def __call__(self, strength: float,   # inverse regularisation
                 ) -> tuple[np.ndarray, np.ndarray]:   # (classes, r), (classes,)
         self.model.set_params(C=strength)
         # many small products: threads that share one wait for each other ten times as long
         with threadpool_limits(1):
-            self.model.fit(self.x, self.labels, sample_weight=self.image_weights)
+            self.model.fit(self.x[self.rows], self.labels, sample_weight=self.image_weights)
         return two_or_more(self.model, self.n_classes)
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be010
@@ -141,7 +146,7 @@ def cross_validate(x: np.ndarray,          # (n, r)
     second one that was worse than the one before."""
     dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     splits = list(dealer.split(x, labels, groups))
-    paths = [FitPath(x[fit], labels[fit], n_classes, image_weights[fit]) for fit, _ in splits]
+    paths = [FitPath(x, labels, n_classes, image_weights, fit) for fit, _ in splits]
     rows, probs = [], np.zeros((len(labels), n_classes))
     for strength in strengths:
         for path, (_, held_out) in zip(paths, splits):
@@ -238,7 +243,7 @@ def image_features(setup: TrainSetup,
         found, _, order = predict_loader(
             fast_body(setup, model, content, size), loader, setup.normalise, views,
             device=setup.device, amp=setup.amp, bar=bar)
-        store.add(contents[new[order]], found.astype(np.float32))
+        store.add(contents[new[order]], found.astype(np.float32, copy=False))
     return store.get(contents)
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be0a0
@@ -295,7 +300,7 @@ def fit_on_features(setup: TrainSetup, phase: PhaseState, bar: tqdm) -> Fitted:
         rows, labels = (pd.concat([of_part[p] for p in parts]), np.concatenate([y[p] for p in parts]))
         groups = pd.factorize(rows.group)[0] if 'group' in rows else np.arange(len(rows))
         head = fit_logistic(
-            np.concatenate([x[p] for p in parts]), labels, len(setup.classes), groups,
+            np.concatenate([x[p] for p in parts]) if len(parts) > 1 else x[parts[0]], labels, len(setup.classes), groups,
             image_weights=loss_weights(setup, labels), seed=r.seed, **how)
         head.bias = head.bias - prior_shift(setup)
         return head

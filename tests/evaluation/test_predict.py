@@ -283,3 +283,33 @@ def test_grey_clear_and_turned(out, tmp_path):
 def test_a_place_that_cannot_be_written(path, out):
     with pytest.raises(BadInput, match='cannot be written'):
         export_onnx('flips', path, out=out, check=False)
+
+
+GROWTH = '''
+import psutil
+import rock_nb.core    # before torch
+import torch
+from torch import nn
+from rock_nb.evaluation.predictions import predict_loader
+
+body = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1280))
+memory = lambda: psutil.Process().memory_info().rss
+seen = []
+class Batches:
+    def __len__(self): return 150
+    def __iter__(self):
+        for k in range(len(self)):
+            seen.append(memory())
+            yield torch.full((64, 3, 96, 96), k, dtype=torch.uint8), torch.zeros(64).long(), torch.arange(64)
+found, *_ = predict_loader(body, Batches(), lambda x: x.float()/255)
+print(found.nbytes, max(seen[5:]) - seen[5])
+'''
+
+
+@pytest.mark.processes
+def test_memory_grows_by_what_is_kept():
+    "A batch's features do not hold on to the memory that its images had: 7 MB of floats each."
+    r = shell(sys.executable, '-c', GROWTH)
+    assert r.returncode == 0, r.stderr[-2000:]
+    kept, grown = map(int, r.stdout.split())
+    assert kept == 150 * 64 * 1280 * 4 and grown < 4 * kept, (kept, grown)
