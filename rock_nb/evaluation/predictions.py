@@ -132,14 +132,12 @@ def predict_loader(
     functions = {v: find_view(v) for v in views}   # a view that is named twice counts twice
     order = [list(functions).index(v) for v in views] if len(functions) < len(views) else None
     batches = len(loader) if hasattr(loader, '__len__') else 1
-    logits, labels, indices = tables = [Rows(batches) for _ in range(3)]
+    tables = [Rows(batches) for _ in range(3)]
     for x, y, i in loader:
         x = enter(x, i) if enter else normalise(x.to(device, non_blocking=True))
         with autocast(device, amp):
             found, together = forward_views_in_memory(model, x, functions, together)
-        logits.add(found[:, order] if order else found)
-        labels.add(y)
-        indices.add(i)
+        for t, rows in zip(tables, (found[:, order] if order else found, y, i)): t.add(rows)
         if bar is not None: bar.update(len(y))
-    if not len(logits): return np.zeros((0, len(views), 0), np.float32), *np.zeros((2, 0), np.int64)
+    if not len(tables[0]): return np.zeros((0, len(views), 0), np.float32), *np.zeros((2, 0), np.int64)
     return tuple(t.all().cpu().numpy() for t in tables)

@@ -299,8 +299,9 @@ def fit_on_features(setup: TrainSetup, phase: PhaseState, bar: tqdm) -> Fitted:
     def fit(parts: tuple[str, ...], **how: object) -> LinearHead:
         rows, labels = (pd.concat([of_part[p] for p in parts]), np.concatenate([y[p] for p in parts]))
         groups = pd.factorize(rows.group)[0] if 'group' in rows else np.arange(len(rows))
+        features = np.concatenate([x[p] for p in parts]) if len(parts) > 1 else x[parts[0]]
         head = fit_logistic(
-            np.concatenate([x[p] for p in parts]) if len(parts) > 1 else x[parts[0]], labels, len(setup.classes), groups,
+            features, labels, len(setup.classes), groups,
             image_weights=loss_weights(setup, labels), seed=r.seed, **how)
         head.bias = head.bias - prior_shift(setup)
         return head
