@@ -10,13 +10,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from rock_nb.bench.end_to_end import extrapolated, growth, plot_end_to_end
+from rock_nb.bench.end_to_end import CONTEST, extrapolated, growth, plot_end_to_end
 from rock_nb.bench.quality import summarise
 
 HERE = Path(__file__).parent
 RECORDS, PAGE, CURVE = HERE/'records', HERE/'measured.md', HERE/'quality.png'
 COSTS = HERE/'end_to_end.png'
-CONTEST = 475_026    # photographs
 
 TOP = '''# What was measured
 
@@ -189,4 +188,4 @@ if __name__ == '__main__':
     PAGE.write_text(page(), encoding='utf-8')
     draw_quality().savefig(CURVE, dpi=110, metadata={'Software': None})
     found = pd.read_csv(RECORDS/'end-to-end-two-cores.csv')
-    plot_end_to_end(found, CONTEST).savefig(COSTS, metadata={'Software': None})
+    plot_end_to_end(found).savefig(COSTS, metadata={'Software': None})

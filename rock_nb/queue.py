@@ -18,7 +18,9 @@ from .jobs.job import (
 from .jobs.slurm import (
     SlurmQueue, meeting_point, on_each_node, sbatch_options, work_in_slurm)
 from .jobs.worker import MODES, Worker
+from .distributed.launch import count_processes
 from .training.command import PARAMETERS, add_options, check_given, given_options
+from .training.run_name import find_name
 
 # %% auto #0
 __all__ = ['open_queue', 'publish', 'publish_jobs', 'status']
@@ -32,8 +34,6 @@ def check_training(given: dict) -> dict:
     from rock_nb.data.synthetic import find_data
     from rock_nb.training.recipes import get_recipe
     from rock_nb.training.recipe import OVERRIDES
-    from rock_nb.distributed.launch import count_processes
-    from rock_nb.training.run_name import find_name
     given = as_types({k: v for k, v in given.items() if v is not None})
     for name in given: choose(name, PARAMETERS, 'parameter of a training')
     # for all workers: one that lacks these photographs shall not train on others

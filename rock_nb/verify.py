@@ -69,7 +69,7 @@ from .training.load_run import head_attributes, load_run_weights, pick_device
 from .training.recipe import Recipe, from_dict
 from .train import (
     Plan, claim, training_data, finish, folder_of, predict_parts, recipe_record, train, with_job)
-from .model.weights import Weights, check_weights, find_weights
+from .model.weights import FROM_RUN, Weights, check_weights, find_weights
 
 # %% ../nbs/09_verify.ipynb #5e1f000c
 def single_run(run: str | Path | Run | None = None,   # name or folder (None: the newest trained)
@@ -328,7 +328,7 @@ def plan_again(again: Rerun,
 def check_test(again: Rerun) -> Finding:
     "Whether the stored weights give the stored answers."
     if why := refusal(again): return Finding('test', 'refused', why)
-    plan = plan_again(again, Weights('random', 'filled from the run'))
+    plan = plan_again(again, FROM_RUN)
     load_run_weights(plan.setup.model, again.run)
     # these a head has learned from since it was judged by them
     if plan.recipe.refit: shutil.copy(again.run.valid, plan.run.valid)

@@ -202,8 +202,10 @@ def extrapolated(table: pd.DataFrame, n: int, cost: str = 'seconds') -> pd.Serie
     return (last[cost]*(n/last.photographs)**slope).reindex(slope.index)
 
 # %% ../../nbs/bench/end_to_end.ipynb #5ca1ef11
+CONTEST = 475_026    # photographs
+
 def plot_end_to_end(table: pd.DataFrame,   # of `measure_end_to_end`
-                    until: int = 475_026,  # photographs, as far as the guess goes
+                    until: int = CONTEST,  # photographs, as far as the guess goes
                    ) -> Figure:
     "Seconds and memory of each step, both axes logarithmic; dotted: extrapolated, not measured."
     fig, axes = plt.subplots(1, 2, figsize=(9.5, 4), dpi=80, layout='constrained')

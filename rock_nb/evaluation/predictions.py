@@ -8,6 +8,7 @@ __all__ = ['Predictions', 'save_predictions', 'load_predictions']
 # %% ../../nbs/evaluation/predictions.ipynb #3341df8d
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import length_hint
 from pathlib import Path
 
 import numpy as np
@@ -131,8 +132,7 @@ def predict_loader(
     model.eval()
     functions = {v: find_view(v) for v in views}   # a view that is named twice counts twice
     order = [list(functions).index(v) for v in views] if len(functions) < len(views) else None
-    batches = len(loader) if hasattr(loader, '__len__') else 1
-    tables = [Rows(batches) for _ in range(3)]
+    tables = [Rows(length_hint(loader, 1)) for _ in range(3)]
     for x, y, i in loader:
         x = enter(x, i) if enter else normalise(x.to(device, non_blocking=True))
         with autocast(device, amp):

@@ -90,12 +90,6 @@ def hub_fills(weights: Weights) -> bool | tuple[bool, ...]:   # for networks sid
     return bodies or weights.kind == 'hub'
 
 # %% ../../nbs/model/create.ipynb #4100124e
-def drawn(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    "What `make()` gives, its random numbers those of a seed."
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make()
-
 INIT = {getattr(nn.init, f'{n}_') for n in (
     'uniform', 'normal', 'trunc_normal', 'xavier_uniform', 'xavier_normal', 'kaiming_uniform',
     'kaiming_normal', 'orthogonal', 'sparse')} | {torch.Tensor.uniform_, torch.Tensor.normal_}
@@ -111,14 +105,13 @@ class NothingDrawn(TorchFunctionMode):
         return func(*args, **kwargs)
 
 # %% ../../nbs/model/create.ipynb #5dff8791
-def undrawn(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    "What `make()` gives for weights that are loaded next: as `drawn`, but for its parameters."
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        before = torch.get_rng_state()
-        with NothingDrawn(): model = make()
-        if torch.equal(torch.get_rng_state(), before): return model
-    return drawn(make, seed)
+def undrawn(make: Callable[[], nn.Module]) -> nn.Module:
+    "What `make()` gives, but for its parameters, which are loaded next."
+    before = torch.get_rng_state()
+    with NothingDrawn(): model = make()
+    if torch.equal(torch.get_rng_state(), before): return model
+    torch.set_rng_state(before)
+    return make()
 
 # %% ../../nbs/model/create.ipynb #7a555aa0
 def build(arch: str,                # a timm name, or several with '+' between them
@@ -143,7 +136,9 @@ def build(arch: str,                # a timm name, or several with '+' between t
         replace_classifier(model, head, codes, kwargs.get('drop_rate') or 0.)
         if not fill_weights(model, weights): init_near_zero(model)
         return model
-    model = (undrawn if weights.kind == 'run' else drawn)(make, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = undrawn(make) if weights.kind == 'run' else make()
     return model.to(memory_format=torch.channels_last)
 
 # %% ../../nbs/model/create.ipynb #538f8abe

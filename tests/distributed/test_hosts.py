@@ -74,10 +74,9 @@ def wait_for(run: Run, what, seconds: float) -> pd.DataFrame:
     return history(run)
 
 
-def test_lost_machine_of_rank_0_comes_back(hosts, run):
-    "The meeting point is on another."
-    lost = 0
-    command = dummy(run, rdzv(hosts, 3), epochs=16, seconds=.5)
+@pytest.mark.parametrize('first, lost', [(0, 2), (3, 0)], ids=['another', 'the one with rank 0'])
+def test_lost_machine_comes_back(hosts, run, first, lost):
+    command = dummy(run, rdzv(hosts, first), epochs=16, seconds=.5)
     started = everywhere(hosts, *command)
     wait_for(run, lambda h: len(h) >= 3, 120)
 

@@ -12,7 +12,7 @@ from rock_nb.data.synthetic import make
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
-KILLS = 10     # of each recipe; tests/soak.py goes on for hours
+KILLS = 20
 SMALL = dict(
     arch='test_resnet', pretrained=False, img_size=32, batch_size=8, scale='smoke', workers=0,
     every=0.0, drop_rate=0.1)
