@@ -20,7 +20,6 @@ from .jobs.slurm import (
 from .jobs.worker import MODES, Worker
 from .distributed.launch import count_processes
 from .training.command import PARAMETERS, add_options, check_given, given_options
-from .training.run_name import find_name
 
 # %% auto #0
 __all__ = ['open_queue', 'publish', 'publish_jobs', 'status']
@@ -34,6 +33,7 @@ def check_training(given: dict) -> dict:
     from rock_nb.data.synthetic import find_data
     from rock_nb.training.recipes import get_recipe
     from rock_nb.training.recipe import OVERRIDES
+    from rock_nb.training.run_name import find_name
     given = as_types({k: v for k, v in given.items() if v is not None})
     for name in given: choose(name, PARAMETERS, 'parameter of a training')
     # for all workers: one that lacks these photographs shall not train on others
