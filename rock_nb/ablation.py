@@ -55,7 +55,7 @@ from matplotlib.figure import Figure
 # %% ../nbs/06_ablation.ipynb #ab1a0007
 from .core import BadInput, Run, atomic, listed, typed
 from .core.options import document_options
-from .data.split import count_folds, folds_of
+from .data.split import fold_numbers, folds_of, next_fold
 from .evaluation.compare import compare_predictions
 from .evaluation.metrics import macro_f1
 from .evaluation.predictions import Predictions, load_predictions
@@ -91,12 +91,13 @@ def places_of(folds: int | str | None, test_folds: int | str | list | None) -> l
     if not number and not file:
         if test_folds is None: return [{}]
         raise BadInput(f'test_folds {test_folds} need folds: give `folds` a number or a CSV file')
-    n = count_folds(folds)
-    asked = range(n) if test_folds is None else listed(test_folds, 'test_folds')
+    known = fold_numbers(folds)
+    asked = known if test_folds is None else listed(test_folds, 'test_folds')
     asked = [whole(k, 'test_folds') for k in asked]
-    if wrong := [k for k in asked if k >= n]:
-        raise BadInput(f'test_folds {wrong[0]} is none of the {n} folds; give some of 0 to {n - 1}')
-    return [dict(test_fold=k, fold=(k + 1) % n) for k in dict.fromkeys(asked)]
+    if wrong := [k for k in asked if k not in known]:
+        raise BadInput(
+            f"test_folds {wrong[0]} is none of the folds; they are {', '.join(map(str, known))}")
+    return [dict(test_fold=k, fold=next_fold(k, known)) for k in dict.fromkeys(asked)]
 
 # %% ../nbs/06_ablation.ipynb #ab1a0019
 def test_or_valid(run: Run) -> Predictions:
@@ -279,7 +280,7 @@ def ablate(factors: str | dict | None = None,   # fields and values (None: what 
     runs = (
         run_through(trials, folder, for_all, scale, asked.queue) if asked.queue
         else run_here(trials, folder, for_all, jobs_of(asked.jobs, scale), again))
-    n_folds = 0 if places == [{}] else count_folds(for_all['folds'])
+    n_folds = 0 if places == [{}] else len(fold_numbers(for_all['folds']))
     rows = pd.DataFrame([trial_row(t, r) for t, r in zip(trials, runs)])
     return write_ablation(rows, folder, n_folds, base)
 

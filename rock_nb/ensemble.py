@@ -75,7 +75,7 @@ from .evaluation.figures import panels, wrap_names
 from .core import BadInput, Run, find_run, is_ensemble, listed, lock, trained
 from .data.synthetic import find_data, has_photos
 from .data.table import Data, read_data
-from .data.tabular import read_text, rename_columns
+from .data.tabular import find_sample, read_text, rename_columns
 from .folds import members_of
 from .evaluation.agreement import agreement_table
 from .evaluation.combiners import line_up
@@ -200,7 +200,7 @@ def check_files_way(way: EnsembleConfig):
 def contest_of(root: Path) -> Data | None:
     """What a folder without images says of a contest: the test ids of its `test.csv` or
     `sample_submission.csv`."""
-    sample = next(iter(root.glob('sample_submission.csv')), None)
+    sample = find_sample(root)
     table = root/'test.csv' if (root/'test.csv').exists() else sample
     if table is None: return None
     frame = read_text(table)

@@ -39,7 +39,7 @@ from matplotlib.ticker import MaxNLocator
 from .core import BadInput, Run, choose, lock, typed
 from .data.synthetic import find_data
 from .core.options import Options, document_options
-from .data.split import folds_of, split
+from .data.split import fold_numbers, folds_of, split
 from .data.table import Data, read_data
 from .data.attributes import at_target, label_option
 from .evaluation.conformal import fit_conformal, save_conformal
@@ -64,11 +64,11 @@ def which_folds(where: Path,          # a data folder, or a CSV file
     table = read_data(where, file, label_option(options.label), options.level).train
     if n is None and 'fold' not in table: n = 5
     # -1: learned in each
-    known = range(n) if n else sorted(k for k in map(int, table.fold.unique()) if k >= 0)
+    known = fold_numbers(n or table)
     numbers = [k for k in known if k != options.test_fold]
     if len(numbers) < 2:
         raise BadInput(
-            f'with the folds {list(known)} and test_fold {options.test_fold} there are not two to '
+            f'with the folds {known} and test_fold {options.test_fold} there are not two to '
             'train; give more'
         )
     return replace(options, folds=n or options.folds, fold=numbers[0]), numbers

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from .. import core
 from ..core import BadInput, Run
-from ..data.split import count_folds, split_data
+from ..data.split import fold_numbers, next_fold, split_data
 from ..data.table import Data
 from ..evaluation.repeats import over_folds
 from ..evaluation.metrics import macro_f1
@@ -179,14 +179,14 @@ def compare_quality(contenders: dict,   # name -> f(test fold, validation fold, 
     """Train every contender with every seed for every test fold; the fold after the test fold is
     for validation."""
     keys, file = ['name', 'test_fold', 'seed'], Path(file) if file else None
-    known, n_folds = pd.DataFrame(columns=keys), count_folds(folds)
+    known, numbers = pd.DataFrame(columns=keys), fold_numbers(folds)
     read = lambda: pd.read_csv(file) if file and file.exists() else known
     todo = [(n, t, s) for t in test_folds for s in seeds for n in contenders]
     done = set(read()[keys].itertuples(index=False, name=None))
     for name, t, s in core.progress(
         [k for k in todo if k not in done], 'comparing', unit='training'
     ):
-        row = dict(zip(keys, (name, t, s))) | contenders[name](t, (t + 1) % n_folds, s)
+        row = dict(zip(keys, (name, t, s))) | contenders[name](t, next_fold(t, numbers), s)
         # others may write at the same time
         held = core.lock(file.parent, 'table of results', wait=60) if file else nullcontext()
         with held:
@@ -205,7 +205,7 @@ def summarise(results: pd.DataFrame,   # of `compare_quality`
     other = results[results.name == base].set_index(at)
     if other.empty:
         raise BadInput(f'no result of {base!r} among {sorted(set(results.name))}')
-    over = partial(over_folds, n_folds=count_folds(folds))
+    over = partial(over_folds, n_folds=len(fold_numbers(folds)))
     for name, r in results.set_index(at).groupby('name'):
         both = r.merge(other, left_index=True, right_index=True, suffixes=('', '_base'))
         f1, gain = over(r.tta), over(both.tta - both.tta_base)

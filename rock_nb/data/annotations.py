@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/data/annotations.ipynb #78b2a3f5
-import json
+import json, re
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,8 +14,9 @@ import pandas as pd
 
 from ..core import BadInput
 from .files import ENDINGS, ending, nfc
+from .labels import same_classes
 from .layouts import Source, layout, read_rows, table, with_classes
-from .tabular import decode_text, find_columns, read_text
+from .tabular import decode_text, find_columns, find_sample, read_text
 
 # %% ../../nbs/data/annotations.ipynb #06faf773
 @lru_cache(maxsize=4)
@@ -44,11 +45,17 @@ def _one_each(source: Source, names_of: dict[str, set[str]]) -> pd.DataFrame:   
                 'several labels an image (multi-label), '
                 'or annotators who disagree, are not learned here: give each one class')
     none = [p for p, names in names_of.items() if not names]
+    if len(none) == len(names_of): return pd.DataFrame(dict(path=none), dtype=str)    # as of a test part
     if none:
         source.notes.append(
             f'{source.path}: left out {len(none)} images without a class, first {none[0]}')
     rows = [(p, *names) for p, names in names_of.items() if names]
     return pd.DataFrame(rows, columns=['path', 'label'], dtype=str)
+
+def _classified(source: Source, names_of: dict[str, set[str]]) -> pd.DataFrame:   # path -> names of classes
+    "The rows of images and their classes; without `label` where none has one."
+    rows = read_rows(source, _one_each(source, names_of))
+    return with_classes(source, rows) if 'label' in rows else rows
 
 # %% ../../nbs/data/annotations.ipynb #775a705c
 @layout(is_coco)
@@ -65,7 +72,7 @@ def coco(source: Source) -> pd.DataFrame:
             by_path.setdefault(i['file_name'], set()).update(names_of[i['id']])
     except (KeyError, TypeError) as e:
         raise BadInput(f'{source.path} is no COCO file: {e} is missing or wrong') from None
-    return with_classes(source, read_rows(source, _one_each(source, by_path)))
+    return _classified(source, by_path)
 
 # %% ../../nbs/data/annotations.ipynb #364ac02c
 def _is_task(task: dict) -> bool:
@@ -110,7 +117,7 @@ def label_studio_tasks(source: Source) -> pd.DataFrame:
                 f'{source.path} is no export of Label Studio: in task {i} {e}; export it again'
             ) from None
         names_of.setdefault(_image_of(task['data'], source.path), set()).update(chosen)
-    return with_classes(source, read_rows(source, _one_each(source, names_of)))
+    return _classified(source, names_of)
 
 # %% ../../nbs/data/annotations.ipynb #5303bf57
 _ABOUT = ('annotation_id', 'annotator', 'created_at', 'updated_at', 'lead_time', 'agreement')
@@ -149,41 +156,77 @@ def label_studio_rows(source: Source) -> pd.DataFrame:
 _NAMES = ('classes.txt', 'class_names.txt', 'classnames.txt', 'names.txt', 'labels.txt',
           'label_names.txt', 'synset_words.txt', 'synsets.txt', 'classes.names')
 
-def names_beside(file: Path) -> list[str]:
-    "The names in the list of names that lies beside a file; [] where there is none."
-    there = next(
-        (file.parent / n for n in _NAMES if (file.parent / n).is_file() and file.name != n), None)
-    lines = [line.strip() for line in decode_text(there)[0].splitlines()
-             if line.strip()] if there else []
-    heads = [line.split(None, 1)[0] for line in lines]
-    names = (
-        [line.split(None, 1)[-1] for line in lines] if all(h.isdigit() for h in heads) else lines)
-    unlikely = len({*names}) < len(names) or any(n.isdigit() or ending(n) in ENDINGS for n in names)
-    return [] if unlikely else [nfc(n) for n in names]
+_NUMBER_FIRST = re.compile(r'(?P<number>[0-9]+)(?:\s*[,;:=]\s*|\s+)(?P<name>\S.*)')   # `3 Marble`, `3: Marble`
+_NUMBER_LAST = re.compile(r'(?P<name>\S.*?)(?:\s*[,;:=]\s*|\s+)(?P<number>[0-9]+)')           # `Marble,3`
 
-def _first_number(source: Source, number: pd.Series, n: int) -> int:
-    "Whether classes count from 0 or from 1; a `BadInput` where both may be."
-    if number.min() == 0: return 0
-    if number.max() == n: return 1
-    if source.start is not None: return source.start
+def _numbers_given(lines: list[str]) -> dict[int, str]:
+    "The names of a list by the numbers that it gives them, below a heading or not; {} where it doesn't."
+    for pattern in (_NUMBER_FIRST, _NUMBER_LAST):
+        for some in (lines, lines[1:]):
+            found = [pattern.fullmatch(line) for line in some]
+            by_number = {int(f['number']): f['name'] for f in found if f}
+            if found and all(found) and len({*by_number.values()}) > 1: return by_number
+    return {}
+
+def names_beside(file: Path) -> dict[int, str] | list[str]:
+    """The names in the list of names that lies beside a file: by number where it numbers them, else
+    in its order; empty where there is none."""
+    lists = map(file.parent.joinpath, _NAMES)
+    there = next((p for p in lists if p.is_file() and p.name != file.name), None)
+    lines = [line.strip() for line in decode_text(there)[0].splitlines()] if there else []
+    lines = [nfc(line) for line in lines if line and not line.startswith('#')]
+    numbered = _numbers_given(lines)
+    names = [*numbered.values()] or lines
+    unlikely = len({*names}) < len(names) or any(n.isdigit() or ending(n) in ENDINGS for n in names)
+    twice = len(numbered) not in (0, len(lines), len(lines) - 1)
+    return [] if unlikely or twice else numbered or names
+
+def _count(source: Source, number: pd.Series, names: list[str]) -> dict[int, str]:
+    "Names by number, counted from 0 or from 1; a `BadInput` where both may be."
+    if number.min() == 0: return dict(enumerate(names))
+    if number.max() == len(names): return dict(enumerate(names, 1))
     raise BadInput(
-        f'{source.path} has classes from {number.min()} to {number.max()} and the list '
-        f'of names beside it has {n}: they may count from 0 or from 1; write names instead')
+        f'{source.path} has classes from {number.min()} to {number.max()} and the list of names '
+        f'beside it has {len(names)}: they may count from 0 or from 1; write names instead, or the '
+        f'numbers into the list (0 {names[0]})')
 
 # %% ../../nbs/data/annotations.ipynb #55bb2123
-def named_numbers(source: Source, frame: pd.DataFrame) -> pd.DataFrame:   # path, label
+def _as_folders(names: dict[int, str] | list[str], folders: set[str]) -> dict[int, str] | list[str]:
+    "Names, or their first words where those are the folders (`n01440764 tench, Tinca tinca`)."
+    pairs = [*names.items()] if isinstance(names, dict) else [*enumerate(names)]
+    first = {i: n.split()[0] for i, n in pairs}
+    if not folders or folders & {n for _, n in pairs} or not folders <= {*first.values()}: return names
+    return first if isinstance(names, dict) else [*first.values()]
+
+def _named_elsewhere(frame: pd.DataFrame, names: list[str]) -> bool:
+    "Whether another column holds these names, and parts the images otherwise than the label."
+    rest = [c for c in frame if c not in ('id', 'path', 'label')]
+    return any({*frame[c]} <= {*names} and not same_classes(frame, [c, 'label']) for c in rest)
+
+def named_numbers(source: Source,
+                  frame: pd.DataFrame,            # path, label
+                  folders: set[str] = frozenset(),  # of the classes, where there are some
+                 ) -> pd.DataFrame:
     "A table whose classes are names where they were numbers and a list of names lies beside it."
-    names, labelled = names_beside(source.path), frame.label != ''
-    if not names or not labelled.any() or not frame.label[labelled].str.isdigit().all():
-        return frame
-    number = frame.label[labelled].astype(int)
-    if number.max() > len(names):
-        source.notes.append(f'{source.path} has classes up to {number.max()}, more than the '
-                            f'{len(names)} names in the list beside it, which is not used')
-        return frame
-    source.start = _first_number(source, number, len(names))
+    labelled = frame.label != ''
+    if not labelled.any() or not frame.label[labelled].str.fullmatch('[0-9]+').all(): return frame
+    number, names = frame.label[labelled].astype(int), source.names
+    if not names:
+        names = _as_folders(names_beside(source.path), folders)
+        listed = [*names.values()] if isinstance(names, dict) else names
+        if not names or _named_elsewhere(frame, listed): return frame
+        known = names if isinstance(names, dict) else range(len(names) + (number.min() > 0))
+        odd = number[~number.isin([*known])]
+        if len(odd):
+            source.notes.append(
+                f'{source.path} has the class {odd.iloc[0]}, which the list of {len(names)} names '
+                'beside it does not have; the list is not used')
+            return frame
+        source.names = names = names if isinstance(names, dict) else _count(source, number, names)
+        source.notes.append(
+            f'{source.path}: the numbers of the classes stand for the names in the list beside it')
     return frame.assign(
-        label=frame.label.where(~labelled, number.map(lambda i: names[i - source.start])))
+        label=frame.label.where(~labelled, number.map(lambda i: names.get(i, str(i)))))
 
 @layout(lambda source: source.path.is_file() and ending(source.path.name) in ('.txt', '.lst', '.list'))
 def image_list(source: Source) -> pd.DataFrame:
@@ -193,7 +236,7 @@ def image_list(source: Source) -> pd.DataFrame:
 
 # %% ../../nbs/data/annotations.ipynb #d5807eb6
 @layout(lambda source: source.path.is_file() and ending(source.path.name) in ('.csv', '.tsv')
-        and not (source.root/'sample_submission.csv').exists() and bool(names_beside(source.path)))
+        and not find_sample(source.root) and bool(names_beside(source.path)))
 def numbered_table(source: Source) -> pd.DataFrame:
     "A table beside a list of names: its classes, if they are numbers, are those of the list."
     return named_numbers(source, table(source))

@@ -6,7 +6,7 @@
 __all__ = ['list_images']
 
 # %% ../../nbs/data/files.ipynb #fde5d939
-import contextlib, os, re, unicodedata
+import contextlib, json, os, re, unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,6 +66,12 @@ def is_folder(entry: os.DirEntry) -> bool:
     "Whether an entry of `os.scandir` is a folder; a link that leads to itself is none."
     try: return entry.is_dir()
     except OSError: return False
+
+def is_drawn(folder: str | Path) -> bool:
+    "Whether a folder holds images of `synthetic.make`, by what that writes beside them."
+    try: about = json.loads(Path(folder, 'sample.json').read_text())
+    except (OSError, ValueError): return False
+    return isinstance(about, dict) and {'seed', 'n'} <= {*about}
 
 def is_regular(entry: os.DirEntry) -> bool:
     "Whether an entry of `os.scandir` is a file; a pipe, which waits for a writer, is none."
@@ -223,6 +229,7 @@ class Finder:
                 ):
         self.root, self.folders, self.listed = Path(root), tuple(dict.fromkeys(folders)), listing
         self.prefer = prefer
+        self.by_name = {}    # what was found by its name alone, in another folder than it was said to be
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
@@ -252,7 +259,9 @@ def search(self: Finder, value: str) -> list[str]:
     away = '://' in value or '?d=' in value or re.match(r'[/\\]|[A-Za-z]:[\\/]', value)
     words = plain.split('/')
     for i in range(len(words) if away else 1):      # a path of another machine: its end
-        if found := self.fits('/'.join(words[i:])): return found
+        if not (found := self.fits('/'.join(words[i:]))): continue
+        if 0 < i == len(words) - 1: self.by_name[value] = found[0]
+        return found
     made = _UPLOADED if 'upload' in words[:-1] else _MADE
     return self.fits(made.sub('', words[-1])) if made.match(words[-1]) else []
 

@@ -14,20 +14,20 @@ import pandas as pd
 
 from ..core import BadInput
 from .annotations import coco, named_numbers
-from .files import ending, first_of, is_folder, is_system, list_images, nfc, unread
+from .files import ending, first_of, is_drawn, is_folder, is_system, list_images, nfc, unread
 from .labels import folder_label, from_paths
 from .layouts import (
     Source, find_layout, layout, path_column, read_rows, with_known_classes)
 from .parts import part_folder, part_folders, part_of
-from .tabular import TABLES, plain_name, read_text
+from .tabular import TABLES, find_sample, plain_name, read_text
 
 # %% ../../nbs/data/folders.ipynb #9cb392ed
 def _inner(paths: list[str]) -> dict[str, set[str]]:
-    "The folders within each first folder of some paths, in small letters."
+    "The folders below each first folder of some paths, in small letters."
     inner = {}
-    for p in paths:
-        first, *rest = p.split('/')
-        inner.setdefault(first, set()).update(nfc(r).casefold() for r in rest[:1] if len(rest) > 1)
+    for folder in dict.fromkeys(map(os.path.dirname, paths)):
+        first, *rest = folder.split('/')
+        inner.setdefault(first, set()).update(nfc(r).casefold() for r in rest)
     return inner
 
 _WAYS = (
@@ -59,6 +59,23 @@ def _called_like_copies(inner: dict[str, set[str]]) -> list[str]:
         return flat
     return [n for n in flat if plain_name(n) in _NO_CLASS] if len(inner) > 1 else []
 
+def _named_for_parts(names: list[str]) -> list[str]:
+    "Folders that are called alike but for a word for a part of the data: `rocks_train`, `rocks_test`."
+    words, rest = {}, {}
+    for n in names:
+        pieces = [p for p in re.split(r'[\W_]+', n) if p]
+        parts = [p for p in pieces if part_of(p)]
+        if len(parts) != 1: continue
+        words[n] = part_of(parts[0])
+        rest.setdefault(tuple(p for p in pieces if p != parts[0]), []).append(n)
+    return next((ns for ns in rest.values() if 'train' in map(words.get, ns) and len(ns) > 1), [])
+
+def _copies_inside(paths: list[str]) -> str:
+    "A folder within a class folder that is called like copies or masks of what lies beside it; else ''."
+    folders = dict.fromkeys(map(os.path.dirname, paths))
+    odd = (f for f in folders if '/' in f and plain_name(f.rpartition('/')[2]) in _NO_CLASS)
+    return next(odd, '')
+
 # %% ../../nbs/data/folders.ipynb #0aea9846
 def ask_if_parts(paths: list[str],   # relative to `top`
                  top: Path) -> None:
@@ -75,11 +92,22 @@ def ask_if_parts(paths: list[str],   # relative to `top`
         raise BadInput(
             f'{top} holds the folders {_some(names)}: {_some(copies)} sounds like a copy '
             f'or a piece of the data, not like a class. {_WAYS}')
-    for a, b in {(v[0], w) for v in holders.values() for w in v[1:]}:
-        if len(same := inner[a] & inner[b]) > 1:
+    if parts := _named_for_parts(names):
+        raise BadInput(
+            f'{top} holds the folders {_some(parts)}: are they parts of the data? {_WAYS}')
+    loose = {p.split('/')[0] for p in paths if p.count('/') == 1}
+    for a, b in sorted({(v[0], w) for v in holders.values() for w in v[1:]}):
+        same = inner[a] & inner[b]
+        # one name is enough where neither has images of its own, and it could be a class
+        one = not {a, b} & loose and any(s.strip('0123456789-_. ') and not _is_copy(s) for s in same)
+        if len(same) > 1 or one:
             raise BadInput(
                 f'{top / a} and {top / b} hold the same folders ({_some(same)}): are they parts or '
                 f'copies of the whole? {_WAYS}')
+    if inside := _copies_inside(paths):
+        raise BadInput(
+            f'{top / inside} sounds like copies or masks of images, not like images of its own; '
+            'take it out of the class folder, or give `level 0` if its images shall count')
 
 def _some(names: list[str]) -> str: return ', '.join(sorted(names)[:3])
 
@@ -89,10 +117,9 @@ def below_folder(source: Source, below: str) -> list[str]:
     return [p[len(below) + 1:] for p in source.listing.images
             if p.startswith(f'{below}/')] if below else source.listing.images
 
-def _drawn(root: Path) -> list[str]:
+def drawn_folders(root: Path) -> list[str]:
     "The folders that hold generated images."
-    return [e.name for e in os.scandir(root) if is_folder(e)
-            and os.path.exists(os.path.join(e.path, 'sample.json'))]
+    return [e.name for e in os.scandir(root) if is_folder(e) and is_drawn(e.path)]
 
 # %% ../../nbs/data/folders.ipynb #dd4cd704
 _NEVER = ('samplesubmission', 'submission', 'solution', 'predictions', 'classes', 'names', 'labels',
@@ -130,7 +157,7 @@ def class_tops(source: Source) -> set[str]:
     train = part_folder(source.root, 'train')
     tops = {p.split('/')[0] for p in below_folder(source, train or '') if '/' in p}
     if not train:
-        tops -= {*part_folders(source.root).values(), *_drawn(source.root)}
+        tops -= {*part_folders(source.root).values(), *drawn_folders(source.root)}
     return set() if all(map(_is_copy, tops)) else tops
 
 # %% ../../nbs/data/folders.ipynb #db0bfbe0
@@ -146,36 +173,60 @@ def _differs(frame: pd.DataFrame,   # path, label; of a table
 
 def check_folders(frame: pd.DataFrame, table: Path, source: Source):
     "A `BadInput` where a table that was found contradicts the class folders."
-    if callable(source.label): return
+    if callable(source.label) or 'label' not in frame: return
     n, first = _differs(frame)
     if n:
         raise BadInput(f'{table} and the folders give {n} images different classes, first '
                        f'{first}; give `data` the table itself, if it is right, else take it away')
 
 # %% ../../nbs/data/folders.ipynb #67f99a87
+def _classes_of_table(source: Source, file: Path) -> pd.DataFrame | None:
+    "The rows of a table beside class folders; None where it can't be read or has no classes."
+    table = replace(source.table(file), notes=[])
+    try: rows = find_layout(table)(table)
+    except BadInput: return None
+    return rows if 'label' in rows else None
+
+def _contradiction(file: Path, both: pd.DataFrame, folders: set[str]) -> str:
+    "How the classes of a table differ from those of the folders; '' if they don't."
+    wrong = both[both.label != both.label_table]
+    if not len(wrong): return ''
+    if not folders & {*both.label_table}:
+        return f'with the classes {_some({*both.label_table})}'
+    first = wrong.iloc[0]
+    return (
+        f'which gives {len(wrong)} images other classes than their folders, first {first.path}, which is '
+        f'{first.label_table} there')
+
 def _agrees_with_tables(source: Source, frame: pd.DataFrame):
-    "A `BadInput` where class folders are contradicted by a table of a known name beside them."
+    """A `BadInput` where class folders are contradicted by a table of a known name beside them, a
+    note of what any other would say."""
     if source.label is not None or source.level is not None: return
     for file in tables_of(source.root):
-        known, table = plain_name(file.stem) in KNOWN, replace(source.table(file), notes=[])
-        if part_of(file.stem) and file.name != 'test.csv':
-            source.notes.append(f'{file.name} is not used: it names no image that is there')
-        if part_of(file.stem) or not usable(source, file): continue
-        try: from_table = find_layout(table)(table)
-        except BadInput: continue
-        both = frame.merge(from_table, on='path', suffixes=('', '_table'))
-        if not known and ('part' not in from_table or not len(both)): continue
-        if known: check_folders(from_table, file, source)
-        if known and len(both) and not {*both.label} & {*both.label_table}:
+        known, part = plain_name(file.stem) in KNOWN, part_of(file.stem)
+        if not usable(source, file) or part:
+            if (known or part) and file.name != 'test.csv':
+                source.notes.append(f'{file.name} is not used: it names no image that is there')
+            continue
+        rows = _classes_of_table(source, file)
+        if rows is None:
+            source.notes.append(
+                f'the folders are the classes; {file.name} is not used: give `data` the table if it '
+                'shall be')
+            continue
+        both = frame.merge(rows, on='path', suffixes=('', '_table'))
+        if known: check_folders(rows, file, source)
+        odd = _contradiction(file, both, {*frame.label})
+        if known and odd:
             raise BadInput(
                 f"{source.root} has the folders {_some({*frame.label})} and the table {file.name} "
-                f'with the classes {_some({*from_table.label})}; '
-                f'give `data` the table ({file}) or take it away')
-        more = [c for c in ('part', 'fold', 'group') if c in from_table]
-        if more:
+                f'{odd}; give `data` the table ({file}) or take it away')
+        more = [c for c in ('part', 'fold', 'group') if c in rows and len(both)]
+        if odd or more:
+            says = odd or f"which has {', '.join(more)} too"
             source.notes.append(
-                f"the folders are the classes; {file.name}, which has "
-                f"{', '.join(more)} too, is not used: give `data` the table if it shall be")
+                f'the folders are the classes; {file.name}, {says}, is not used: give `data` '
+                'the table if it shall be')
 
 # %% ../../nbs/data/folders.ipynb #8cc85cd7
 def _check_full(source: Source, top: Path, below: str, used: set[str], other: set[str]):
@@ -203,7 +254,7 @@ def _refuse_without_train(top: Path, names: set[str]):
 def class_rows(source: Source, below: str = '') -> pd.DataFrame:
     "The table of `root/below`, whose folders are classes, but for test and generated ones."
     top = source.root/below
-    other = {*_drawn(top)}
+    other = {*drawn_folders(top)}
     if not below:
         other |= {*part_folders(top).values()} - {part_folder(top, 'train')}
     paths = [p for p in below_folder(source, below) if p.split('/')[0] not in other]
@@ -216,8 +267,8 @@ def class_rows(source: Source, below: str = '') -> pd.DataFrame:
     _check_full(source, top, below, {p.split('/')[0] for p in paths}, other)
     if source.label is not None and not callable(source.label):
         raise BadInput(
-            f'`label` {source.label} names a column, and {source.root} has class folders, '
-            'no table; name a function (module:function), or give `data` a table')
+            f'`label` {source.label} names a column, and {source.root} has class folders and no '
+            'table of images with that column; name a function (module:function), or give `data` a table')
     loose = [p for p in paths if '/' not in p]
     if loose and not source.label:
         raise BadInput(f'{top/loose[0]} lies in no class folder ({len(loose)} such images); '
@@ -233,6 +284,16 @@ def file_ids(paths: list[str]) -> list[str]:
     if len(set(names)) == len(names): return names
     return [nfc(p.rpartition('.')[0]) for p in paths]      # test/Granite/1.jpg and test/Basalt/1.jpg
 
+def asked_ids(root: Path,
+              paths: list[str],   # of the test images, from their folder
+             ) -> list[str]:
+    "Ids of test images as a sample submission has them, with or without ending; else `file_ids`."
+    ids, sample = file_ids(paths), find_sample(root)
+    if sample is None: return ids
+    asked = {*read_text(sample).iloc[:, 0]}
+    forms = ids, [nfc(Path(p).name) for p in paths], [nfc(p) for p in paths]
+    return next((f for f in forms if {*f} == asked), ids)
+
 def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
     "The test table of a data folder: `test.csv`, else the images below `test/`, else None."
     listed, source = source is not None, source or Source(root, root)
@@ -241,14 +302,13 @@ def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
         table = source.table(root/'test.csv', *filter(None, [part_folder(root, 'test')]))
         rows = read_rows(table, read_text(table.path)).drop(columns='part', errors='ignore')
         frame = with_known_classes(table, rows, source.chosen)
-        if 'label' in frame and source.start is not None:
-            frame = named_numbers(table, frame)
+        if 'label' in frame and source.names: frame = named_numbers(table, frame)
         if 'id' not in frame:
             frame.insert(0, 'id', [Path(p).stem for p in frame.path])
     elif there := part_folder(root, 'test'):
         paths = below_folder(source, there) if listed else list_images(root/there)
         frame = pd.DataFrame(
-            dict(id=file_ids(paths), path=[f'{there}/{p}' for p in paths]), dtype=str)
+            dict(id=asked_ids(root, paths), path=[f'{there}/{p}' for p in paths]), dtype=str)
     else: return None
     if twice := sorted(frame.id[frame.id.duplicated()]):
         raise BadInput(
@@ -315,7 +375,7 @@ def _parts_within(source: Source) -> bool:
     if not source.path.is_dir() or callable(source.label) or source.level is not None:
         return False
     if part_folder(source.root, 'train'): return False
-    inner = set().union(*_inner(source.listing.images).values())
+    inner = {p.split('/')[1] for p in source.listing.images if p.count('/') > 1}
     parts = {part_of(name) for name in inner}
     inside = all(p.count('/') > 1 for p in source.listing.images)
     return inside and len(inner) > 1 and None not in parts and 'train' in parts

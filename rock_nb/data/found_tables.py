@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/data/found_tables.ipynb #3ffc7b77
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterable
 
@@ -20,14 +21,22 @@ from .layouts import (
     Source, find_layout, layout, read_rows, with_classes, with_known_classes)
 from .layouts import table as one_table
 from .parts import PARTS, part_folder, part_folders, part_of
+from .labels import columns_named
 from .tabular import decode_text, plain_name, read_text
 
 # %% ../../nbs/data/found_tables.ipynb #e2fa2871
 def _found_tables(source: Source) -> list[Path]:
-    "The tables of a folder that has no class folders."
-    if not source.path.is_dir() or callable(source.label) or len(class_tops(source)) > 1:
-        return []
-    return [f for f in tables_of(source.root) if not part_of(f.stem) and usable(source, f)]
+    "The tables of a folder that has no class folders, or those with the column that `label` names."
+    if not source.path.is_dir() or callable(source.label): return []
+    classes = len(class_tops(source)) > 1
+    if classes and source.label is None: return []
+    found = [f for f in tables_of(source.root) if not part_of(f.stem) and usable(source, f)]
+    return [f for f in found if not classes or _has_columns(f, source.label)]
+
+def _has_columns(file: Path, names: str) -> bool:
+    "Whether a table has the columns that a text with commas names."
+    try: return bool(columns_named(read_text(file), names, file))
+    except BadInput: return False
 
 @layout(lambda source: bool(_found_tables(source)))
 def found_table(source: Source) -> pd.DataFrame:
@@ -38,7 +47,9 @@ def found_table(source: Source) -> pd.DataFrame:
         raise BadInput(f"{source.root} has several tables of images: "
                        f"{', '.join(f.name for f in files)}; give `data` the one that counts")
     file = (known or files)[0]
-    frame = find_layout(source.table(file))(source.table(file))
+    table = source.table(file)
+    frame = find_layout(table)(table)
+    source.chosen, source.names = table.chosen, table.names
     check_folders(frame, file, source)
     source.notes.append(f'the classes are from {file}')
     there = part_folder(source.root, 'test')
@@ -88,7 +99,7 @@ def _read_part(source: Source, table: Source, part: str) -> pd.DataFrame:
     read = find_layout(table)
     if part == 'train':
         frame = read(table)
-        source.chosen, source.start = table.chosen, table.start
+        source.chosen, source.names = table.chosen, table.names
         alone = 'part' in frame and (frame.part == 'train').all()
         return frame.drop(columns='part') if alone else frame
     if read in (one_table, numbered_table):
@@ -122,12 +133,24 @@ def _lists(source: Source) -> Iterable[dict[str, Path]]:
 def _exact(root: Path) -> dict[str, Path]:
     return {p: root / f'{p}.csv' for p in ('train', 'test') if (root / f'{p}.csv').exists()}
 
+def why_no_table(source: Source) -> str:
+    "Why the only table of a folder says nothing of its images, for a sentence; '' where there are none or more."
+    places = [source.root/p for p in _PLACES if (source.root/p).is_dir()]
+    files = [f for p in places for f in tables_of(p)]
+    if len(files) != 1: return ''
+    table = replace(source.table(files[0]), notes=[])
+    try: find_layout(table)(table)
+    except BadInput as e: return f'. The table beside them is not read: {e}'
+    return f'; if the classes are in {files[0]}, give `data` that'
+
 # %% ../../nbs/data/found_tables.ipynb #2dabf95d
 def _one_table(source: Source, files: list[Path], part: str) -> Path | None:
     "The table of a part: `train.csv` itself, else the one that names images which are there."
     exact = [f for f in files if f.name == f'{part}.csv' and f.parent == source.root]
     if exact: return exact[0]
-    files = [f for f in files if usable(source, f, *filter(None, [part_folder(source.root, part)]))]
+    fit = [f for f in files if usable(source, f, *filter(None, [part_folder(source.root, part)]))]
+    if not fit and len(files) == 1 and part != 'train': return files[0]    # and say what is wrong with it
+    files = fit
     if len(files) > 1:
         raise BadInput(f"{files[0].parent} has several tables for {part}: "
                        f"{', '.join(f.name for f in files)}; keep one")
@@ -167,7 +190,7 @@ def _read_list(source: Source, file: Path, part: str, train: pd.DataFrame) -> pd
     if 'label' not in frame and folder.notna().all():
         return frame.assign(label=folder)
     if 'label' in frame:
-        frame = named_numbers(table, frame)
+        frame = named_numbers(table, frame, {*train.label})
         check_folders(frame, file, source)
     if part == 'valid' and 'label' not in frame:
         raise BadInput(

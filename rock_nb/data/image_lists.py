@@ -10,8 +10,9 @@ import os, re, unicodedata
 from pathlib import Path
 
 from ..core import BadInput, listed, resolve
-from .files import list_files, locate
-from .tabular import COLUMNS, read_text, rename_columns
+from .files import ENDINGS, RAW, Finder, ending, list_files, locate
+from .tabular import (
+    COLUMNS, TABLES, find_encoding, plain_name, read_text, rename_columns)
 
 # %% ../../nbs/data/image_lists.ipynb #12cfd7ff
 class NamedFile(os.PathLike):
@@ -33,20 +34,20 @@ def as_named(place: str | os.PathLike,   # relative ones as `core.resolve` has t
     return place if isinstance(place, NamedFile) else NamedFile(place, resolve(place))
 
 # %% ../../nbs/data/image_lists.ipynb #de53d6c6
-LISTS = ('.csv', '.tsv', '.txt', '.xlsx', '.jsonl', '.parquet')
-
-def listed_paths(file: Path,   # with an ending of `LISTS`
+def listed_paths(file: Path,   # with an ending of `TABLES`
                 ) -> list[str]:   # as they are written
     "The paths that a list has."
     if file.suffix.lower() == '.txt':
-        try:
-            lines = file.read_text(encoding='utf-8-sig', errors='surrogateescape').splitlines()
+        try: raw = file.read_bytes()
         except OSError as e:
             raise BadInput(f'the list {file} cannot be read: {e.strerror}') from None
-        lines = [line.strip() for line in lines if line.strip()]
-        heading = lines[0].lower() if lines else ''
-        if not {*map(str.strip, re.split('[,;\t]', heading))} & {*COLUMNS['path']}:
-            return lines
+        wide = find_encoding(raw) if raw[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
+        lines = [line.strip() for line in raw.decode(wide, 'surrogateescape').splitlines()]
+        lines = [line for line in lines if line]
+        # a path a line, whatever is in it
+        if all(ending(line) in ENDINGS | RAW for line in lines): return lines
+        heading = {*map(plain_name, COLUMNS['path'] + COLUMNS['id'])}
+        if not re.search('[,;\t ]', lines[0]): return lines[plain_name(lines[0]) in heading:]
     frame = read_text(file)
     table = rename_columns(frame)
     if 'path' in table: return list(table.path)
@@ -60,9 +61,10 @@ def read_list(place: NamedFile) -> list[NamedFile]:
     """The images that a list names, in its order, each as it stands there; one that is not
     there is a `BadInput`."""
     file, found = Path(place), []
+    find = Finder(file.parent)
     for n, path in enumerate(listed_paths(file), 1):
         forms = path, path.replace('\\', '/'), unicodedata.normalize('NFD', path)      # of Windows, of a Mac
-        inside = next(filter(None, (locate(p, file.parent) for p in forms)), None)
+        inside = next(filter(None, (locate(p, file.parent) for p in forms)), None) or find(path)
         at = file.parent/inside if inside else Path(path).absolute()
         if not at.is_file():
             raise BadInput(
@@ -89,7 +91,7 @@ def find_images(places: object,   # files, folders and lists of files: one, seve
         if not os.path.exists(here):
             raise BadInput(
                 f'there is no file or folder {place}; name images or folders of them')
-        if here.suffix.lower() in LISTS and here.is_file():
+        if here.suffix.lower() in TABLES and here.is_file():
             found += read_list(place)
         elif here.is_dir():
             found += inside_of(place)

@@ -77,10 +77,20 @@ def one_hot(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:   # int 0 or
     return pd.DataFrame({c: b.astype(int) for c, b in bits.items() if b.notna().all()},
                         index=frame.index)
 
+def is_one_hot(frame: pd.DataFrame, names: list[str]) -> bool:
+    "Whether some columns hold a single 1 in each row, else 0."
+    bits = one_hot(frame, names)
+    return bits.shape[1] == len(names) and bool((bits.sum(axis=1) == 1).all())
+
 def _may_be_class(values: pd.Series) -> bool:
     "Whether a column could be the class: several values, each of several images, no measures."
     n = values.nunique()
     return 1 < n <= len(values)/2 and not values.str.fullmatch(r'-?\d*\.\d*[1-9]\d*(e-?\d+)?').all()
+
+def may_be_class(frame: pd.DataFrame) -> list[str]:
+    "The columns without a meaning of their own that could be the class, in words."
+    rest = [c for c in frame if c not in OWN and _may_be_class(frame[c])]
+    return [c for c in rest if not frame[c].str.fullmatch(r'[\d.]+').all()]
 
 def _may_be_rare(values: pd.Series) -> bool:
     "Whether a column holds single words, some of them of several images, as rare classes are."
@@ -114,24 +124,36 @@ def _bad_row(bits: pd.DataFrame, frame: pd.DataFrame, file: str | Path) -> BadIn
     if of: reason = f"has several classes: {', '.join(of)}"
     return BadInput(f'{file} line {at + 2} ({frame.path[at]}) {reason}; several labels an image '
                     '(multi-label) are not learned here: '
-                    'give each image one class, or name a column with `label`')
+                    'give each image one class, or name the column that is the class with `label`, or '
+                    'those that are it together, divided by commas')
 
 # %% ../../nbs/data/labels.ipynb #95fa7a9c
+def _as_answered(frame: pd.DataFrame, names: list[str], answers: set[str]) -> str:
+    "Of columns that say the same, the one in whose terms a contest wants its answers, else `_in_words`."
+    words = _in_words(frame, names)
+    if not answers or answers <= {*frame[words]}: return words
+    number = lambda c: all(map(str.isdigit, answers)) and frame[c].str.fullmatch('[0-9]*').all()
+    return next((c for c in names if answers <= {*frame[c]} or number(c)), words)
+
 def find_class(frame: pd.DataFrame,   # with `path`
-               file: str | Path) -> list[str]:    # one column; several: one-hot; none: there is none
+               file: str | Path,
+               answers: set[str] = frozenset(),   # of a sample submission
+              ) -> list[str]:    # one column; several: one-hot; none: there is none
     "The columns that hold the class; where several might, a `BadInput` that says how to choose."
     known = [c for c in find_columns(frame, COLUMNS['label']) if (frame[c] != '').any()]
     if len(known) > 1 and not same_classes(frame, known):
         if 'label' in known: return ['label']
         raise _ask(file, known, 'has several columns of classes')
-    if known: return [_in_words(frame, known)]
+    if known: return [_as_answered(frame, known, answers)]
     rest = [c for c in frame if c not in OWN]
     bits = one_hot(frame, rest)
     bits = bits[[c for c in bits if bits[c].any()]]
-    if bits.shape[1] > 1 and (bits.sum(axis=1) == 1).all(): return list(bits)
     fit = [c for c in rest if _may_be_class(frame[c])]
+    # two that are never equal are a class less surely than three are
+    alone = bits.shape[1] > 2 or {*fit} <= {*bits}
+    if bits.shape[1] > 1 and alone and (bits.sum(axis=1) == 1).all(): return list(bits)
     words = [c for c in fit if not frame[c].str.fullmatch(r'[\d.]+').all()]
-    if len(words) == 1 and same_classes(frame, fit): fit = words      # a name and its number
+    if words and same_classes(frame, fit): fit = [_as_answered(frame, fit, answers)]
     if bits.shape[1] > 1 and {*fit} <= {*bits}: raise _bad_row(bits, frame, file)
     rare = [c for c in rest if c not in fit and _may_be_rare(frame[c])] if fit else []
     if len(fit) + len(rare) > 1:
@@ -156,7 +178,7 @@ def class_of(frame: pd.DataFrame, columns: list[str],   # of `find_class`, or `c
              together: bool = False,                    # join the values of several (False: one-hot)
              file: str | Path = '') -> pd.DataFrame:
     "A table whose column `label` is what some columns say."
-    if len(columns) > 1 and together:
+    if len(columns) > 1 and together and not is_one_hot(frame, columns):
         return frame.assign(label=joint(frame, columns))
     if len(columns) == 1 and columns != ['label']:
         own = plain_name(columns[0]) in map(plain_name, COLUMNS['label'])
@@ -177,7 +199,9 @@ def _listed(cell: str) -> list[str] | None:
     if cell[:1] not in '[{' or not cell: return None
     try: found = json.loads(cell if '"' in cell else cell.replace("'", '"'))
     except json.JSONDecodeError: return None
-    if isinstance(found, dict): found = found.get('choices')
+    if isinstance(found, dict):     # of Label Studio; else of VIA, such as {"rock": "Basalt"}
+        found = found.get('choices', [*found.values()])
+        if len(found) == 1 and isinstance(found[0], dict): found = [k for k, v in found[0].items() if v]
     return [str(f) for f in found] if isinstance(found, list) else None
 
 def single_labels(frame: pd.DataFrame,   # path, label
@@ -201,8 +225,8 @@ def single_labels(frame: pd.DataFrame,   # path, label
 
 def _whole(labels: pd.Series) -> pd.Series:
     "Labels, without `.0` where all are whole numbers (pandas writes `1.0` where a column has gaps)."
-    if not labels[labels != ''].str.fullmatch(r'\d+\.0').all(): return labels
-    return labels.str.removesuffix('.0')
+    if not labels[labels != ''].str.fullmatch(r'\d+\.0+').all(): return labels
+    return labels.str.replace(r'\.0+$', '', regex=True)
 
 # %% ../../nbs/data/labels.ipynb #12626a19
 def _bare(name: str) -> str:

@@ -19,9 +19,9 @@ from ..core import BadInput
 from ..core.registry import Registry
 from .files import ENDINGS, Finder, Listing, check_names, ending, list_files
 from .labels import OWN, class_of, columns_named, find_class, folder_label, from_paths
-from .labels import same_classes, single_labels
+from .labels import may_be_class, same_classes, single_labels
 from .parts import part_columns, part_of, with_parts
-from .tabular import COLUMNS, find_columns, read_text
+from .tabular import COLUMNS, VAGUE, find_columns, plain_name, read_text, sample_answers
 
 # %% ../../nbs/data/layouts.ipynb #c8f5dd84
 @dataclass
@@ -37,7 +37,7 @@ class Source:
     chosen: list[str] | None = None       # the columns of the class, once they are known
     part_names: tuple[str, ...] = ()      # the columns of a table that name parts
     listed: Listing | None = None         # of `root`, once it was listed
-    start: int | None = None              # the first number of a class, once it is known
+    names: dict[int, str] | None = None   # of classes that are numbers, once they are known
     plain_test: bool = False              # whether the test images are those of `read_test`
 
     @property
@@ -109,8 +109,9 @@ def _refuse_twice(frame: pd.DataFrame, file: str | Path):
     for col in ('id', 'path'):
         twice = frame[col][frame[col].duplicated()] if col in frame else []
         if len(twice):
+            way = '; a number of several images of one sample is called group' if col == 'id' else ''
             raise BadInput(f'{file} has the {col} {twice.iloc[0]!r} twice (line '
-                           f'{twice.index[0] + 2}); each must be there once')
+                           f'{twice.index[0] + 2}); each must be there once{way}')
 
 # %% ../../nbs/data/layouts.ipynb #9d011d9f
 def _found(frame: pd.DataFrame, find: Finder, file: str | Path) -> list[str]:
@@ -165,13 +166,22 @@ def read_rows(source: Source,             # a table
     source.part_names = (
         tuple(c for c in part_columns(frame, file) if c != 'part') if len(frame) else ())
     frame = with_parts(frame, file)
+    if source.part_names:
+        counts = ', '.join(f'{n} {p}' for p, n in frame.part.value_counts().items())
+        source.notes.append(
+            f"{file}: {' and '.join(source.part_names)} says who is trained, selected and tested on ({counts})")
     if 'fold' in frame and 'part' in frame:
         if 'fold' not in source.part_names:
             source.notes.append(f'{file} has parts and folds; the parts count')
         frame = frame.drop(columns='fold')
     if 'fold' in frame:
         frame['fold'] = whole_numbers(frame.fold, f'{file}, column fold')
-    return _parts_of_folders(source, frame.assign(path=_found(frame, find, file)))
+    frame = frame.assign(path=_found(frame, find, file))
+    for value, path in [*find.by_name.items()][:1]:
+        source.notes.append(
+            f'{file}: {len(find.by_name)} paths of another place are taken for images of the same name, '
+            f'first {value} for {path}')
+    return _parts_of_folders(source, frame)
 
 # %% ../../nbs/data/layouts.ipynb #3a104ddd
 def _parts_of_folders(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
@@ -207,7 +217,7 @@ def _own_columns(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     ids = find_columns(frame, COLUMNS['id'])
     names = {column: 'path'} | {ids[0]: 'id' for _ in ids[:1] if ids[0] != column}
     for own in ('group', 'fold'):
-        names |= {c: own for c in find_columns(frame, COLUMNS[own])[:1]}
+        names |= {c: own for c in find_columns(frame, COLUMNS[own])[:1] if c not in names}
     frame = frame.drop(columns=[n for n in ('path',) if n in frame
                                 and column != n]).rename(columns=names)
     return frame.assign(id=frame.path) if column in ids else frame
@@ -246,43 +256,51 @@ def with_classes(source: Source,           # a table
     if source.label is not None:
         open_columns = frame.drop(columns=list(source.part_names), errors='ignore')
         source.chosen = columns_named(open_columns, source.label, source.path)
-        return single_labels(class_of(frame, source.chosen, True, source.path), source.path)
+        return _one_class(source, frame, together=True)
     closed = frame[~_open(frame)].drop(columns=list(source.part_names), errors='ignore')
-    source.chosen = find_class(closed, source.path)
+    source.chosen = find_class(closed, source.path, sample_answers(source.root))
     _say_others(source, closed)
     if not source.chosen and by_folder and set(frame) <= {*OWN, *source.part_names}:
         return folder_classes(source, frame)
     if not source.chosen:
         raise BadInput(f"{source.path} has no column of classes; name it one of: "
                        f"{', '.join(COLUMNS['label'][:5])}, or name yours with `label`")
-    if source.chosen[0] not in COLUMNS['label'] and len(source.chosen) == 1:
+    if len(source.chosen) > 1:
+        source.notes.append(
+            f"{source.path}: the class is which of the columns {', '.join(source.chosen)} holds 1")
+    elif source.chosen[0] not in COLUMNS['label']:
         source.notes.append(f'{source.path}: the class is the column {source.chosen[0]}')
     return _one_class(source, frame)
 
 # %% ../../nbs/data/layouts.ipynb #8e7d2145
 def _say_others(source: Source, frame: pd.DataFrame):
-    "A note where columns beside the one called label are called like classes and say another thing."
-    others = [c for c in find_columns(frame, COLUMNS['label']) if c not in source.chosen]
-    differs = lambda c: not same_classes(frame, [c, *source.chosen])
+    "A note where other columns may be the class as well as the one that a name has decided for."
+    if len(source.chosen) != 1: return
+    chosen = source.chosen[0]
+    others = find_columns(frame, COLUMNS['label']) if chosen == 'label' else []
+    if plain_name(chosen) in VAGUE: others = may_be_class(frame)
+    differs = lambda c: c != chosen and not same_classes(frame, [c, chosen])
     others = [c for c in others if (frame[c] != '').any() and differs(c)]
-    if source.chosen == ['label'] and others:
+    if others:
         source.notes.append(
-            f"{source.path}: the class is the column label; {', '.join(others)} would be "
+            f"{source.path}: the class is the column {chosen}; {', '.join(others)} would be "
             f'taken with `label {others[0]}`')
 
 def _open(frame: pd.DataFrame) -> pd.Series:
     "The rows of the test part, which need no class."
     return frame.part == 'test' if 'part' in frame else pd.Series(False, frame.index)
 
-def _one_class(source: Source, frame: pd.DataFrame) -> pd.DataFrame:
+def _one_class(source: Source, frame: pd.DataFrame,
+               together: bool = False,   # as in `class_of`
+              ) -> pd.DataFrame:
     "The class of each row by the chosen columns."
     blank = _open(frame)
     empty = frame.loc[blank, source.chosen].isin(['', '0']).all(axis=None)
     if len(source.chosen) > 1 and blank.any() and empty:
-        named = class_of(frame[~blank], source.chosen, file=source.path)
+        named = class_of(frame[~blank], source.chosen, together, source.path)
         return pd.concat(
             [named, frame[blank].drop(columns=source.chosen).assign(label='')]).sort_index()
-    return single_labels(class_of(frame, source.chosen, file=source.path), source.path)
+    return single_labels(class_of(frame, source.chosen, together, source.path), source.path)
 
 # %% ../../nbs/data/layouts.ipynb #00da879b
 def with_known_classes(source: Source,        # a table of test images

@@ -18,7 +18,7 @@ from .audit import group_duplicates, readable
 from .group_split import SLOW, deal_folds, deal_holdout, sklearn_folds
 from .duplicates import sets
 from .image import ImageReader
-from .table import Data, read_data
+from .table import Data, read_data, read_folds
 
 # %% ../../nbs/data/split.ipynb #f7a3d1f2
 def check_enough(frame: pd.DataFrame, n: int, what: str):
@@ -31,7 +31,9 @@ def check_enough(frame: pd.DataFrame, n: int, what: str):
     if per.min() < n:
         raise BadInput(
             f'class {per.idxmin()} has {per.min()} {unit}, fewer than the {n} that {what} needs; '
-            'add some, merge the class or ask for fewer'
+            'add some, merge the class or ask for fewer' + (
+                ' (the table has a column of groups, such as group or sample_id, which are kept whole)'
+                if 'group' in frame else '')
         )
 
 # %% ../../nbs/data/split.ipynb #2d34b5eb
@@ -165,6 +167,25 @@ def say_apart(parts: pd.DataFrame,   # path, fold, part
         f'more than one part of the split, for instance {a} and {b}: '
         'what is judged was partly learned; give copies one fold, or leave them out.', again=False)
 
+def say_learned(data: Data,
+                copies: pd.DataFrame,   # same, alike by path, of `group_duplicates`
+               ):
+    "Sentences about one file in two classes, and about labelled test images that are learned from."
+    train, test = data.train, data.test
+    same = copies.same.loc[train.path].to_numpy()
+    if len(odd := train[train.groupby(same).label.transform('nunique').to_numpy() > 1]):
+        first = odd[copies.same.loc[odd.path].to_numpy() == copies.same[odd.path.iloc[0]]]
+        both = ' and '.join(f'{p} ({c})' for p, c in zip(first.path[:2], first.label[:2]))
+        announce(f'{len(odd)} images are the same file in several classes, first {both}.', again=False)
+    if test is None or 'label' not in test: return
+    known = test.path[copies.alike.loc[test.path].isin({*copies.alike.loc[train.path]}).to_numpy()]
+    if 'group' in test and 'group' in train:
+        known = test.path[test.path.isin(known) | test.group.isin({*train.group})]
+    if len(known):
+        announce(
+            f'{len(known)} of {len(test)} test images show what images to learn from show (the same '
+            f'picture or group), first {known.iloc[0]}: the test score is too good.', again=False)
+
 def lopsided(alone: pd.DataFrame,    # one image of each set, with `part` or `fold`
              parts: pd.DataFrame,    # all images
              by: str,                # 'part' or 'fold'
@@ -203,9 +224,9 @@ def split_together(data: Data,
     frame = data.train
     # obeyed, so nobody waits for parts of images; 01_eda looks for those too
     has_folds = 'fold' in frame and not n_folds
-    alike = (
-        group_duplicates(data, out, reader, crops=False if has_folds else None)
-        .alike.loc[frame.path].to_numpy())
+    copies = group_duplicates(data, out, reader, crops=False if has_folds else None)
+    say_learned(data, copies)
+    alike = copies.alike.loc[frame.path].to_numpy()
     if has_folds:
         parts = split(frame, **how)
         say_apart(parts, alike)
@@ -228,11 +249,23 @@ def folds_of(folds: int | str | Path | None,  # a number, a CSV file, or None
     return None, resolve(folds)
 
 # %% ../../nbs/data/split.ipynb #ab1a1001
-def count_folds(folds: int | str,   # a number, or a CSV file that has them
-               ) -> int:
-    "How many folds there are."
+def fold_numbers(folds: int | str | pd.DataFrame,   # how many, or a CSV file or a table that has them
+                ) -> list[int]:                     # rising; -1 is learned always
+    "The numbers of the folds that may be held out."
+    if isinstance(folds, pd.DataFrame): return sorted(k for k in map(int, folds.fold.unique()) if k >= 0)
     n, listing = folds_of(folds)
-    return n or 1 + int(pd.read_csv(listing).fold.max())
+    return list(range(n)) if n else fold_numbers(read_folds(listing))
+
+def next_fold(fold: int, numbers: list[int]) -> int:
+    "The fold after one, the first after the last."
+    return numbers[(numbers.index(fold) + 1) % len(numbers)]
+
+def first_fold(frame: pd.DataFrame,     # the training table
+               n_folds: int | None,     # that are made
+               test_fold: int | None) -> int:
+    "The fold for validation where none is named: the first that is not for testing."
+    if n_folds or 'fold' not in frame: return 0
+    return next((k for k in fold_numbers(frame) if k != test_fold), 0)
 
 # %% ../../nbs/data/split.ipynb #78f8726a
 def split_data(
@@ -257,9 +290,7 @@ def split_data(
     if fold is not None and not n_folds and 'fold' not in data.train:
         raise BadInput(
             f'`fold` {fold} needs folds: give `folds` a number or a CSV file with a fold column')
-    return (
-        data,
-        split_together(
-            data, n_folds, out, reader, valid=valid, fold=fold or 0, test_fold=test_fold, seed=seed
-        ),
-        skipped)
+    if fold is None: fold = first_fold(data.train, n_folds, test_fold)
+    parts = split_together(
+        data, n_folds, out, reader, valid=valid, fold=fold, test_fold=test_fold, seed=seed)
+    return data, parts, skipped

@@ -14,7 +14,7 @@ import numpy as np
 from .. import core
 from ..core import (
     BadInput, choose, lazy, lock, progress, read_json, rng, write_csv, write_json)
-from .files import ENDINGS
+from .files import ENDINGS, is_drawn
 
 # %% auto #0
 __all__ = ['draw', 'make', 'find_data']
@@ -422,7 +422,7 @@ def _at(folder: str | Path): return (core.root()/Path(folder).expanduser()).reso
 def is_sample(root: str | Path,  # a folder; a relative path counts from the project root
              ) -> bool:
     "Whether a folder holds drawn data, complete."
-    return (_at(root)/'sample.json').is_file()
+    return is_drawn(_at(root))
 
 # %% ../../nbs/data/synthetic.ipynb #84634af8
 def _made(folder: Path, settings: dict) -> bool:

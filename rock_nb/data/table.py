@@ -15,13 +15,13 @@ import pandas as pd
 
 from ..core import BadInput, resolve
 from .files import (
-    ENDINGS, check_names, ending, first_of, is_folder, nfc, same_files, unread)
+    ENDINGS, check_names, ending, first_of, nfc, same_files, unread)
 from . import annotations, found_tables    # noqa: F401 (they register layouts)
-from .folders import by_folder, file_ids, near_class
+from .folders import by_folder, drawn_folders, file_ids, near_class
 from .labels import check_spelling
 from .layouts import Source, find_layout, whole_numbers
 from .parts import part_folder
-from .tabular import read_text, rename_columns
+from .tabular import find_sample, read_text, rename_columns
 
 # %% ../../nbs/data/table.ipynb #7cb7c1d3
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ def _train_of(parts: dict[str, pd.DataFrame], src: Path) -> pd.DataFrame:
             f"{src} has no image to train "
             f"on{', only ' + ' and '.join(parts) if parts else ''}; give each one a line")
     train, valid = parts['train'], parts.get('valid')
+    if 'label' not in train:
+        raise BadInput(f'{src} gives no image to train on a class; give each one its own')
     if valid is None: return train
     if unknown := sorted({*valid.label} - {*train.label}):
         first = valid.path[valid.label == unknown[0]].iloc[0]
@@ -133,8 +135,7 @@ def tell_left_out(source: Source, parts: dict[str, pd.DataFrame]):
     used = {p for f in parts.values() for p in f.path}
     folders = {os.path.dirname(p) for p in used} - {''}
     files = source.listing
-    skip = tuple(f'{e.name}/' for e in os.scandir(source.root) if is_folder(e)
-                                        and os.path.exists(f'{e.path}/sample.json'))
+    skip = tuple(f'{name}/' for name in drawn_folders(source.root))
     images = [p for p in files.images if p not in used and not p.startswith(skip)
               and p not in files.linked]
     other = [p for p in files.other if os.path.dirname(p) in folders
@@ -177,8 +178,8 @@ def from_one_folder(paths: pd.Series,    # from the data folder
     return paths, listed
 
 # %% ../../nbs/data/table.ipynb #0e0c2573
-def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
-    "`frame` with the columns `fold` (and `group`) of a table that has a row for each of its paths."
+def read_folds(file: Path) -> pd.DataFrame:   # indexed by path: fold, group?
+    "A table of folds; what is wrong with it is a `BadInput`."
     table = rename_columns(read_text(file))
     for c in ('path', 'fold'):
         if c not in table:
@@ -189,7 +190,11 @@ def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     if (twice := table.path.duplicated()).any():
         raise BadInput(f'{file} has two folds or groups for {table.path[twice].iloc[0]}; each '
                        'image needs one')
-    table = table.set_index('path')
+    return table.set_index('path')
+
+def with_folds(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
+    "`frame` with the columns `fold` (and `group`) of a table that has a row for each of its paths."
+    table = read_folds(file)
     paths, table.index = from_one_folder(frame.path.map(nfc), table.index)
     missing = frame.path[~paths.isin(table.index)]
     if len(missing):
@@ -247,8 +252,12 @@ def _with_test(data: Data, test: pd.DataFrame | None, source: Source) -> Data:
     root, there = source.root, part_folder(source.root, 'test') if source.path.is_dir() else None
     if not callable(source.label) and source.plain_test and not (root/'test.csv').exists():
         test = by_folder(test, source, data.classes, there or '')
-    where = root/'test.csv' if (root/'test.csv').exists() or source.path.is_dir() else source.path
+    where = next((p for p in (root/'test.csv', root/(there or 'test.csv')) if p.exists()), source.path)
     if 'label' in test: test = known_labels(test, data.classes, where)
+    if 'label' in test and len(test) > 1 and test.label.nunique() == 1:
+        source.notes.append(
+            f'all {len(test)} test images have the class {test.label.iloc[0]} ({where}): where nobody '
+            'knows their classes, leave them out, or the test score means nothing')
     return replace(data, test=test, tests=None if source.plain_test else test,
                    notes=tuple(source.notes))
 
@@ -263,8 +272,8 @@ def _check_classes(data: Data, source: Source):
     check_spelling(data.train.label, source.path)
     if len(data.classes) < 2:
         raise BadInput(
-            f'{source.path} has one class only ({data.classes[0]}{_inside(source, data)}); there '
-            'must be two or more to tell apart')
+            f'{source.path} has one class only ({data.classes[0]}); there must be two or more to '
+            f'tell apart{_inside(source, data)}')
 
 # %% ../../nbs/data/table.ipynb #15317799
 def read_data(source: str | Path,              # a data folder, or a table with paths and classes
@@ -288,15 +297,16 @@ def read_data(source: str | Path,              # a data folder, or a table with 
         train['group'] = train.group.where(train.group.notna() & (train.group != ''),
                                            train.path)      # one without a group is alone
     data = Data(found.root, train.sort_values('path', ignore_index=True), None,
-                next(iter(found.root.glob('sample_submission.csv')), None))
+                find_sample(found.root))
     _check_classes(data, found)
     return replace(_with_test(data, _test_of(parts), found), notes=tuple(found.notes))
 
 # %% ../../nbs/data/table.ipynb #38f19963
 def _inside(source: Source, data: Data) -> str:
-    "What the folders within the only class are called, for a sentence."
-    names = sorted({p.split('/')[1] for p in data.train.path
-                    if p.count('/') > 1}) if source.path.is_dir() else []
-    if len(names) < 2: return ''
-    top = source.root/data.train.path[0].split('/')[0]
+    "What the folders within the only class are called, or which table is not used, for a sentence."
+    if not source.path.is_dir(): return ''
+    inside = [p.split('/')[:-1] for p in data.train.path]
+    depth = next((i for i in range(min(map(len, inside))) if len({p[i] for p in inside}) > 1), 0)
+    if not depth: return found_tables.why_no_table(source)
+    names, top = sorted({p[depth] for p in inside}), source.root.joinpath(*inside[0][:depth])
     return f"; its folders are {', '.join(names[:3])}: if they are the classes, give `data` {top}"

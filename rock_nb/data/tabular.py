@@ -178,15 +178,30 @@ def _read_excel(file: Path) -> pd.DataFrame:
         sheets = pd.read_excel(
             file, sheet_name=None, header=None, dtype=str, keep_default_na=False, engine='openpyxl')
     except Exception as e:
+        if not ending(file.name).startswith('.xls'):
+            raise BadInput(f'{file} is an archive; unpack it, and give `data` its folder') from None
         raise BadInput(f'{file} is no readable Excel file: {e}') from None
     full = {n: s for n, s in sheets.items() if len(s)}
     if not full:
         raise BadInput(f'{file} is empty; expected a line of names and a line for each image')
-    name, sheet = next(iter(full.items()))
-    frame = as_frame([r for r in sheet.fillna('').astype(str).values.tolist() if any(r)], file)
+    name, frame = _sheet_of_images(full, file)
     if len(full) > 1:
-        frame.attrs['notes'] = [f'{file}: the sheet {name!r} is read, the first of {len(full)}']
+        frame.attrs['notes'] = [f'{file}: the sheet {name!r} is read, one of {len(full)}']
     return frame
+
+def _sheet_of_images(sheets: dict[str, pd.DataFrame], file: Path) -> tuple[str, pd.DataFrame]:
+    "The name and the rows of the first sheet with a column of paths or ids, else of the first."
+    first = None
+    for name, sheet in sheets.items():
+        rows = [r for r in sheet.fillna('').astype(str).values.tolist() if any(r)]
+        try: frame = as_frame(rows, file)
+        except BadInput:
+            if len(sheets) == 1: raise
+            continue
+        if find_columns(frame, COLUMNS['path'] + COLUMNS['id']): return name, frame
+        first = first or (name, frame)
+    if first: return first
+    raise BadInput(f"{file} has no table of images in its sheets {', '.join(sheets)}")
 
 # %% ../../nbs/data/tabular.ipynb #f17d83b4
 def _read_parquet(file: Path) -> pd.DataFrame:
@@ -268,7 +283,9 @@ COLUMNS = dict(
         'label', 'class_name', 'class', 'rock_type', 'target', 'labels', 'class_label', 'category',
         'category_name', 'choice', 'class_id', 'label_name', 'label_id', '라벨', '레이블', '클래스', '분류',
         '암석명', '암종'],
-    group=['group', 'person'], fold=['fold', 'kfold', 'cv_fold'])
+    group=['group', 'groups', 'group_id', 'person', 'specimen', 'specimen_id', 'sample_id'],
+    fold=['fold', 'folds', 'kfold', 'cv_fold'])
+VAGUE = ('category', 'categoryname', 'target', 'choice')    # names that may be of something else
 
 def plain_name(column: str) -> str:
     "A column's name without case, spaces, `-` and `_`."
@@ -280,6 +297,17 @@ def find_columns(frame: pd.DataFrame, known: list[str]) -> list[str]:
     for c in frame: given.setdefault(plain_name(c), c)
     wanted = dict.fromkeys(map(plain_name, known))
     return [given[k] for k in wanted if k in given]
+
+def find_sample(root: str | Path) -> Path | None:
+    "A contest's sample submission in a folder: `sample_submission.csv`, `SampleSubmission.csv`."
+    there = sorted(Path(root).glob('*.csv'))
+    return next((p for p in there if plain_name(p.stem) == 'samplesubmission'), None)
+
+def sample_answers(root: str | Path) -> set[str]:
+    "The classes that a sample submission answers with; nothing where there is none of two columns."
+    sample = find_sample(root)
+    frame = read_text(sample) if sample else None
+    return set() if frame is None or frame.shape[1] != 2 else {*frame.iloc[:, 1]} - {''}
 
 def rename_columns(frame: pd.DataFrame) -> pd.DataFrame:
     "Columns under the names of `COLUMNS`, the first that is there for each; others as they are."

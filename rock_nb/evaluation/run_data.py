@@ -19,6 +19,7 @@ from ..data.attributes import codebook
 from ..data.folders import read_test
 from ..data.image import ImageReader
 from ..data.table import Data
+from ..data.tabular import find_sample
 from .predictions import Predictions, load_predictions
 
 # %% ../../nbs/evaluation/run_data.ipynb #31a5f511
@@ -39,7 +40,7 @@ def data_of(run: Run) -> Data:
     own = run.path/'tests.csv'
     tests = read_saved_csv(own, dtype=str, keep_default_na=False) if own.exists() else None
     test = read_test(root) if tests is None else tests
-    sample = next(iter(root.glob('sample_submission.csv')), None)
+    sample = find_sample(root)
     return Data(root, table, test, sample, tests=tests)
 
 # %% ../../nbs/evaluation/run_data.ipynb #c0000001

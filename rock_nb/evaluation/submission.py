@@ -38,7 +38,7 @@ def check_sample(
     if odd:
         raise BadInput(
             f'{sample} and the test images differ in ids, first {odd[0]!r} ({len(odd)} in '
-            'all); test.csv must have the same ids'
+            'all); the test table or the names of the images must have the same ids'
         )
     return list(frame.columns)
 

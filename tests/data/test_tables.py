@@ -808,7 +808,7 @@ def test_a_table_of_numbers_beside_a_list_of_names(d):
     d.text('classes.txt', *names[:2])
     d.text('labels.csv', 'file,label', *(f'{p},{2*names.index(c)}' for p, c in rows))
     assert read_data(d).classes == ('0', '2', '4') and said(
-        read_data(d), 'more than the 2 names in the list beside it')
+        read_data(d), 'the list of 2 names beside it does not have')
     d.text('sample_submission.csv', 'file,label', 'x,0')
     assert read_data(d).classes == ('0', '2', '4')
 
