@@ -13,7 +13,8 @@ from rock_nb.data import audit as room
 from rock_nb.data.audit import group_duplicates
 from rock_nb.data.group_split import deal_folds, deal_holdout, sklearn_folds
 from rock_nb.data.synthetic import CLASSES, draw
-from rock_nb.data.split import holdout, kfold, split, split_data, split_together
+from rock_nb.ablation import places_of
+from rock_nb.data.split import fold_numbers, holdout, kfold, next_fold, split, split_data, split_together
 from rock_nb.data.table import read_data
 
 
@@ -357,3 +358,37 @@ def test_photographs_without_groups_are_split_as_before():
 
 
 VALID = [0, 1, 3, 6, 12, 16, 20, 21]
+
+
+def test_folds_that_count_from_one(tmp_path, out):
+    (tmp_path / 'a').mkdir()
+    rows = [(f'a/{i}.png', 'xy'[i % 2], 1 + i // 2 % 4) for i in range(16)]
+    for i, (p, *_) in enumerate(rows):
+        Image.fromarray(rng(7, i).integers(0, 255, (24, 24, 3)).astype(np.uint8)).save(tmp_path / p)
+    table = pd.DataFrame(rows, columns=['path', 'label', 'Fold'])
+    table.to_csv(tmp_path / 'own.csv', index=False)
+    held = lambda **how: set(split_data(tmp_path / 'own.csv', out=out, **how)[1].query("part == 'valid'").fold)
+    assert held() == {1} and held(test_fold=1) == {2} and held(fold=3) == {3}
+    table[['path', 'Fold']].to_csv(tmp_path / 'folds.csv', index=False, sep=';')
+    assert fold_numbers(str(tmp_path / 'folds.csv')) == [1, 2, 3, 4] and fold_numbers(3) == [0, 1, 2]
+    assert [next_fold(k, [1, 2, 4]) for k in (1, 2, 4)] == [2, 4, 1]
+    assert places_of(str(tmp_path / 'folds.csv'), None)[-1] == dict(test_fold=4, fold=1)
+    with pytest.raises(BadInput, match='they are 1, 2, 3, 4'): places_of(str(tmp_path / 'folds.csv'), '0')
+
+
+def test_what_is_tested_on_and_learned_from_is_said(tmp_path, out, capsys):
+    (tmp_path / 'a').mkdir()
+    for i in range(12): Image.fromarray(draw(CLASSES[i % 2], 41, i, size=(100, 120), strange=0)).save(tmp_path / f'a/{i}.png')
+    rows = [(f'a/{i}.png', 'xy'[i % 2], 'test' if i > 7 else 'train') for i in range(12)]
+    own = lambda rows: pd.DataFrame(rows, columns=['path', 'label', 'split']).to_csv(tmp_path / 'own.csv', index=False)
+    own(rows)
+    split_data(tmp_path / 'own.csv', out=out)
+    assert 'learn from' not in capsys.readouterr().out
+    for a, b in ((0, 8), (2, 3)): (tmp_path / f'a/{b}.png').write_bytes((tmp_path / f'a/{a}.png').read_bytes())
+    split_data(tmp_path / 'own.csv', out=out)
+    said = capsys.readouterr().out
+    assert '1 of 4 test images show what images to learn from show (the same picture or group), first a/8.png' in said
+    assert '2 images are the same file in several classes, first a/2.png (x) and a/3.png (y)' in said
+    pd.read_csv(tmp_path / 'own.csv').assign(group=[f'g{i // 2 % 5}' for i in range(12)]).to_csv(tmp_path / 'own.csv', index=False)
+    split_data(tmp_path / 'own.csv', out=out)
+    assert '3 of 4 test images' in capsys.readouterr().out

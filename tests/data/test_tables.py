@@ -10,6 +10,7 @@ from PIL import Image
 
 from conftest import TINY
 from rock_nb.core import BadInput, Run
+from rock_nb.data.image_lists import find_images
 from rock_nb.data.table import fingerprint, read_data
 
 CLASSES = ('Basalt', 'Granite', 'Marble')
@@ -1306,3 +1307,207 @@ def test_a_table_with_parts_is_trained_on_and_judged(sample, tmp_path):
         *split.Split[split.part == 'valid']} == {'val'}
     assert 'test' in metrics and len(run_rows(Run(run.path), 'test')[1]) == sum(
         ',test' in line for line in lines)
+
+
+# --- what would be guessed wrongly
+
+@pytest.mark.parametrize('lines, numbers', [
+    (['3 Marble', '1 Basalt', '2 Granite'], (1, 2, 3)),
+    (['0: Basalt', '2: Marble', '1: Granite'], (0, 1, 2)),
+    (['id,name', '10,Basalt', '20,Granite', '30,Marble'], (10, 20, 30)),
+    (['Basalt,1', 'Granite,2', 'Marble,3'], (1, 2, 3)),
+    (['# three rocks', 'Basalt', 'Granite', 'Marble'], (0, 1, 2)),
+    (['0 Basalt', '1 Granite', '2 Marble', '3 Tuff'], (0, 1, 2))])
+def test_a_list_of_names_says_which_number_is_whose(d, lines, numbers):
+    d.text('classes.txt', *lines)
+    number = dict(zip(CLASSES, numbers))
+    file = d.text('own.csv', 'file,label', *(f'{p},{number[c]}' for p, c in d.flat()))
+    data = read_data(file)
+    assert by_name(data) and said(data, 'stand for the names')
+    test = d.text('split.csv', 'file,label,split', *(
+        f'{p},{number[c]},{"test" if i % 4 == 0 else "train"}' for i, (p, c) in enumerate(
+            (f'images/{c}{i}.jpg', c) for c in CLASSES for i in range(4))))
+    assert by_name(read_data(test))
+
+
+def test_a_list_of_names_is_for_the_column_that_it_speaks_of(d):
+    d.text('classes.txt', *CLASSES)
+    rows = [f'{p},{c},{i % 3}' for i, (p, c) in enumerate(d.flat())]
+    file = d.text('own.csv', 'file,rock,grain', *rows)
+    assert read_data(file, label='grain').classes == ('0', '1', '2')
+
+
+def test_first_words_of_a_list_are_the_class_folders(d):
+    d.tree('train', classes=('n01', 'n02')).photos(*(f'val/{i}.jpg' for i in range(6)))
+    d.text('synset_words.txt', 'n01 Basalt, a lava', 'n02 Granite')
+    d.text('val.txt', *(f'{i}.jpg {i % 2}' for i in range(6)))
+    data = read_data(d)
+    assert data.classes == ('n01', 'n02') and outcome(data) == dict(train=8, valid=6)
+
+
+@pytest.mark.parametrize('tops, ask', [
+    (['seg_train/seg_train/{c}', 'seg_test/seg_test/{c}', 'seg_pred/seg_pred'], 'parts of the data'),
+    (['rocks_train/{c}', 'rocks_test'], 'parts of the data'),
+    (['Germany/Harz/{c}', 'Norway/Oslo/{c}'], 'hold the same folders'),
+    (['{c}', '{c}/masks'], 'sounds like copies'), (['{c}', '{c}/augmented'], 'sounds like copies')])
+def test_parts_sites_and_copies_are_no_classes(d, tops, ask):
+    names = dict.fromkeys(t.format(c=c) for t in tops for c in CLASSES)
+    refused(d.photos(*(f'{n}/{i}.jpg' for n in names for i in range(3))), ask)
+    assert len(read_data(d, level=0).classes) > 1
+
+
+def test_sites_with_one_rock_in_common(d):
+    d.photos(*(f'{s}/{i}.jpg' for s in ('Harz/Basalt', 'Harz/Granite', 'Eifel/Basalt', 'Eifel/Tuff') for i in range(3)))
+    refused(d, 'hold the same folders (basalt)')
+    assert read_data(d, level=-1).classes == ('Basalt', 'Granite', 'Tuff')
+
+
+def test_folders_within_classes_that_say_nothing(d):
+    d.photos(*(f'{c}/{below}/{i}.jpg' for c in CLASSES for below in ('images', '2024') for i in range(2)))
+    for c in CLASSES: (d / c / '2024' / '0.jpg').unlink(), (d / c / '2024' / '1.jpg').unlink(), (d / c / '2024').rmdir()
+    assert read_data(d).classes == CLASSES
+
+
+def test_a_class_folder_with_a_file_like_that_of_drawn_images(d):
+    d.tree().text('Basalt/sample.json', json.dumps(dict(locality='Etna')))
+    assert outcome(read_data(d)) == dict(train=12)
+
+
+def test_a_table_beside_folders_that_are_sites(d):
+    rows = [(f'site{"AB"[i % 2]}/{i}.jpg', CLASSES[i % 3]) for i in range(12)]
+    d.photos(*(p for p, _ in rows)).text('notes.csv', 'image,lithology', *map(','.join, rows))
+    data = read_data(d)
+    assert data.classes == ('siteA', 'siteB') and said(data, 'notes.csv, with the classes Basalt, Granite, Marble, is not used')
+    assert read_data(d, label='lithology').classes == CLASSES
+    refused(d, 'no table of images with that column', label='mineral')
+    d.text('notes.csv', 'specimen,lithology', 'A,Basalt', 'B,Tuff')
+    (d / 'notes.csv').rename(d / 'labels.csv')
+    assert said(read_data(d), 'labels.csv is not used: it names no image')
+
+
+def test_one_folder_and_a_table_that_cannot_be_read(d):
+    rows = d.flat()
+    d.text('labels.csv', 'file,label', *(f'{p[:-4]}.png,{c}' for p, c in rows))
+    assert 'labels.csv line 2 names images/Basalt0.png' in refused(d, 'one class only (images)')
+
+
+def test_two_flags_are_no_class_beside_a_column_that_may_be_one(d):
+    rows = [f'{p},{c},{i % 2},{(i + 1) % 2}' for i, (p, c) in enumerate(d.flat())]
+    file = d.text('own.csv', 'file,lithology,indoor,outdoor', *rows)
+    refused(file, 'could be the class: lithology, indoor, outdoor')
+    assert read_data(file, label='indoor,outdoor').classes == ('indoor', 'outdoor')
+    d.text('own.csv', 'file,indoor,outdoor', *(','.join([*r.split(',')[:1], *r.split(',')[2:]]) for r in rows))
+    assert said(read_data(file), 'which of the columns indoor, outdoor holds 1')
+
+
+def test_one_hot_columns_by_name_beside_a_flag(d):
+    rows = [','.join([p, *(str(int(c == k)) for k in CLASSES), str(i % 2)]) for i, (p, c) in enumerate(d.flat())]
+    file = d.text('own.csv', f"file,{','.join(CLASSES)},verified", *rows)
+    refused(file, 'divided by commas')
+    assert by_name(read_data(file, label=','.join(CLASSES)))
+
+
+def test_a_vague_name_of_a_column_is_spoken_of(d):
+    file = d.text('own.csv', 'file,category,lithology', *(f'{p},{"thin" if i % 2 else "hand"},{c}' for i, (p, c) in enumerate(d.flat())))
+    assert said(read_data(file), 'lithology would be taken with `label lithology`')
+
+
+def test_one_class_in_an_object(d):
+    file = d.text('via.csv', 'filename,file_attributes', *(f'{p},"{{""rock"": ""{c}""}}"' for p, c in d.flat()))
+    assert by_name(read_data(file))
+
+
+def test_answers_in_the_terms_of_the_sample(d):
+    rows = d.photos('test/11.jpg', 'test/12.jpg').flat(below='train')
+    d.text('train.csv', 'id,label,label_name', *(f'{Path(p).stem},{CLASSES.index(c)},{c}' for p, c in rows))
+    d.text('test.csv', 'id', '11', '12')
+    assert read_data(d).classes == CLASSES
+    d.text('SampleSubmission.csv', 'id,label', '11,2', '12,2')
+    data = read_data(d)
+    assert data.classes == ('0', '1', '2') and data.sample == d / 'SampleSubmission.csv'
+
+
+def test_ids_of_a_test_folder_as_the_sample_has_them(d):
+    d.tree('train').photos('test_images/11.jpg', 'test_images/12.jpg')
+    assert list(read_data(d).test.id) == ['11', '12']
+    d.text('sample_submission.csv', 'image_id,label', '11.jpg,Basalt', '12.jpg,Basalt')
+    assert list(read_data(d).test.id) == ['11.jpg', '12.jpg']
+
+
+def test_a_test_part_of_one_class_is_spoken_of(d):
+    d.tree('train').photos(*(f'test/Basalt/{i}.jpg' for i in range(3)))
+    assert said(read_data(d), 'all 3 test images have the class Basalt')
+
+
+@pytest.mark.parametrize('name', ['val.csv', 'Test.csv'])
+def test_a_given_part_with_wrong_paths_is_not_passed_over(d, name):
+    rows = [f'{p},{c}' for p, c in d.flat()]
+    d.text('train.csv', 'file,label', *rows[::2])
+    d.text(name, 'file,label', *(f'rocks/{r}' for r in rows[1::2]))
+    refused(d, f'{name} line 2 names rocks/images/Basalt1.jpg')
+
+
+def test_a_column_of_parts_is_said(d):
+    file = d.text('own.csv', 'file,label,valid', *(f'{p},{c},{int(i % 4 > 0)}' for i, (p, c) in enumerate(d.flat())))
+    assert said(read_data(file), 'valid says who is trained, selected and tested on (9 valid, 3 train)')
+
+
+@pytest.mark.parametrize('name', ['folds', 'kfold'])
+def test_folds_in_the_plural(d, name):
+    file = d.text('own.csv', f'file,label,{name}', *(f'{p},{c},{i % 2}' for i, (p, c) in enumerate(d.flat())))
+    assert sorted(read_data(file).train.fold.unique()) == [0, 1]
+
+
+@pytest.mark.parametrize('name', ['group_id', 'specimen', 'sample_id'])
+def test_photographs_of_one_sample(d, name):
+    file = d.text('own.csv', f'file,label,{name}', *(f'{p},{c},{c}{i // 2}' for i, (p, c) in enumerate(d.flat())))
+    assert read_data(file).train.group.nunique() == 6
+    refused(d.text('ids.csv', 'file,label,id', *(f'{p},{c},{c}' for p, c in zip(*[iter(
+        x for i in range(3) for x in (f'images/Basalt{i}.jpg', 'Basalt'))] * 2))), 'is called group')
+
+
+def test_paths_of_another_machine_that_are_found_by_name_alone(d):
+    d.photos(*(f'siteB/{c}{i}.jpg' for c in CLASSES for i in range(3)))
+    file = d.text('own.csv', 'file,label', *(f'/home/user/siteA/{c}{i}.jpg,{c}' for c in CLASSES for i in range(3)))
+    assert said(read_data(file), '9 paths of another place are taken for images of the same name')
+
+
+def test_a_test_part_that_nobody_has_annotated(d):
+    for part, n in dict(train=4, test=2).items():
+        images = [dict(id=k, file_name=f'{c}{i}.jpg') for k, (c, i) in enumerate((c, i) for c in CLASSES for i in range(n))]
+        d.photos(*(f"{part}/{i['file_name']}" for i in images))
+        notes = [dict(id=i['id'], image_id=i['id'], category_id=CLASSES.index(i['file_name'][:-5])) for i in images]
+        about = dict(images=images, categories=[dict(id=k, name=c) for k, c in enumerate(CLASSES)], annotations=notes if part == 'train' else [])
+        d.text(f'{part}/_annotations.coco.json', json.dumps(about))
+    data = read_data(d)
+    assert outcome(data) == dict(train=12, test=6) and 'label' not in data.test
+
+
+def test_an_archive_is_no_excel_file(d):
+    import zipfile
+    d.mkdir()
+    with zipfile.ZipFile(d / 'photos.zip', 'w') as z: z.writestr('a.txt', 'a')
+    refused(d / 'photos.zip', 'unpack it')
+
+
+def test_the_sheet_of_images_is_found(d):
+    import openpyxl
+    rows, book = d.flat(), openpyxl.Workbook()
+    book.active.append(['Photographs of 2024', 'by the lab'])
+    sheet = book.create_sheet('rocks')
+    for r in (('file', 'label'), *rows): sheet.append(r)
+    book.save(d / 'own.xlsx')
+    data = read_data(d / 'own.xlsx')
+    assert by_name(data) and said(data, "the sheet 'rocks' is read")
+
+
+@pytest.mark.parametrize('name, lines, encoding', [
+    ('own.txt', ['{p}'], 'utf-8'), ('own.txt', ['{p} 0'], 'utf-8'), ('own.txt', ['{p}'], 'utf-16'),
+    ('own.txt', ['{stem}'], 'utf-8'), ('own.txt', ['id', '{stem}'], 'utf-8'),
+    ('own.tab', ['file\tlabel', '{p}\tx'], 'utf-8'), ('own.lst', ['0\t1.0\t{p}'], 'utf-8'),
+    ('own.txt', [r'C:\photos\{name}'], 'utf-8'), ('own.json', ['[{{"path": "{p}"}}, {{"path": "images/Basalt1.jpg"}}]'], 'utf-8')])
+def test_lists_of_what_is_predicted(d, name, lines, encoding):
+    p = d.flat()[0][0]
+    file = d.text(name, *(x.format(p=p, stem=Path(p).stem, name=Path(p).name) for x in lines), encoding=encoding)
+    found = find_images(str(file))
+    assert Path(found[0]).samefile(d / p) and len(found) == 1 + (name == 'own.json')
