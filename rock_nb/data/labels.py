@@ -153,7 +153,7 @@ def find_class(frame: pd.DataFrame,   # with `path`
     alone = bits.shape[1] > 2 or {*fit} <= {*bits}
     if bits.shape[1] > 1 and alone and (bits.sum(axis=1) == 1).all(): return list(bits)
     words = [c for c in fit if not frame[c].str.fullmatch(r'[\d.]+').all()]
-    if words and same_classes(frame, fit): fit = [_as_answered(frame, fit, answers)]
+    if len(words) == 1 and same_classes(frame, fit): fit = [_as_answered(frame, fit, answers)]
     if bits.shape[1] > 1 and {*fit} <= {*bits}: raise _bad_row(bits, frame, file)
     rare = [c for c in rest if c not in fit and _may_be_rare(frame[c])] if fit else []
     if len(fit) + len(rare) > 1:

@@ -133,6 +133,50 @@ def _named_columns(names: list[str], columns: list[list[str]], file: str | Path)
         raise BadInput(f'{file} has the column {twice!r} twice; give each its own name')
     return pd.DataFrame({names[i]: pd.Series(columns[i], dtype=str) for i in keep})
 
+# %% ../../nbs/data/tabular.ipynb #4a506993
+COLUMNS = dict(
+    id=['id', 'image_id', 'img_id', 'photo_id', '아이디'],
+    path=[
+        'path', 'image_path', 'img_path', 'file', 'filename', 'file_name', 'filepath', 'file_path',
+        'image_file', 'img_file', 'image_filename', 'image_name', 'img_name', 'image', 'img',
+        'photo', 'photograph', 'picture', 'fname', 'name', 'image_url', 'url', 'files', 'images',
+        'paths', 'filenames', '파일', '파일명', '파일경로', '경로', '이미지', '이미지명', '이미지경로',
+        '사진', '사진명'],
+    label=[
+        'label', 'class_name', 'class', 'rock_type', 'target', 'labels', 'class_label', 'category',
+        'category_name', 'choice', 'class_id', 'label_name', 'label_id', '라벨', '레이블', '클래스', '분류',
+        '암석명', '암종'],
+    group=['group', 'groups', 'group_id', 'person', 'specimen', 'specimen_id', 'sample_id'],
+    fold=['fold', 'folds', 'kfold', 'cv_fold'])
+VAGUE = ('category', 'categoryname', 'target', 'choice')    # names that may be of something else
+
+def plain_name(column: str) -> str:
+    "A column's name without case, spaces, `-` and `_`."
+    return re.sub(r'[\W_]', '', column.casefold())
+
+def find_columns(frame: pd.DataFrame, known: list[str]) -> list[str]:
+    "The columns of a frame that go by some of these names, in the order of the names."
+    given = {}
+    for c in frame: given.setdefault(plain_name(c), c)
+    wanted = dict.fromkeys(map(plain_name, known))
+    return [given[k] for k in wanted if k in given]
+
+def find_sample(root: str | Path) -> Path | None:
+    "A contest's sample submission in a folder: `sample_submission.csv`, `SampleSubmission.csv`."
+    there = sorted(Path(root).glob('*.csv'))
+    return next((p for p in there if plain_name(p.stem) == 'samplesubmission'), None)
+
+def sample_answers(root: str | Path) -> set[str]:
+    "The classes that a sample submission answers with; nothing where there is none of two columns."
+    sample = find_sample(root)
+    frame = read_text(sample) if sample else None
+    return set() if frame is None or frame.shape[1] != 2 else {*frame.iloc[:, 1]} - {''}
+
+def rename_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    "Columns under the names of `COLUMNS`, the first that is there for each; others as they are."
+    found = {name: find_columns(frame, known)[:1] for name, known in COLUMNS.items()}
+    return frame.rename(columns={old[0]: new for new, old in found.items() if old})
+
 # %% ../../nbs/data/tabular.ipynb #d6d144c5
 def _cell(value: object) -> str:
     "A value of JSON or Parquet as text."
@@ -269,47 +313,3 @@ def _from_text(text: str, file: Path) -> pd.DataFrame:
         return as_frame(split_rows(text), file)
     except csv.Error as e:
         raise BadInput(f'{file} is no readable CSV file: {e}') from None
-
-# %% ../../nbs/data/tabular.ipynb #4a506993
-COLUMNS = dict(
-    id=['id', 'image_id', 'img_id', 'photo_id', '아이디'],
-    path=[
-        'path', 'image_path', 'img_path', 'file', 'filename', 'file_name', 'filepath', 'file_path',
-        'image_file', 'img_file', 'image_filename', 'image_name', 'img_name', 'image', 'img',
-        'photo', 'photograph', 'picture', 'fname', 'name', 'image_url', 'url', 'files', 'images',
-        'paths', 'filenames', '파일', '파일명', '파일경로', '경로', '이미지', '이미지명', '이미지경로',
-        '사진', '사진명'],
-    label=[
-        'label', 'class_name', 'class', 'rock_type', 'target', 'labels', 'class_label', 'category',
-        'category_name', 'choice', 'class_id', 'label_name', 'label_id', '라벨', '레이블', '클래스', '분류',
-        '암석명', '암종'],
-    group=['group', 'groups', 'group_id', 'person', 'specimen', 'specimen_id', 'sample_id'],
-    fold=['fold', 'folds', 'kfold', 'cv_fold'])
-VAGUE = ('category', 'categoryname', 'target', 'choice')    # names that may be of something else
-
-def plain_name(column: str) -> str:
-    "A column's name without case, spaces, `-` and `_`."
-    return re.sub(r'[\W_]', '', column.casefold())
-
-def find_columns(frame: pd.DataFrame, known: list[str]) -> list[str]:
-    "The columns of a frame that go by some of these names, in the order of the names."
-    given = {}
-    for c in frame: given.setdefault(plain_name(c), c)
-    wanted = dict.fromkeys(map(plain_name, known))
-    return [given[k] for k in wanted if k in given]
-
-def find_sample(root: str | Path) -> Path | None:
-    "A contest's sample submission in a folder: `sample_submission.csv`, `SampleSubmission.csv`."
-    there = sorted(Path(root).glob('*.csv'))
-    return next((p for p in there if plain_name(p.stem) == 'samplesubmission'), None)
-
-def sample_answers(root: str | Path) -> set[str]:
-    "The classes that a sample submission answers with; nothing where there is none of two columns."
-    sample = find_sample(root)
-    frame = read_text(sample) if sample else None
-    return set() if frame is None or frame.shape[1] != 2 else {*frame.iloc[:, 1]} - {''}
-
-def rename_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    "Columns under the names of `COLUMNS`, the first that is there for each; others as they are."
-    found = {name: find_columns(frame, known)[:1] for name, known in COLUMNS.items()}
-    return frame.rename(columns={old[0]: new for new, old in found.items() if old})
