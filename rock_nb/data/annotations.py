@@ -236,7 +236,7 @@ def image_list(source: Source) -> pd.DataFrame:
 
 # %% ../../nbs/data/annotations.ipynb #d5807eb6
 @layout(lambda source: source.path.is_file() and ending(source.path.name) in ('.csv', '.tsv')
-        and not find_sample(source.root) and bool(names_beside(source.path)))
+        and bool(names_beside(source.path)) and not find_sample(source.root))
 def numbered_table(source: Source) -> pd.DataFrame:
     "A table beside a list of names: its classes, if they are numbers, are those of the list."
     return named_numbers(source, table(source))

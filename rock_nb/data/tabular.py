@@ -5,7 +5,7 @@
 # %% ../../nbs/data/tabular.ipynb #7b7b453b
 from __future__ import annotations
 
-import csv, io, json, re, sys
+import csv, io, json, os, re, sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -163,8 +163,8 @@ def find_columns(frame: pd.DataFrame, known: list[str]) -> list[str]:
 
 def find_sample(root: str | Path) -> Path | None:
     "A contest's sample submission in a folder: `sample_submission.csv`, `SampleSubmission.csv`."
-    there = sorted(Path(root).glob('*.csv'))
-    return next((p for p in there if plain_name(p.stem) == 'samplesubmission'), None)
+    tables = sorted(n for n in os.listdir(root) if ending(n) == '.csv')
+    return next((Path(root)/n for n in tables if plain_name(n[:-4]) == 'samplesubmission'), None)
 
 def sample_answers(root: str | Path) -> set[str]:
     "The classes that a sample submission answers with; nothing where there is none of two columns."
