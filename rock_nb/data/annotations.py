@@ -133,6 +133,7 @@ def is_annotations(source: Source) -> bool:
     with open(source.path, 'rb') as f: head = f.readline(10**5)
     return sum(name.encode() in head for name in _ABOUT) > 1
 
+# %% ../../nbs/data/annotations.ipynb #6e4b09eb
 @layout(is_annotations)
 def label_studio_rows(source: Source) -> pd.DataFrame:
     "Label Studio's CSV or JSON_MIN as a table; those who annotate the same image must agree."
@@ -181,6 +182,7 @@ def names_beside(file: Path) -> dict[int, str] | list[str]:
     twice = len(numbered) not in (0, len(lines), len(lines) - 1)
     return [] if unlikely or twice else numbered or names
 
+# %% ../../nbs/data/annotations.ipynb #d961bca7
 def _count(source: Source, number: pd.Series, names: list[str]) -> dict[int, str]:
     "Names by number, counted from 0 or from 1; a `BadInput` where both may be."
     if number.min() == 0: return dict(enumerate(names))
@@ -203,6 +205,7 @@ def _named_elsewhere(frame: pd.DataFrame, names: list[str]) -> bool:
     rest = [c for c in frame if c not in ('id', 'path', 'label')]
     return any({*frame[c]} <= {*names} and not same_classes(frame, [c, 'label']) for c in rest)
 
+# %% ../../nbs/data/annotations.ipynb #803bfa00
 def named_numbers(source: Source,
                   frame: pd.DataFrame,            # path, label
                   folders: set[str] = frozenset(),  # of the classes, where there are some

@@ -78,6 +78,7 @@ def is_regular(entry: os.DirEntry) -> bool:
     try: return entry.is_file()
     except OSError: return False
 
+# %% ../../nbs/data/files.ipynb #f1c232fd
 def _leads_back(real: str, chain: tuple[str, ...]) -> bool:
     "Whether the real path of a folder is one that holds a folder of `chain`."
     return any(c == real or c.startswith(os.path.join(real, '')) for c in chain)
@@ -174,6 +175,7 @@ def unknown_format(head: bytes) -> str:   # the first 32 bytes of a file
     if not _HEIF_MAGIC.match(head): return 'no image, or a damaged one'
     return 'HEIC: pip install pi-heif, or convert it to JPEG' if HEIF else 'a damaged HEIC'
 
+# %% ../../nbs/data/files.ipynb #b672358a
 def first_of(paths: list[str], n: int | None = None) -> str:
     "Some paths for a sentence: their number and the first."
     n = len(paths) if n is None else n

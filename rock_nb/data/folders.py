@@ -76,6 +76,22 @@ def _copies_inside(paths: list[str]) -> str:
     odd = (f for f in folders if '/' in f and plain_name(f.rpartition('/')[2]) in _NO_CLASS)
     return next(odd, '')
 
+# %% ../../nbs/data/folders.ipynb #2d27a46f
+def _ask_if_same(paths: list[str], top: Path,
+                 inner: dict[str, set[str]],      # of `_inner`
+                 holders: dict[str, list[str]],   # the other way round
+                ):
+    "A `BadInput` where two first folders hold folders of the same names, as parts, copies and sites do."
+    loose = {p.split('/')[0] for p in paths if p.count('/') == 1}
+    for a, b in sorted({(v[0], w) for v in holders.values() for w in v[1:]}):
+        same = inner[a] & inner[b]
+        # one name is enough where neither has images of its own, and it could be a class
+        one = not {a, b} & loose and any(s.strip('0123456789-_. ') and not _is_copy(s) for s in same)
+        if len(same) > 1 or one:
+            raise BadInput(
+                f'{top / a} and {top / b} hold the same folders ({_some(same)}): are they parts or '
+                f'copies of the whole? {_WAYS}')
+
 # %% ../../nbs/data/folders.ipynb #0aea9846
 def ask_if_parts(paths: list[str],   # relative to `top`
                  top: Path) -> None:
@@ -95,20 +111,13 @@ def ask_if_parts(paths: list[str],   # relative to `top`
     if parts := _named_for_parts(names):
         raise BadInput(
             f'{top} holds the folders {_some(parts)}: are they parts of the data? {_WAYS}')
-    loose = {p.split('/')[0] for p in paths if p.count('/') == 1}
-    for a, b in sorted({(v[0], w) for v in holders.values() for w in v[1:]}):
-        same = inner[a] & inner[b]
-        # one name is enough where neither has images of its own, and it could be a class
-        one = not {a, b} & loose and any(s.strip('0123456789-_. ') and not _is_copy(s) for s in same)
-        if len(same) > 1 or one:
-            raise BadInput(
-                f'{top / a} and {top / b} hold the same folders ({_some(same)}): are they parts or '
-                f'copies of the whole? {_WAYS}')
+    _ask_if_same(paths, top, inner, holders)
     if inside := _copies_inside(paths):
         raise BadInput(
             f'{top / inside} sounds like copies or masks of images, not like images of its own; '
             'take it out of the class folder, or give `level 0` if its images shall count')
 
+# %% ../../nbs/data/folders.ipynb #2dcb1a55
 def _some(names: list[str]) -> str: return ', '.join(sorted(names)[:3])
 
 # %% ../../nbs/data/folders.ipynb #b6001a12
@@ -198,6 +207,7 @@ def _contradiction(file: Path, both: pd.DataFrame, folders: set[str]) -> str:
         f'which gives {len(wrong)} images other classes than their folders, first {first.path}, which is '
         f'{first.label_table} there')
 
+# %% ../../nbs/data/folders.ipynb #df1d574f
 def _agrees_with_tables(source: Source, frame: pd.DataFrame):
     """A `BadInput` where class folders are contradicted by a table of a known name beside them, a
     note of what any other would say."""
@@ -294,6 +304,7 @@ def asked_ids(root: Path,
     forms = ids, [nfc(Path(p).name) for p in paths], [nfc(p) for p in paths]
     return next((f for f in forms if {*f} == asked), ids)
 
+# %% ../../nbs/data/folders.ipynb #d205db9b
 def read_test(root: Path, source: Source | None = None) -> pd.DataFrame | None:
     "The test table of a data folder: `test.csv`, else the images below `test/`, else None."
     listed, source = source is not None, source or Source(root, root)

@@ -38,6 +38,7 @@ def _has_columns(file: Path, names: str) -> bool:
     try: return bool(columns_named(read_text(file), names, file))
     except BadInput: return False
 
+# %% ../../nbs/data/found_tables.ipynb #65669335
 @layout(lambda source: bool(_found_tables(source)))
 def found_table(source: Source) -> pd.DataFrame:
     "`images/*` and a table: `labels.csv`, `metadata.jsonl`, … ; several are a `BadInput`."

@@ -97,6 +97,7 @@ def _may_be_rare(values: pd.Series) -> bool:
     n = values.nunique()
     return len(values)/2 < n < len(values) and values.str.fullmatch(r'[^\W\d_]+').all()
 
+# %% ../../nbs/data/labels.ipynb #98a56ef8
 def same_classes(frame: pd.DataFrame, names: list[str]) -> bool:
     "Whether some columns part the images in the same way, e.g. a name and its number."
     first = pd.factorize(frame[names[0]])[0]
@@ -135,6 +136,7 @@ def _as_answered(frame: pd.DataFrame, names: list[str], answers: set[str]) -> st
     number = lambda c: all(map(str.isdigit, answers)) and frame[c].str.fullmatch('[0-9]*').all()
     return next((c for c in names if answers <= {*frame[c]} or number(c)), words)
 
+# %% ../../nbs/data/labels.ipynb #7b7235ca
 def find_class(frame: pd.DataFrame,   # with `path`
                file: str | Path,
                answers: set[str] = frozenset(),   # of a sample submission
@@ -223,6 +225,7 @@ def single_labels(frame: pd.DataFrame,   # path, label
         frame = frame.assign(label=frame.label.map(single))
     return frame.assign(label=_whole(frame.label))
 
+# %% ../../nbs/data/labels.ipynb #3b34569e
 def _whole(labels: pd.Series) -> pd.Series:
     "Labels, without `.0` where all are whole numbers (pandas writes `1.0` where a column has gaps)."
     if not labels[labels != ''].str.fullmatch(r'\d+\.0+').all(): return labels

@@ -149,6 +149,22 @@ def whole_numbers(values: pd.Series, where: str) -> pd.Series:
                        'number')
     return numbers.astype(int)
 
+# %% ../../nbs/data/layouts.ipynb #6ed63069
+def _parts_in_words(source: Source, frame: pd.DataFrame) -> list[str]:
+    "A sentence on the columns that say who is trained on, if there are some."
+    if not source.part_names: return []
+    counts = ', '.join(f'{n} {p}' for p, n in frame.part.value_counts().items())
+    names = ' and '.join(source.part_names)
+    return [f'{source.path}: {names} says who is trained, selected and tested on ({counts})']
+
+def _taken_by_name(source: Source, find: Finder) -> list[str]:
+    "A sentence on images that were found by their names alone, if there are some."
+    first = next(iter(find.by_name.items()), None)
+    if first is None: return []
+    return [
+        f'{source.path}: {len(find.by_name)} paths of another place are taken for images of the '
+        f'same name, first {first[0]} for {first[1]}']
+
 # %% ../../nbs/data/layouts.ipynb #a66143df
 def read_rows(source: Source,             # a table
               frame: pd.DataFrame,        # of text: its contents
@@ -166,10 +182,7 @@ def read_rows(source: Source,             # a table
     source.part_names = (
         tuple(c for c in part_columns(frame, file) if c != 'part') if len(frame) else ())
     frame = with_parts(frame, file)
-    if source.part_names:
-        counts = ', '.join(f'{n} {p}' for p, n in frame.part.value_counts().items())
-        source.notes.append(
-            f"{file}: {' and '.join(source.part_names)} says who is trained, selected and tested on ({counts})")
+    source.notes += _parts_in_words(source, frame)
     if 'fold' in frame and 'part' in frame:
         if 'fold' not in source.part_names:
             source.notes.append(f'{file} has parts and folds; the parts count')
@@ -177,10 +190,7 @@ def read_rows(source: Source,             # a table
     if 'fold' in frame:
         frame['fold'] = whole_numbers(frame.fold, f'{file}, column fold')
     frame = frame.assign(path=_found(frame, find, file))
-    for value, path in [*find.by_name.items()][:1]:
-        source.notes.append(
-            f'{file}: {len(find.by_name)} paths of another place are taken for images of the same name, '
-            f'first {value} for {path}')
+    source.notes += _taken_by_name(source, find)
     return _parts_of_folders(source, frame)
 
 # %% ../../nbs/data/layouts.ipynb #3a104ddd

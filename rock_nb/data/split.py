@@ -167,6 +167,7 @@ def say_apart(parts: pd.DataFrame,   # path, fold, part
         f'more than one part of the split, for instance {a} and {b}: '
         'what is judged was partly learned; give copies one fold, or leave them out.', again=False)
 
+# %% ../../nbs/data/split.ipynb #a7485756
 def say_learned(data: Data,
                 copies: pd.DataFrame,   # same, alike by path, of `group_duplicates`
                ):

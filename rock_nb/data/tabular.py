@@ -161,6 +161,7 @@ def find_columns(frame: pd.DataFrame, known: list[str]) -> list[str]:
     wanted = dict.fromkeys(map(plain_name, known))
     return [given[k] for k in wanted if k in given]
 
+# %% ../../nbs/data/tabular.ipynb #a05795c5
 def find_sample(root: str | Path) -> Path | None:
     "A contest's sample submission in a folder: `sample_submission.csv`, `SampleSubmission.csv`."
     tables = sorted(n for n in os.listdir(root) if ending(n) == '.csv')
@@ -233,6 +234,7 @@ def _read_excel(file: Path) -> pd.DataFrame:
         frame.attrs['notes'] = [f'{file}: the sheet {name!r} is read, one of {len(full)}']
     return frame
 
+# %% ../../nbs/data/tabular.ipynb #d922d63e
 def _sheet_of_images(sheets: dict[str, pd.DataFrame], file: Path) -> tuple[str, pd.DataFrame]:
     "The name and the rows of the first sheet with a column of paths or ids, else of the first."
     first = None
