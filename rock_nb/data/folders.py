@@ -253,6 +253,14 @@ def _check_full(source: Source, top: Path, below: str, used: set[str], other: se
         source.notes.append(f'left out: {d} holds no image but {len(rest)} other files, '
                             f'{first_of(rest)}')
 
+def _check_level(source: Source, paths: list[str], top: Path):
+    "A `BadInput` for a level that no folder has."
+    deep = max(p.count('/') for p in paths)
+    if source.level is None or source.label or -deep <= source.level < max(deep, 1): return
+    raise BadInput(
+        f'`level` {source.level} is wrong: the folders in {top} are {deep} deep; give 0 for the '
+        'outermost, -1 for the innermost')
+
 def _refuse_without_train(top: Path, names: set[str]):
     "A `BadInput` where there are folders of parts, but none of them to train on."
     if not names: return
@@ -284,6 +292,7 @@ def class_rows(source: Source, below: str = '') -> pd.DataFrame:
         raise BadInput(f'{top/loose[0]} lies in no class folder ({len(loose)} such images); '
                        f'expected {top}/<class>/{loose[0]}')
     if source.level is None and not source.label: ask_if_parts(paths, top)
+    _check_level(source, paths, top)
     frame = from_paths(paths, source.label or folder_label(source.level))
     return frame.assign(path=[f'{below}/{p}' if below else p for p in frame.path])
 

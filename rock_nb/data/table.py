@@ -21,7 +21,8 @@ from .folders import by_folder, drawn_folders, file_ids, near_class
 from .labels import check_spelling
 from .layouts import Source, find_layout, whole_numbers
 from .parts import part_folder
-from .tabular import find_sample, read_text, rename_columns
+from .tabular import (
+    SAMPLES, find_columns, find_sample, read_text, rename_columns)
 
 # %% ../../nbs/data/table.ipynb #7cb7c1d3
 @dataclass(frozen=True)
@@ -262,6 +263,14 @@ def _with_test(data: Data, test: pd.DataFrame | None, source: Source) -> Data:
                    notes=tuple(source.notes))
 
 # %% ../../nbs/data/table.ipynb #d1e00004
+def _by_sample(train: pd.DataFrame, source: Source) -> pd.DataFrame:
+    "A training table without folds whose groups are the samples that a column names, if one does."
+    if 'group' in train or 'fold' in train: return train
+    column = next((c for c in find_columns(train, SAMPLES) if train[c].duplicated().any()), None)
+    if column is None: return train
+    source.notes.append(f'images of one {column} stay together ({train[column].nunique()} of them)')
+    return train.assign(group=train[column])
+
 def _check_classes(data: Data, source: Source):
     "A `BadInput` unless each image has a class, and there are two at least."
     if '' in data.classes:
@@ -292,7 +301,7 @@ def read_data(source: str | Path,              # a data folder, or a table with 
                    folders=('', 'train', 'test', 'images', '..', '../images'))
     parts = _checked_parts(found, _layout_of(found, layout)(found))
     train = _train_of(parts, src)
-    if folds is not None: train = with_folds(train, resolve(folds))
+    train = _by_sample(train, found) if folds is None else with_folds(train, resolve(folds))
     if 'group' in train:
         train['group'] = train.group.where(train.group.notna() & (train.group != ''),
                                            train.path)      # one without a group is alone

@@ -146,8 +146,10 @@ COLUMNS = dict(
         'label', 'class_name', 'class', 'rock_type', 'target', 'labels', 'class_label', 'category',
         'category_name', 'choice', 'class_id', 'label_name', 'label_id', '라벨', '레이블', '클래스', '분류',
         '암석명', '암종'],
-    group=['group', 'groups', 'group_id', 'person', 'specimen', 'specimen_id', 'sample_id'],
+    group=['group', 'person'],
     fold=['fold', 'folds', 'kfold', 'cv_fold'])
+# say which images belong together, where nothing else does
+SAMPLES = ['groups', 'group_id', 'specimen', 'specimen_id', 'sample_id', 'sample_no', 'stone_id']
 VAGUE = ('category', 'categoryname', 'target', 'choice')    # names that may be of something else
 
 def plain_name(column: str) -> str:

@@ -1458,10 +1458,10 @@ def test_folds_in_the_plural(d, name):
     assert sorted(read_data(file).train.fold.unique()) == [0, 1]
 
 
-@pytest.mark.parametrize('name', ['group_id', 'specimen', 'sample_id'])
+@pytest.mark.parametrize("name", ["group_id", "Specimen", "sample_id"])
 def test_photographs_of_one_sample(d, name):
     file = d.text('own.csv', f'file,label,{name}', *(f'{p},{c},{c}{i // 2}' for i, (p, c) in enumerate(d.flat())))
-    assert read_data(file).train.group.nunique() == 6
+    assert read_data(file).train.group.nunique() == 6 and said(read_data(file), f"one {name} stay together (6 of them)")
     refused(d.text('ids.csv', 'file,label,id', *(f'{p},{c},{c}' for p, c in zip(*[iter(
         x for i in range(3) for x in (f'images/Basalt{i}.jpg', 'Basalt'))] * 2))), 'is called group')
 
@@ -1511,3 +1511,16 @@ def test_lists_of_what_is_predicted(d, name, lines, encoding):
     file = d.text(name, *(x.format(p=p, stem=Path(p).stem, name=Path(p).name) for x in lines), encoding=encoding)
     found = find_images(str(file))
     assert Path(found[0]).samefile(d / p) and len(found) == 1 + (name == 'own.json')
+
+
+def test_samples_say_nothing_where_a_split_is_given(d):
+    rows = d.flat()
+    own = lambda more, f: d.text('own.csv', f'file,label,specimen{more}', *(f'{p},{c},s{i % 2}{f(i)}' for i, (p, c) in enumerate(rows)))
+    assert 'group' not in read_data(own(',fold', lambda i: f',{i % 3}')).train
+    assert 'group' not in read_data(own(',split', lambda i: ',valid' if i % 4 == 0 else ',train')).train
+    assert 'group' in read_data(own('', lambda i: '')).train
+
+
+@pytest.mark.parametrize('level', [1, 7, -2])
+def test_a_level_that_is_not_there(d, level):
+    refused(d.tree(), f'`level` {level} is wrong', level=level)
