@@ -513,8 +513,10 @@ def tables() -> Iterator[Case]:
     yield from several(one, 'refused', 'no readable Excel file', {
         'Excel that is a zip of something else': text('own.xlsx', zipped('x', a=b'1')),
         'Excel cut off': text('own.xlsx', zipped('x', a=b'1' * 1000)[:60]),
-        'CSV called .xlsx': table(name='own.xlsx'),
-        'zip called .csv': text('own.csv', zipped('x', a=b'1'))})
+        'CSV called .xlsx': table(name='own.xlsx')})
+    yield one(
+        'zip called .csv', 'refused', 'own.csv is an archive; unpack it',
+        text('own.csv', zipped('x', a=b'1')))
     yield one(
         'Parquet cut off', 'refused', 'no readable Parquet file',
         text('own.parquet', b'PAR1' + bytes(40)))
