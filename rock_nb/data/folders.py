@@ -77,14 +77,22 @@ def _copies_inside(paths: list[str]) -> str:
     return next(odd, '')
 
 # %% ../../nbs/data/folders.ipynb #2d27a46f
+def _telling(paths: list[str]) -> set[str]:
+    "The names of folders below the first ones that could be classes: those at a depth that has several."
+    depths = {}
+    for folder in dict.fromkeys(map(os.path.dirname, paths)):
+        for i, name in enumerate(folder.split('/')[1:]): depths.setdefault(i, set()).add(nfc(name).casefold())
+    return {name for names in depths.values() if len(names) > 1 for name in names}
+
 def _ask_if_same(paths: list[str], top: Path,
                  inner: dict[str, set[str]],      # of `_inner`
                  holders: dict[str, list[str]],   # the other way round
                 ):
     "A `BadInput` where two first folders hold folders of the same names, as parts, copies and sites do."
     loose = {p.split('/')[0] for p in paths if p.count('/') == 1}
+    telling = _telling(paths)
     for a, b in sorted({(v[0], w) for v in holders.values() for w in v[1:]}):
-        same = inner[a] & inner[b]
+        same = inner[a] & inner[b] & telling
         # one name is enough where neither has images of its own, and it could be a class
         one = not {a, b} & loose and any(s.strip('0123456789-_. ') and not _is_copy(s) for s in same)
         if len(same) > 1 or one:
