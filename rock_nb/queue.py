@@ -12,9 +12,10 @@ from pathlib import Path
 
 from . import core
 from .core import BadInput, Parser, Run, as_types, choose, lazy, listed
-from .jobs.folder import FolderQueue, already_queued, check_after, result_is_gone
-from .jobs.job import (
-    KINDS, PRIORITIES, Job, JobQueue, Kind, job_table, new_job, read_job, worker_table)
+from .jobs.folder import FolderQueue, check_after, check_new
+from rock_nb.jobs.job import (
+    KINDS, PRIORITIES, Job, JobQueue, Kind, QueueUnavailable, job_table, new_job, read_job,
+    worker_table)
 from .jobs.slurm import (
     SlurmQueue, meeting_point, on_each_node, sbatch_options, work_in_slurm)
 from .jobs.worker import MODES, Worker
@@ -200,8 +201,7 @@ def publish_jobs(queue: JobQueue, jobs: list[Job]) -> list[Job]:
     if twice := [i for i in ids if ids.count(i) > 1]:
         raise BadInput(f'the job {twice[0]} is there twice; give each a `run` of its own')
     for j in jobs:
-        if (known := queue.find(j.id)) and not result_is_gone(known):
-            raise already_queued(known)
+        check_new(j.id, queue.find(j.id))
         check_after(queue, j, ids[:ids.index(j.id)])
     queue.publish_all(jobs)
     return jobs
@@ -321,7 +321,12 @@ def each_command(name: str, about: str):
         p = command_parser(name, about)
         p.add_argument('jobs', nargs='+', help='ids')
         queue = queue_from_options(o := p.parse_args(argv))
-        for job in o.jobs: print(f'{job}: {getattr(queue, name)(job) or "waiting"}')
+        wrong = []
+        for job in o.jobs:    # the others all the same
+            try: print(f'{job}: {getattr(queue, name)(job) or "waiting"}')
+            except QueueUnavailable: raise
+            except BadInput as e: wrong.append(str(e))
+        if wrong: raise BadInput('; '.join(wrong))
     return run
 
 def tell_command(word: str, about: str):

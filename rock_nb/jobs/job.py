@@ -263,7 +263,9 @@ class JobQueue(Protocol):
     name: str       # of this process among the workers
     every: float    # s between its heartbeats
     def publish(self, job: Job): "Put a job into the queue."
-    def publish_all(self, jobs: list[Job]): "Put several jobs into the queue."
+    def publish_all(self, jobs: list[Job]): "Put several jobs into the queue, all or none of them."
+    def put(self, job: Job, check: Callable): "Put a job in, in place of what `check` lets go."
+    def withdraw(self, id: str) -> str: "Take a job out or have it stopped, whoever waits for it."
     def find(self, id: str) -> Job | None: "A job as it is now."
     def jobs(self) -> list[Job]: "All jobs as they are now."
     def delete(self, id: str) -> str: "Take a job out of the queue, or have it stopped."

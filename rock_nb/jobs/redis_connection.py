@@ -77,6 +77,15 @@ COMPLAINTS = [
     (ERRORS.ResponseError, 'refuses: {text}', False)]
 
 # %% ../../nbs/jobs/redis_connection.ipynb #3f6c9885
+def check_memory(connection: redis.Redis):
+    "A `BadInput` if a Redis forgets jobs where memory is short; one that doesn't say is trusted."
+    try: policy = connection.info('memory').get('maxmemory_policy', '')
+    except ERRORS.ResponseError: return    # it may not be asked
+    if str(policy).startswith('allkeys'):
+        raise BadInput(
+            f'Redis at {address_of(connection)} forgets jobs when its memory is short '
+            f'(maxmemory-policy {policy}); set maxmemory-policy noeviction there, or use another')
+
 @contextlib.contextmanager
 def answering(connection: redis.Redis):
     "What Redis does not do, in one sentence: `QueueUnavailable` if it may later."

@@ -75,6 +75,7 @@ def run_job(
     "Do a job that is held; its exit code."
     (folder, words), process, f = check_job(hold.job), None, None
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         # the process of a worker that died may still be there
         while not (f := lock_file(folder / HELD, 0.2)):
             pulse()
