@@ -27,6 +27,14 @@ def address_without_secrets(url: str) -> str:
         return 'in ROCK_QUEUE_URL'
 
 # %% ../../nbs/jobs/redis_connection.ipynb #5cba126a
+def without_user(url: str) -> str:
+    "An address without the user and the password in it."
+    with contextlib.suppress(ValueError):
+        at = urlsplit(url)
+        return at._replace(netloc=at.netloc.rpartition('@')[2]).geturl()
+    return url
+
+# %% ../../nbs/jobs/redis_connection.ipynb #b4f57c5c
 def connect(
     ip: str | None = None,      # None: $ROCK_QUEUE_URL
     port: int | None = None,    # None: 6379
@@ -36,6 +44,10 @@ def connect(
     "The Redis at an address, or at $ROCK_QUEUE_URL; with the password in $ROCK_QUEUE_PASSWORD."
     here = f'redis://{ip or "127.0.0.1"}:{port or 6379}'
     url = here if ip else os.environ.get('ROCK_QUEUE_URL', here)
+    if port and url != here:
+        raise BadInput(
+            f'--port {port} and ROCK_QUEUE_URL name two servers; give --ip too, or leave out --port')
+    if user: url = without_user(url)
     if urlsplit(url).scheme not in ('redis', 'rediss', 'unix'):
         raise BadInput(
             'the address in ROCK_QUEUE_URL is wrong; it begins with redis://, rediss:// or unix://')

@@ -1,6 +1,7 @@
 """The queue on Redis and in a folder: workers and the server are killed, hostile jobs come; nothing is lost, nothing is done twice at once."""
 import collections
 import functools
+import json
 import multiprocessing
 import os
 import pickle
@@ -22,9 +23,10 @@ from ladder import assert_same_runs, rows, train_ladder
 from naps import nap_job as nap
 from servers import LEASE
 from rock_nb.core import BadInput, Run
-from rock_nb.jobs.job import KINDS, QueueUnavailable
-from rock_nb.jobs.worker import Worker
-from rock_nb.queue import open_queue, publish, publish_jobs, status
+from rock_nb.jobs.job import ID, KINDS, QueueUnavailable, new_job
+from rock_nb.jobs.redis_connection import connect
+from rock_nb.jobs.worker import Worker, failure_reason
+from rock_nb.queue import main, open_queue, publish, publish_jobs, read_jobs, status
 from waiting import until
 
 pytestmark = [
@@ -224,6 +226,56 @@ def test_a_folder_that_is_gone_or_only_read(tmp_path, monkeypatch):
         assert [j.state for j in seen.jobs()] == ['running'] and len(seen.workers()) == 1
         with pytest.raises(QueueUnavailable, match='Read-only'): seen.delete(job.id)
     hold.again(count=False)
+
+
+def test_paths_are_those_of_who_publishes(sample, tmp_path, monkeypatch):
+    "A worker elsewhere has other photographs of that name."
+    monkeypatch.chdir(tmp_path)
+    os.symlink(sample, 'photos')
+    Path('folds.csv').write_text('path,fold\n')
+    queue = open_queue(folder='queue')
+    [job] = publish(queue, data='photos', folds='folds.csv', augment='v2', run='one')
+    assert job.given['data'] == str(tmp_path / 'photos')
+    assert job.given['folds'] == str(tmp_path / 'folds.csv') and job.given['augment'] == 'v2'
+    Path('jobs').write_text(json.dumps(dict(kind='train', given=dict(data='photos', run='two'))))
+    assert read_jobs('jobs')[0].given['data'] == str(tmp_path / 'photos')
+    assert new_job('train', dict(data='data/nowhere', run='x')).given['data'] == 'data/nowhere'
+    monkeypatch.delenv('ROCK_QUEUE_PATHS')
+    with pytest.raises(BadInput, match="photos' lies outside the project"):
+        publish(queue, data='photos', run='three')
+
+
+def test_what_a_command_cannot_do_too_is_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'jobs').write_text('')
+    for words, left in (
+        (['--priority', 'high'], '--priority'), (['--epochs', '3'], '--epochs'), (['v1', 'v2'], 'v1 v2'),
+        (['--ensemble', 'x'], '--ensemble'), (['--retries', '0'], '--retries')):
+        with pytest.raises(SystemExit, match=f'leave out {left}, or write it there'):
+            main(['publish', '--jobs', str(tmp_path / 'jobs'), '--folder', str(tmp_path), *words])
+    main(['publish', '--jobs', str(tmp_path / 'jobs'), '--folder', str(tmp_path)])
+    monkeypatch.setenv('ROCK_QUEUE_URL', 'redis://bob:his@127.0.0.1:6380')
+    with pytest.raises(BadInput, match='--port 7000 and ROCK_QUEUE_URL name two servers'): connect(port=7000)
+    who = lambda *given: [
+        connect(*given).connection_pool.connection_kwargs.get(k) for k in ('username', 'password', 'port')]
+    assert who() == ['bob', 'his', 6380]
+    monkeypatch.setenv('ROCK_QUEUE_PASSWORD', 'hers')
+    assert who(None, None, 'anna') == ['anna', 'hers', 6380]
+
+
+def test_ids_are_words_for_commands(tmp_path):
+    for name in ('日本', '-x', '_x', 'año'):
+        id = nap(tmp_path, name).id
+        assert re.fullmatch('[A-Za-z0-9][A-Za-z0-9_-]*', id), id
+    assert nap(tmp_path, '日本').id != nap(tmp_path, '中国').id
+    assert ID.fullmatch('---c095ee')                       # of yesterday
+
+
+def test_the_reason_is_that_of_the_last_attempt(tmp_path):
+    log = tmp_path / 'log'
+    log.write_text('--- 2026-01-01 10:00:00 attempt 1 by a\nValueError: 17.jpg\n--- … attempt 2 by b\n')
+    assert failure_reason(log, 3) == 'exit code 3'
+    with open(log, 'a') as f: f.write('--- 8 left ---\n')
+    assert failure_reason(log, 3) == '--- 8 left ---'
 
 
 @pytest.mark.parametrize('kind', ['redis', 'folder'])
