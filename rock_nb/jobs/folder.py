@@ -235,8 +235,10 @@ def put_all(
             there.append(j)
         if submit: submit(jobs)
     except BadInput:
-        with contextlib.suppress(BadInput):
-            for j in reversed(there): queue.withdraw(j.id)
+        until = time.monotonic() + 30    # a queue that no longer answers is not asked for each
+        for j in reversed(there):
+            with contextlib.suppress(BadInput):
+                if time.monotonic() < until: queue.withdraw(j.id)
         raise
 
 # %% ../../nbs/jobs/folder.ipynb #fe71552a
