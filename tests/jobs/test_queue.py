@@ -96,12 +96,14 @@ def test_one_deleted_and_published_anew_waits_for_what_it_says_now(queue, tmp_pa
     "Its parents of before are nothing to it, and not harmed by it."
     job = functools.partial(nap, tmp_path)
     first, second = job('first'), job('second', priority='low')
-    for j in (first, second, child := job('child', after=[first.id])): queue.publish(j)
-    assert queue.delete(child.id) == 'deleted'
+    child, free = (job(name, after=[first.id]) for name in ('child', 'free'))
+    for j in (first, second, child, free): queue.publish(j)
+    for j in (child, free): assert queue.delete(j.id) == 'deleted'
     queue.publish(job('child', after=[second.id], priority='high'))
+    queue.publish(job('free', priority='low'))
     do_all(queue)
-    assert states(queue) == dict.fromkeys(('first', 'second', 'child'), 'done')
-    assert order(tmp_path) == ['first', 'second', 'child']
+    assert states(queue) == dict.fromkeys(('first', 'second', 'child', 'free'), 'done')
+    assert order(tmp_path) == ['first', 'second', 'child', 'free']
 
 
 def test_one_that_a_worker_remembers_is_read_anew(tmp_path):
@@ -154,7 +156,7 @@ def test_a_parent_that_is_done_anew_is_waited_for(queue, tmp_path):
     assert queue.find(broken.id).begun > queue.find(first.id).ended
 
 
-def test_deleting_asks_those_that_wait_alone(queue, tmp_path):
+def test_deleting_asks_those_that_wait_alone(queue, tmp_path, monkeypatch):
     job = functools.partial(nap, tmp_path)
     queue.publish(first := job('first'))
     queue.publish(second := job('second', after=[first.id]))
@@ -162,7 +164,9 @@ def test_deleting_asks_those_that_wait_alone(queue, tmp_path):
     do_all(queue)
     queue.publish(third := job('third', after=[second.id]))    # it could be begun
     with pytest.raises(BadInput, match=f'{third.id} waits for {second.id}'): queue.delete(second.id)
-    for j in (third, second, first): assert queue.delete(j.id) == 'deleted'
+    with monkeypatch.context() as m:    # rq knows who waits: not all jobs are fetched for it
+        if hasattr(queue, 'redis'): m.delattr(type(queue), 'jobs')
+        for j in (third, second, first): assert queue.delete(j.id) == 'deleted'
     with pytest.raises(BadInput, match='there is no job'): queue.delete(first.id)
     assert queue.jobs() == []
 
