@@ -6,7 +6,7 @@
 __all__ = ['Dashboard']
 
 # %% ../nbs/07_dashboard.ipynb #d7b5a025
-import asyncio, html, io, shutil, time
+import asyncio, contextlib, html, io, shutil, time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,29 +68,34 @@ def run_folders(out: Path, most: int = 12) -> list[Run]:
 
 def last_write(run: Run) -> float:
     "When a run last wrote something, in s since 1970."
-    return max(
-        (p.stat().st_mtime for p in (run.recipe, run.history, run.last, run.metrics) if p.exists()),
-        default=0.0)
+    times = [0.]
+    for p in (run.recipe, run.history, run.last, run.metrics):
+        with contextlib.suppress(OSError): times.append(p.stat().st_mtime)
+    return max(times)
 
 # %% ../nbs/07_dashboard.ipynb #5ef61e9a
 def run_view(runs: list[Run], out: Path) -> pd.DataFrame:
-    "Each run with its epochs, its best macro F1, and whether it moves."
+    "Each run with its epochs, its best macro F1, and whether it moves; one that can't be read says so."
     rows = []
     for r in runs:
-        h = history_of(r)
-        recipe = saved_recipe(r)
-        # an ensemble has no epochs
-        of = sum(p['epochs'] for p in recipe['phases']) if recipe else None
-        best = best_epoch(h, recipe)
-        state = 'done' if r.done else 'training' if time.time() - last_write(r) < 600 else 'resting'
-        rows.append(
-            dict(
-                run=str(r.path.relative_to(out)), state=state,
-                epochs=f'{len(h)} of {of}' if of else '',
-                valid_f1=None if best is None else best.valid_f1,
-                moved=f'{time.time() - last_write(r):.0f} s ago'))
+        own = dict(run=str(r.path.relative_to(out)), state='unreadable')
+        # whoever wrote it: the others are shown all the same
+        try: own |= run_row(r)
+        except Exception as e: own['epochs'] = f'{type(e).__name__}: {e}'[:80]
+        rows.append(own)
     return pd.DataFrame(rows, columns=['run', 'state', 'epochs', 'valid_f1', 'moved']).set_index(
         'run')
+
+def run_row(run: Run) -> dict:
+    "Epochs and best macro F1 of a run, and whether it moves."
+    h, recipe = history_of(run), saved_recipe(run)
+    # an ensemble has no epochs
+    of = sum(p['epochs'] for p in recipe['phases']) if recipe else None
+    best, moved = best_epoch(h, recipe), time.time() - last_write(run)
+    return dict(
+        state='done' if run.done else 'training' if moved < 600 else 'resting',
+        epochs=f'{len(h)} of {of}' if of else '',
+        valid_f1=None if best is None else float(best.valid_f1), moved=f'{moved:.0f} s ago')
 
 # %% ../nbs/07_dashboard.ipynb #cf8bea46
 def plot_runs(runs: list[Run], most: int = 6) -> Figure:
@@ -98,8 +103,9 @@ def plot_runs(runs: list[Run], most: int = 6) -> Figure:
     fig, axes = plt.subplots(1, 2, figsize=(9, 2.8), dpi=80, layout='constrained')
     plt.close(fig)
     for i, r in enumerate(runs[:most]):
-        h = history_of(r)
-        for ax, what in zip(axes, ('valid_loss', 'valid_f1')) if len(h) else ():
+        h = history_of(r).apply(pd.to_numeric, errors='coerce')
+        for ax, what in zip(axes, ('valid_loss', 'valid_f1')):
+            if not {'epoch', what} <= set(h): continue    # another program's table
             ax.plot(
                 h.epoch, h[what], f'C{i}.' + (':' if r.done else '-'), lw=1.4, ms=5, label=r.name)
     for ax, title in zip(axes, ('validation loss', 'validation macro F1')):

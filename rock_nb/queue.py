@@ -12,9 +12,10 @@ from pathlib import Path
 
 from . import core
 from .core import BadInput, Parser, Run, as_types, choose, lazy, listed
-from .jobs.folder import FolderQueue, already_queued, check_after, result_is_gone
-from .jobs.job import (
-    KINDS, PRIORITIES, Job, JobQueue, Kind, job_table, new_job, read_job, worker_table)
+from .jobs.folder import FolderQueue, check_after, check_new
+from rock_nb.jobs.job import (
+    KINDS, PRIORITIES, Job, JobQueue, Kind, QueueUnavailable, job_table, new_job, read_job,
+    worker_table)
 from .jobs.slurm import (
     SlurmQueue, meeting_point, on_each_node, sbatch_options, work_in_slurm)
 from .jobs.worker import MODES, Worker
@@ -28,6 +29,21 @@ __all__ = ['open_queue', 'publish', 'publish_jobs', 'status']
 pd = lazy('pandas')
 
 # %% ../nbs/07_queue.ipynb #5ad3ad2a
+def paths_from_here(given: dict) -> dict:
+    "What was given, with those paths in full that are there as `rock_nb.fit` would look for them."
+    def full(name: str, value: object) -> object:
+        if not isinstance(value, str) or name == 'augment' and not value.endswith('.json'):
+            return value
+        try: path, at = Path(value).expanduser(), core.resolve(value)
+        except RuntimeError: return value    # of nobody's home
+        if not os.path.exists(at): return value
+        # by its name in the project: another machine's link may lead elsewhere
+        near = core.root() / path
+        return str(near if near.resolve() == at else path.absolute())
+    names = ('data', 'folds', 'pretrained', 'augment')
+    return given | {n: full(n, given[n]) for n in names if n in given}
+
+# %% ../nbs/07_queue.ipynb #ae09ea80
 def check_training(given: dict) -> dict:
     "The parameters of a training, checked, with the name of its run."
     from rock_nb.data.synthetic import find_data
@@ -38,6 +54,7 @@ def check_training(given: dict) -> dict:
     for name in given: choose(name, PARAMETERS, 'parameter of a training')
     # for all workers: one that lacks these photographs shall not train on others
     if 'data' not in given: given['data'] = str(find_data())
+    given = paths_from_here(given)
     if given.get('nnodes') is not None or given.get('rdzv') is not None:
         raise BadInput(
             'a job is done on one machine; leave out nnodes and rdzv, and give nproc for several '
@@ -53,6 +70,7 @@ def check_training(given: dict) -> dict:
         run=core.folder_name(
             given.get('run') or find_name(version, fields | part, given.get('out'))))
 
+# %% ../nbs/07_queue.ipynb #08e02244
 def run_folder(given: dict, name: str) -> Path:
     "Where a job writes, without making it."
     return (
@@ -200,8 +218,7 @@ def publish_jobs(queue: JobQueue, jobs: list[Job]) -> list[Job]:
     if twice := [i for i in ids if ids.count(i) > 1]:
         raise BadInput(f'the job {twice[0]} is there twice; give each a `run` of its own')
     for j in jobs:
-        if (known := queue.find(j.id)) and not result_is_gone(known):
-            raise already_queued(known)
+        check_new(j.id, queue.find(j.id))
         check_after(queue, j, ids[:ids.index(j.id)])
     queue.publish_all(jobs)
     return jobs
@@ -229,6 +246,7 @@ def queue_from_options(o: argparse.Namespace, **more: object) -> JobQueue:
     "The queue that a command's options name."
     return open_queue(o.ip, o.port, o.user, o.folder, on=o.on, **more)
 
+# %% ../nbs/07_queue.ipynb #b8da0730
 def read_jobs(file: str) -> list[Job]:
     "Jobs from a file of JSON, one a line: kind, given, and perhaps priority, after and retries."
     try:
@@ -268,9 +286,9 @@ def publish_command(argv: list[str]):
     p = command_parser('publish', 'Put trainings into the queue, and perhaps their ensemble.')
     p.add_argument('versions', nargs='*', help='recipes (none: baseline)')
     p.add_argument('--ensemble', metavar='NAME', help='let them vote, once all are done')
-    p.add_argument('--priority', choices=PRIORITIES, default='normal')
-    p.add_argument('--after', default='', metavar='IDS', help='jobs to be done before, with commas')
-    p.add_argument('--retries', type=int, default=3, help='after a failure (3)')
+    p.add_argument('--priority', choices=PRIORITIES, help='(normal)')
+    p.add_argument('--after', metavar='IDS', help='jobs to be done before, with commas')
+    p.add_argument('--retries', type=int, help='after a failure (3)')
     p.add_argument(
         '--jobs', metavar='FILE', dest='jobs_file',    # a pipeline's jobs are a number
         help='publish what this file has instead: JSON, a job a line; - is the input')
@@ -279,12 +297,17 @@ def publish_command(argv: list[str]):
         add_options(p, {n: o for n, o in PARAMETERS.items() if n != 'version'}), argv)
     place = {k: given.pop(k, None) for k in ('on', 'ip', 'port', 'user', 'folder')}
     place['options'] = slurm_options(place['on'], {k: given.pop(k, None) for k in slurm})
-    file, versions = given.pop('jobs_file', None), given.pop('versions') or ['baseline']
+    file, versions = given.pop('jobs_file', None), given.pop('versions', None)
+    if file and (versions or given):
+        more = ' '.join(versions or [f'--{next(iter(given))}'])
+        raise BadInput(f'--jobs {file} says all of its jobs; leave out {more}, or write it there')
+    versions = versions or ['baseline']
     for version in versions if not file else (): check_given(given | dict(version=version))
     queue = open_queue(**place)
     for j in publish_jobs(queue, read_jobs(file)) if file else publish(queue, versions, **given):
         print(j.id)
 
+# %% ../nbs/07_queue.ipynb #c9eb4e5b
 def list_command(argv: list[str]):
     "`rock-queue list`"
     p = command_parser('list', 'All jobs, the oldest first.')
@@ -321,7 +344,12 @@ def each_command(name: str, about: str):
         p = command_parser(name, about)
         p.add_argument('jobs', nargs='+', help='ids')
         queue = queue_from_options(o := p.parse_args(argv))
-        for job in o.jobs: print(f'{job}: {getattr(queue, name)(job) or "waiting"}')
+        wrong = []
+        for job in o.jobs:    # the others all the same
+            try: print(f'{job}: {getattr(queue, name)(job) or "waiting"}')
+            except QueueUnavailable: raise
+            except BadInput as e: wrong.append(str(e))
+        if wrong: raise BadInput('; '.join(wrong))
     return run
 
 def tell_command(word: str, about: str):

@@ -59,7 +59,7 @@ from .training.body import body_note, with_body
 from .training.file_records import file_records
 from .training.checkpoint import remove_checkpoints
 from .training.processes import (
-    run_on_main, is_main_process, gather_table, group, rank, world)
+    check_same_files, run_on_main, is_main_process, gather_table, group, rank, world)
 from .training.linear_probe import image_features, probe_logits
 from .training.loop import learn
 from .training.build import build_setup, photos_for
@@ -248,6 +248,7 @@ def survey(version: str = 'baseline',   # a name of `rock_nb.training.recipes`
     # this machine has them elsewhere
     if not plan.data.root.exists():
         plan.data = replace(plan.data, root=folder_of(find_data(options.data)))
+    if not plan.run.done: check_same_files(list(plan.parts.path), plan.data.files(plan.parts))
     if launched and not plan.run.done:
         plan.together = dict(starts=starts, options=for_others(plan, fields))
     return plan

@@ -481,7 +481,7 @@ def history_of(run: Run | None) -> pd.DataFrame:
     "A run's history as far as it is; an empty frame before its first line."
     try:
         return pd.read_csv(run.history) if run else pd.DataFrame()
-    except (OSError, pd.errors.EmptyDataError, pd.errors.ParserError):
+    except (OSError, ValueError):    # none yet, or no table
         return pd.DataFrame()
 
 def classes_of(history: pd.DataFrame) -> pd.DataFrame | None:

@@ -6,8 +6,8 @@
 __all__ = ['FolderQueue']
 
 # %% ../../nbs/jobs/folder.ipynb #c56a1b39
-import contextlib, json, os, sys, time
-from collections.abc import Collection, Iterator
+import contextlib, functools, json, os, sys, time
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +15,7 @@ from typing import BinaryIO
 from fastcore.basics import patch
 
 from .. import core
-from ..core import BadInput, write_json
+from ..core import BadInput
 from .job import (
     ID, KINDS, LIMIT, PRIORITIES, Hold, Job, JobQueue, QueueUnavailable, Stopped, read_facts,
     read_job, worker_facts, worker_name, write_job)
@@ -23,16 +23,16 @@ from .job import (
 # %% ../../nbs/jobs/folder.ipynb #05fcc359
 def lock_file(
     path: Path,
-    wait: float = 0.    # s to wait for it
+    wait: float = 0.,       # s to wait for it
+    shared: bool = False    # to look at: the file must be there, and is only read
 ) -> BinaryIO | None:
     """The locked file, or None if another has it; it is free again when it is closed, or when all
     processes that have it are gone."""
     import fcntl
-    path.parent.mkdir(parents=True, exist_ok=True)
-    f, end = open(path, 'ab'), time.monotonic() + wait
+    f, end = open(path, 'rb' if shared else 'ab'), time.monotonic() + wait
     while True:
         try:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(f, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             return f
         except OSError as e:
             if not isinstance(e, BlockingIOError) or time.monotonic() >= end:
@@ -46,6 +46,7 @@ def no_locks(folder: Path, e: OSError) -> BadInput:
         f'the file system of {folder} has no locks ({e.strerror}), without which two workers would '
         'do the same job; give a --folder on a local disk or NFS 4, or a Redis server with --ip')
 
+# %% ../../nbs/jobs/folder.ipynb #825b2f90
 def check_locks():
     "A `BadInput` where the locks of POSIX are missing: those of Windows don't outlive a handing over."
     if not core.has_posix_locks():
@@ -64,16 +65,11 @@ class FolderQueue:
     ):
         check_locks()
         self.home = Path(home or core.outputs()/'.queue').expanduser().absolute()
-        for name in ('open', 'ended', 'locks', 'workers', 'stop', 'logs'):
-            try: (self.home / name).mkdir(parents=True, exist_ok=True)
-            except OSError as e:
-                raise BadInput(
-                    f'the queue {self.home} cannot be made: {e.strerror}; give another --folder'
-                ) from None
-        lock_file(self.home / '.locks', 1)    # a `BadInput` if there are none
         self.seen = dict(open={}, ended={})   # folder -> id -> state of the file, and its job
         self.line = {}                        # id of an open job -> its place in the line
         self.done = set()                     # ids of jobs that were done
+        self.renewed = 0                      # as `last_renewal`, when those two were read
+        self.made = False                     # its folders, by this process
     def __repr__(self): return f'FolderQueue({str(self.home)!r})'
     def file(self, folder: str, id: str) -> Path: return self.home/folder/f'{id}.json'
     def log(self, id: str) -> Path: return self.home/'logs'/f'{id}.log'
@@ -85,11 +81,54 @@ class FolderQueue:
     def write(self, folder: str, job: Job):
         write_queue_file(self.file(folder, job.id), write_job(job))
 
+# %% ../../nbs/jobs/folder.ipynb #bb9cb319
+@patch(nm='make')
+def _make(self: FolderQueue):
+    "Make the folders of the queue, where they are written to for the first time."
+    if self.made: return
+    try:
+        for name in ('open', 'ended', 'locks', 'workers', 'stop', 'logs'):
+            (self.home / name).mkdir(parents=True, exist_ok=True)
+        if f := lock_file(self.home / '.locks', 1): f.close()    # a `BadInput` if there are none
+    except OSError as e:
+        raise BadInput(
+            f'the queue {self.home} cannot be made: {e.strerror}; give another --folder') from None
+    self.made = True
+
 # %% ../../nbs/jobs/folder.ipynb #21e6f368
 def write_queue_file(path: Path, text: str):
     "Write a file of the queue; `QueueUnavailable` where that can't be now."
-    try: core.write_text(path, text)
-    except BadInput as e: raise QueueUnavailable(str(e)) from None
+    try:
+        os.stat(path.parent)    # one that is gone, such as a disk, is not made anew
+        core.write_text(path, text)
+    except (BadInput, OSError) as e:
+        why = getattr(e if isinstance(e, OSError) else e.__context__, 'strerror', None) or e
+        raise QueueUnavailable(
+            f'{path} cannot be written ({why}); make room there, or give the queue another --folder'
+        ) from None
+
+def in_folder(method: Callable) -> Callable:
+    "A method that uses the queue's folder, which may be gone, or read only, and come back."
+    @functools.wraps(method)
+    def wrapped(self, *args: object, **kwargs: object):
+        try: return method(self, *args, **kwargs)
+        except OSError as e:
+            raise QueueUnavailable(
+                f'the queue {self.home} cannot be used now ({e.strerror or e}); see that its '
+                'folder is there and can be written to, or give another --folder') from None
+    return wrapped
+
+@patch(nm='stopping')
+@in_folder
+def _stopping(self: FolderQueue, id: str) -> bool:
+    "Whether someone wants a job stopped."
+    return self.file('stop', id).exists()
+
+@patch(nm='drop')
+@in_folder
+def _drop(self: FolderQueue, id: str, *folders: str):
+    "Remove the files that a job has in some folders."
+    for folder in folders: self.file(folder, id).unlink(missing_ok=True)
 
 # %% ../../nbs/jobs/folder.ipynb #142d751f
 def read_file(
@@ -116,12 +155,14 @@ def read_file(
 
 # %% ../../nbs/jobs/folder.ipynb #c0987864
 @patch(nm='find')
+@in_folder
 def _find(self: FolderQueue, id: str) -> Job | None:
     "A job as it is now; one whose worker died waits for the next."
     job = self.read(id) if ID.fullmatch(id) else None
-    if not job or job.state != 'running' or not (free := self.lock(id, 0)):
-        return job
-    with free: job = self.read(id)
+    if not job or job.state != 'running': return job
+    with contextlib.suppress(FileNotFoundError):    # it was copied without its lock
+        if not (free := lock_file(self.home / 'locks' / id, shared=True)): return job
+        with free: job = self.read(id)
     return replace(job, state='waiting') if job and job.state == 'running' else job
 
 @patch(nm='scan')
@@ -141,8 +182,10 @@ def _scan(self: FolderQueue, folder: str) -> dict[str, Job]:
 
 # %% ../../nbs/jobs/folder.ipynb #b0c0d005
 @patch(nm='jobs')
+@in_folder
 def _jobs(self: FolderQueue) -> list[Job]:
     "All jobs as they are now."
+    if not self.made and not (self.home / 'open').exists(): return []    # by nobody yet
     found = self.scan('open') | self.scan('ended')
     # it may have moved meanwhile
     if not set(os.listdir(self.home / 'open')) <= {f'{i}.json' for i in found}:
@@ -151,21 +194,52 @@ def _jobs(self: FolderQueue) -> list[Job]:
     return [j for j in now if j]
 
 # %% ../../nbs/jobs/folder.ipynb #e598c752
+@patch(nm='put')
+@in_folder
+def _put(
+    self: FolderQueue,
+    job: Job,
+    check: Callable    # raises a `BadInput` for an id and what the queue has of it
+):
+    "Put a job into the queue, in place of one of its id."
+    check_after(self, job)
+    self.make()
+    with self.lock(job.id) or raise_in_use(job.id):
+        check(job.id, known := self.read(job.id))
+        self.write('open', job)
+        self.drop(job.id, 'stop', 'ended')
+        if known: self.renew()
+
 @patch(nm='publish')
 def _publish(self: FolderQueue, job: Job):
     """Put a job into the queue; one that is there already is a `BadInput`, unless it is done and
     what it made is gone."""
-    check_after(self, job)
-    with self.lock(job.id) or raise_in_use(job.id):
-        if (known := self.read(job.id)) and not result_is_gone(known):
-            raise already_queued(known)
-        self.file('stop', job.id).unlink(missing_ok=True)
-        self.write('open', job)
-        self.file('ended', job.id).unlink(missing_ok=True)
+    self.publish_all([job])
 
 @patch(nm='publish_all')
 def _publish_all(self: FolderQueue, jobs: list[Job]):
-    for j in jobs: self.publish(j)
+    "Put several jobs into the queue, all or none of them."
+    put_all(self, jobs)
+
+# %% ../../nbs/jobs/folder.ipynb #d8181da3
+def put_all(
+    queue: JobQueue,
+    jobs: list[Job],
+    submit: Callable | None = None    # called with the jobs, once they are there
+):
+    "Put jobs into a queue; where that ends in the midst, those that are there are taken out again."
+    there = []
+    try:
+        for j in jobs:
+            queue.put(j, check_new)
+            there.append(j)
+        if submit: submit(jobs)
+    except BadInput:
+        until = time.monotonic() + 30    # a queue that no longer answers is not asked for each
+        for j in reversed(there):
+            with contextlib.suppress(BadInput):
+                if time.monotonic() < until: queue.withdraw(j.id)
+        raise
 
 # %% ../../nbs/jobs/folder.ipynb #fe71552a
 def check_after(
@@ -188,6 +262,16 @@ def result_is_gone(job: Job) -> bool:
     return False
 
 # %% ../../nbs/jobs/folder.ipynb #76a86bd8
+def check_new(id: str, known: Job | None):
+    "A `BadInput` unless a job is new, or done and what it made is gone."
+    if known and not result_is_gone(known): raise already_queued(known)
+
+def check_over(id: str, known: Job | None):
+    "A `BadInput` unless a job failed or was stopped, or is done and what it made is gone."
+    if known and known.kind in KINDS:
+        if known.state in ('failed', 'stopped') or result_is_gone(known): return
+    raise not_requeueable(id, known)
+
 def already_queued(known: Job) -> BadInput:
     ways = dict(
         failed='requeue it', stopped='requeue it', running='delete it to have it stopped',
@@ -195,32 +279,49 @@ def already_queued(known: Job) -> BadInput:
     if known.kind in KINDS:
         ways['done'] = (
             f'its folder is {KINDS[known.kind].folder(known.given)}: delete both to do it anew')
-    way = ways.get(known.state, 'delete it')
+    way = ways.get(known.state, 'delete it') if known.kind in KINDS else 'delete it'
     return BadInput(
         f'the job {known.id} is in the queue and {known.state}; {way}, or give another `run`')
 
-def check_unused(queue: JobQueue, id: str):
-    "A `BadInput` if a queue has no such job, or another one waits for it."
-    if not queue.find(id):
+def check_unused(id: str, known: Job | None, others: Iterable[Job]):
+    "A `BadInput` if there is no such job, or another one waits for it."
+    if not known:
         raise BadInput(f'there is no job {id!r} in the queue; `rock-queue list` shows all')
-    if users := [j.id for j in queue.jobs() if id in j.after and j.state in ('waiting', 'running')]:
+    if users := [j.id for j in others if id in j.after and j.state in ('waiting', 'running')]:
         raise BadInput(f'{users[0]} waits for {id}; delete that first')
 
 def raise_in_use(id: str):
     raise BadInput(f'the job {id} is being worked on; delete it, which stops it, or wait')
 
 # %% ../../nbs/jobs/folder.ipynb #60fae511
+@patch(nm='last_renewal')
+def _last_renewal(self: FolderQueue) -> int:   # ns since 1970, 0: never
+    "When a job was last deleted or published anew: its file may be another one of the same name."
+    try: return (self.home / '.renewed').stat().st_mtime_ns
+    except FileNotFoundError: return 0
+
+@patch(nm='renew')
+def _renew(self: FolderQueue):
+    "Have all workers read the files of jobs again."
+    (self.home / '.renewed').touch()
+    os.utime(self.home / '.renewed', ns=(now := time.time_ns(), now))
+
+# %% ../../nbs/jobs/folder.ipynb #a224a662
 @patch(nm='ready')
 def _ready(self: FolderQueue) -> Iterator[str]:
     """Ids of open jobs whose predecessors are done, in the order in which they should be begun.
 
-    A file is read once: what it says of priority, time and predecessors stays while it is there."""
+    A file is read once, and again when something was deleted or published anew: else what it says
+    of priority, time and predecessors stays while it is there."""
+    if self.renewed != (now := self.last_renewal()):
+        self.line, self.done, self.renewed = {}, set(), now
     names = set(os.listdir(self.home / 'open'))
     new = [n for n in names - self.line.keys() if n.endswith('.json')]
     for n in self.line.keys() - names: del self.line[n]
     for j in (read_file(self.home / 'open' / n) for n in new):
-        if j:
-            self.line[f'{j.id}.json'] = PRIORITIES.index(j.priority), j.published, j.id, j.after
+        if j:    # one that can't be read here waits for itself: a newer worker may know it
+            after = j.after if j.kind in KINDS else [j.id]
+            self.line[f'{j.id}.json'] = PRIORITIES.index(j.priority), j.published, j.id, after
     if new: self.line = dict(sorted(self.line.items(), key=lambda item: item[1]))
     done = self.done_among({a for *_, after in self.line.values() for a in after})
     for *_, job, after in self.line.values():
@@ -237,6 +338,7 @@ def _done_among(self: FolderQueue, ids: set[str]) -> set[str]:
     return ids & self.done
 
 @patch(nm='take')
+@in_folder
 def _take(self: FolderQueue) -> Hold | None:
     "Begin the next job that nobody works on; None if there is nothing to do now."
     for name in self.ready():
@@ -252,12 +354,9 @@ def _take(self: FolderQueue) -> Hold | None:
 def _begin(self: FolderQueue, id: str, lock: BinaryIO) -> Hold | None:
     "Begin a job whose lock is held, if it is still to be done."
     job = read_file(self.file('open', id))
-    if not job: return None
+    if not job or job.kind not in KINDS: return None    # it can't be read
     # a worker died between the two
     if self.file('ended', id).exists(): return self.file('open', id).unlink()
-    # it can't be read
-    if job.kind == '?':
-        return self.file('open', id).rename(self.file('ended', id)) and None
     self.done -= set(job.after)    # now it matters
     if job.after and len(self.done_among(set(job.after))) < len(set(job.after)):
         return None
@@ -289,7 +388,7 @@ class FolderHold:
         self.job = job
         self.lock = lock
     @property
-    def stop(self) -> bool: return self.queue.file('stop', self.job.id).exists()
+    def stop(self) -> bool: return self.queue.stopping(self.job.id)
     # a child that has it keeps the job from others until it is gone too
     def fds(self) -> list[int]: return [self.lock.fileno()]
     def beat(self):
@@ -303,8 +402,7 @@ class FolderHold:
     def close(self, folder: str, job: Job):
         self.queue.write(folder, job)
         self.job = job
-        for other in ('open', 'stop') if folder == 'ended' else ():
-            self.queue.file(other, job.id).unlink(missing_ok=True)
+        if folder == 'ended': self.queue.drop(job.id, 'open', 'stop')
         self.lock.close()
 
 # %% ../../nbs/jobs/folder.ipynb #b2d69cfa
@@ -327,13 +425,15 @@ def _again(
 @patch(nm='enter')
 def _enter(self: FolderQueue):
     "Be one of the workers from now on."
+    self.make()
     self.name = worker_name()
     self.beat()
 
 @patch(nm='leave')
-def _leave(self: FolderQueue): self.file('workers', self.name).unlink(missing_ok=True)
+def _leave(self: FolderQueue): self.drop(self.name, 'workers')
 
 @patch(nm='beat')
+@in_folder
 def _beat(self: FolderQueue, job: str = ''):
     "Tell others that this worker lives, and forget those who were not heard of for a day."
     write_queue_file(self.file('workers', self.name), json.dumps(worker_facts(job)))
@@ -341,6 +441,7 @@ def _beat(self: FolderQueue, job: str = ''):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - p.stat().st_mtime > 86400: p.unlink()
 
+# %% ../../nbs/jobs/folder.ipynb #e18d2801
 @patch(nm='workers')
 def _workers(self: FolderQueue) -> dict[str, dict]:
     "What the workers told of themselves."
@@ -358,41 +459,40 @@ def _told(self: FolderQueue) -> dict[str, int]:
     except (OSError, ValueError): return {}
 
 @patch(nm='tell')
+@in_folder
 def _tell(self: FolderQueue, word: str):
     "Say something to all workers: stop, or refresh."
+    self.make()
     with lock_file(self.home / 'locks' / '.told', 5) or raise_in_use('told.json'):
-        write_json(self.home / 'told.json', self.told() | {word: self.told().get(word, 0) + 1})
+        told = self.told() | {word: self.told().get(word, 0) + 1}
+        write_queue_file(self.home / 'told.json', json.dumps(told))
 
 # %% ../../nbs/jobs/folder.ipynb #83a38f18
-@patch(nm='delete')
-def _delete(self: FolderQueue, id: str) -> str:
-    """Take a job out of the queue, and say what became of it; one at work is stopped, and stays in
-    the list."""
-    check_unused(self, id)
+@patch(nm='withdraw')
+@in_folder
+def _withdraw(self: FolderQueue, id: str) -> str:
+    "Take a job out of the queue, or have it stopped, whoever waits for it."
     if not (f := self.lock(id)):
         self.file('stop', id).touch()
         return 'will be stopped'
     with f:
-        for folder in ('open', 'ended', 'stop'):
-            self.file(folder, id).unlink(missing_ok=True)
+        self.drop(id, 'open', 'ended', 'stop')
+        self.renew()
     return 'deleted'
+
+@patch(nm='delete')
+def _delete(self: FolderQueue, id: str) -> str:
+    """Take a job out of the queue, and say what became of it; one at work is stopped, and stays in
+    the list."""
+    check_unused(id, known := self.find(id), self.jobs() if known else ())
+    return self.withdraw(id)
 
 # %% ../../nbs/jobs/folder.ipynb #7df9e311
 @patch(nm='requeue')
 def _requeue(self: FolderQueue, id: str):
     "Let a job that failed or was stopped be done after all, and one again whose folder is gone."
-    if (job := self.read(id)) and result_is_gone(job):
-        return self.publish(reset_job(job))
-    with self.lock(id) or raise_in_use(id):
-        job = self.read(id)
-        if not job or job.state not in ('failed', 'stopped') or job.kind == '?':
-            raise not_requeueable(id, job)
-        check_after(self, job)
-        self.file('stop', id).unlink(missing_ok=True)
-        self.write(
-            'open',
-            replace(job, state='waiting', attempts=0, error='', log='', published=time.time()))
-        self.file('ended', id).unlink(missing_ok=True)
+    if not (job := self.find(id)): raise not_requeueable(id, job)
+    self.put(reset_job(job), check_over)
 
 # %% ../../nbs/jobs/folder.ipynb #a2d2022a
 def reset_job(job: Job) -> Job:

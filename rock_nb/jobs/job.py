@@ -69,6 +69,7 @@ def refuse_constant(word: str): raise ValueError(f'{word} is no JSON')
 
 DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
+# %% ../../nbs/jobs/job.ipynb #48a02fb5
 def read_job(
     text: str | bytes,      # JSON, at most `LIMIT` bytes
     **more: object          # fields that the JSON need not have
@@ -206,7 +207,8 @@ def portable(given: dict) -> dict:
 # %% ../../nbs/jobs/job.ipynb #30c4835e
 def id_of(folder: Path) -> str:
     "A job's id from the folder that it fills."
-    clean = re.sub(r'[^A-Za-z0-9_-]', '-', folder.name)[:100]
+    # commands take what begins with - for an option
+    clean = re.sub(r'[^A-Za-z0-9_-]', '-', folder.name)[:100].lstrip('-_') or 'job'
     return (
         clean if folder == core.root() / 'outputs' / clean
         else f'{clean}-{core.short_hash(folder)[:6]}')
@@ -230,7 +232,10 @@ def new_job(
     retries: int = 3,               # 0 to 100
 ) -> Job:
     "A job of what was given, checked as far as can be without doing it."
-    given = choose(kind, KINDS, 'kind of job').check(check_places(json_value(given)))
+    # a relative path is looked for before it is said where it may lie
+    named = json_value(given)
+    given = choose(kind, KINDS, 'kind of job').check(named)
+    check_places({k: v for k, v in given.items() if k in named})
     job = check_job_fields(
         Job(
             kind, portable(json_value(given)), id_of(KINDS[kind].folder(given)), priority,
@@ -263,7 +268,9 @@ class JobQueue(Protocol):
     name: str       # of this process among the workers
     every: float    # s between its heartbeats
     def publish(self, job: Job): "Put a job into the queue."
-    def publish_all(self, jobs: list[Job]): "Put several jobs into the queue."
+    def publish_all(self, jobs: list[Job]): "Put several jobs into the queue, all or none of them."
+    def put(self, job: Job, check: Callable): "Put a job in, in place of what `check` lets go."
+    def withdraw(self, id: str) -> str: "Take a job out or have it stopped, whoever waits for it."
     def find(self, id: str) -> Job | None: "A job as it is now."
     def jobs(self) -> list[Job]: "All jobs as they are now."
     def delete(self, id: str) -> str: "Take a job out of the queue, or have it stopped."

@@ -27,6 +27,14 @@ def address_without_secrets(url: str) -> str:
         return 'in ROCK_QUEUE_URL'
 
 # %% ../../nbs/jobs/redis_connection.ipynb #5cba126a
+def without_user(url: str) -> str:
+    "An address without the user and the password in it."
+    with contextlib.suppress(ValueError):
+        at = urlsplit(url)
+        return at._replace(netloc=at.netloc.rpartition('@')[2]).geturl()
+    return url
+
+# %% ../../nbs/jobs/redis_connection.ipynb #b4f57c5c
 def connect(
     ip: str | None = None,      # None: $ROCK_QUEUE_URL
     port: int | None = None,    # None: 6379
@@ -36,6 +44,10 @@ def connect(
     "The Redis at an address, or at $ROCK_QUEUE_URL; with the password in $ROCK_QUEUE_PASSWORD."
     here = f'redis://{ip or "127.0.0.1"}:{port or 6379}'
     url = here if ip else os.environ.get('ROCK_QUEUE_URL', here)
+    if port and url != here:
+        raise BadInput(
+            f'--port {port} and ROCK_QUEUE_URL name two servers; give --ip too, or leave out --port')
+    if user: url = without_user(url)
     if urlsplit(url).scheme not in ('redis', 'rediss', 'unix'):
         raise BadInput(
             'the address in ROCK_QUEUE_URL is wrong; it begins with redis://, rediss:// or unix://')
@@ -77,6 +89,15 @@ COMPLAINTS = [
     (ERRORS.ResponseError, 'refuses: {text}', False)]
 
 # %% ../../nbs/jobs/redis_connection.ipynb #3f6c9885
+def check_memory(connection: redis.Redis):
+    "A `BadInput` if a Redis forgets jobs where memory is short; one that doesn't say is trusted."
+    try: policy = connection.info('memory').get('maxmemory_policy', '')
+    except ERRORS.ResponseError: return    # it may not be asked
+    if str(policy).startswith('allkeys'):
+        raise BadInput(
+            f'Redis at {address_of(connection)} forgets jobs when its memory is short '
+            f'(maxmemory-policy {policy}); set maxmemory-policy noeviction there, or use another')
+
 @contextlib.contextmanager
 def answering(connection: redis.Redis):
     "What Redis does not do, in one sentence: `QueueUnavailable` if it may later."

@@ -86,12 +86,22 @@ class RqQueue(rq.Queue):
                 found = self.dequeue_any([self], None, self.connection, RqJob, JSONSerializer)
             except CONNECTION_LOST: raise
             except Exception as e: self.put_aside(e)
-            else: break
-        if not found: return None
-        self.connection.sadd('rock:jobs', found[0].id)    # it may have come by another way
-        return found[0]
+            else:
+                if not found: return None
+                self.connection.sadd('rock:jobs', found[0].id)    # it may have come by another way
+                if not self.wait_again(found[0]): return found[0]
 
 # %% ../../nbs/jobs/rq_worker.ipynb #a1e0c003
+@patch(nm='wait_again')
+def _wait_again(self: RqQueue, job: RqJob) -> bool:
+    "Whether a job must wait, since one that was done before it is to be done anew."
+    try: before = job.fetch_dependencies()
+    except BadInput: return False    # one that can't be read
+    if all(b.get_status(refresh=False) == JobStatus.FINISHED for b in before): return False
+    self.enqueue_job(job)
+    self.intermediate_queue.remove(job.id)
+    return True
+
 @patch(nm='put_aside')
 def _put_aside(self: RqQueue, e: Exception):
     "Write down that a job can't be read; `e` says which."

@@ -6,23 +6,22 @@
 __all__ = ['RedisQueue']
 
 # %% ../../nbs/jobs/server.ipynb #eae3ad17
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
 import rq
 from fastcore.basics import patch
-from rq.exceptions import InvalidJobOperation
+from redis.client import Pipeline
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
 from .. import core
 from ..core import BadInput
-from rock_nb.jobs.folder import (
-    ON_REQUEST, already_queued, check_after, check_unused, not_requeueable, reset_job,
-    result_is_gone)
+from .folder import (
+    ON_REQUEST, check_after, check_over, check_unused, not_requeueable, put_all, reset_job)
 from .job import PRIORITIES, Job
-from .redis_connection import CONNECTION_LOST, address_of, answering, asks
+from .redis_connection import CONNECTION_LOST, address_of, answering, asks, check_memory
 from .rq_worker import (
     META_FIELDS, PERFORM, RqJob, RqQueue, RqWorker, from_rq)
 from .worker import Worker
@@ -51,7 +50,9 @@ class RedisQueue:
     def __repr__(self): return f'RedisQueue({address_of(self.redis)})'
     def log(self, id: str) -> Path: return self.home/'logs'/f'{id}.log'
     def fetch(self, id: str) -> RqJob: return RqJob.fetch(id, self.redis, JSONSerializer)
-    def enter(self): "rq's worker tells of itself."
+    def enter(self):
+        "rq's worker tells of itself."
+        with answering(self.redis): check_memory(self.redis)
     def leave(self): "rq's worker tells of itself."
 
 # %% ../../nbs/jobs/server.ipynb #1349081a
@@ -62,9 +63,11 @@ def _find(self: RedisQueue, id: str) -> Job | None:
     try: job = from_rq(raw := self.fetch(id))
     except CONNECTION_LOST: raise
     except Exception as e:
-        return (
-            Job('?', {}, id, state='failed', error=str(e)[:500])
-            if self.redis.exists(RqJob.key_for(id)) else None)
+        if self.redis.exists(RqJob.key_for(id)): error = str(e)[:500]
+        elif self.redis.sismember('rock:jobs', id):
+            error = 'lost by Redis, perhaps for want of memory; delete it and publish it again'
+        else: return None
+        return Job('?', {}, id, state='failed', error=error)
     if job.state == 'done' and (end := raw.latest_result()):
         # rq's own workers leave what isn't one
         job.result = end.return_value if isinstance(end.return_value, dict) else {}
@@ -83,25 +86,54 @@ def _jobs(self: RedisQueue) -> list[Job]:
     return [j for j in map(self.find, ids) if j]
 
 # %% ../../nbs/jobs/server.ipynb #20a75a30
-@patch(nm='publish')
+@patch(nm='put')
 @asks
-def _publish(self: RedisQueue, job: Job):
-    "Put a job into the queue; one that is there already is a `BadInput`."
+def _put(
+    self: RedisQueue,
+    job: Job,
+    check: Callable    # raises a `BadInput` for an id and what the queue has of it
+):
+    "Put a job into the queue, in place of one of its id; those that wait for it still do."
+    check_memory(self.redis)
     check_after(self, job)
     with self.redis.lock(f'rock:publish:{job.id}', timeout=60):
-        if (known := self.find(job.id)) and not result_is_gone(known):
-            raise already_queued(known)
-        if known: self.fetch(job.id).delete()      # it is done, and what it made is gone
-        self.redis.sadd('rock:jobs', job.id)
-        self.redis.delete(f'rock:stop:{job.id}')
-        self.queues[PRIORITIES.index(job.priority)].enqueue_call(
-            PERFORM, [job.kind, job.given], job_id=job.id, depends_on=job.after or None, timeout=-1,
-            result_ttl=-1, failure_ttl=-1, retry=rq.Retry(job.retries) if job.retries else None,
-            meta={k: getattr(job, k) for k in META_FIELDS}, description=job.id)
+        check(job.id, known := self.find(job.id))
+        old = self.redis.hkeys(RqJob.key_for(job.id))
+        self.redis.transaction(lambda pipe: self.enqueue(job, known, old, pipe))
+
+@patch(nm='publish')
+def _publish(self: RedisQueue, job: Job):
+    "Put a job into the queue; one that is there already is a `BadInput`."
+    self.publish_all([job])
 
 @patch(nm='publish_all')
 def _publish_all(self: RedisQueue, jobs: list[Job]):
-    for j in jobs: self.publish(j)
+    "Put several jobs into the queue, all or none of them."
+    put_all(self, jobs)
+
+# %% ../../nbs/jobs/server.ipynb #067af6bb
+@patch(nm='enqueue')
+def _enqueue(
+    self: RedisQueue,
+    job: Job,
+    known: Job | None,    # of its id, that is over
+    old: list[bytes],     # fields of rq's, of that
+    pipe: Pipeline
+):
+    "Write a job as one of rq's, wholly or not at all."
+    raw = self.queues[PRIORITIES.index(job.priority)].enqueue_call(
+        PERFORM, [job.kind, job.given], job_id=job.id, depends_on=job.after or None, timeout=-1,
+        result_ttl=-1, failure_ttl=-1, retry=rq.Retry(job.retries) if job.retries else None,
+        meta={k: getattr(job, k) for k in META_FIELDS}, description=job.id, pipeline=pipe)
+    pipe.sadd('rock:jobs', job.id)
+    pipe.delete(f'rock:stop:{job.id}')
+    if over := set(old) - {k.encode() for k in raw.to_dict()}: pipe.hdel(raw.key, *over)
+    for a in set(known.after if known else ()) - set(job.after):
+        pipe.srem(RqJob.dependents_key_for(a), job.id)
+        pipe.srem(raw.dependencies_key, a)
+    for q in self.queues if known else ():
+        for r in (q.failed_job_registry, q.finished_job_registry, q.canceled_job_registry):
+            r.remove(job.id, pipeline=pipe)
 
 # %% ../../nbs/jobs/server.ipynb #21474877
 @patch(nm='told')
@@ -143,11 +175,28 @@ def _workers(self: RedisQueue) -> dict[str, dict]:
 @asks
 def _delete(self: RedisQueue, id: str) -> str:
     "Take a job out of the queue, and say what became of it; one at work is stopped, and stays."
-    check_unused(self, id)
+    check_unused(id, known := self.find(id), self.followers(known) if known else ())
     for q in self.queues:    # what a dead worker had waits again
         if q.acquire_maintenance_lock():
             q.started_job_registry.cleanup()
             q.release_maintenance_lock()
+    return self.withdraw(id)
+
+@patch(nm='followers')
+@asks
+def _followers(self: RedisQueue, job: Job) -> list[Job]:
+    "Jobs among which are all that shall come after one: rq knows those that must wait for it."
+    ids = {i.decode() for i in self.redis.smembers(RqJob.dependents_key_for(job.id))}
+    for q in self.queues if job.state == 'done' else ():    # they may be begun
+        ids.update(q.get_job_ids(), q.started_job_registry.get_job_ids(cleanup=False))
+    return [j for j in map(self.find, ids) if j]
+
+# %% ../../nbs/jobs/server.ipynb #5caf8ca9
+@patch(nm='withdraw')
+@asks
+def _withdraw(self: RedisQueue, id: str) -> str:
+    "Take a job out of the queue, or have it stopped, whoever waits for it; a full Redis lets it."
+    known = self.find(id)
     try: raw = self.fetch(id)
     except CONNECTION_LOST: raise
     except Exception: raw = None    # it can't be read
@@ -155,9 +204,10 @@ def _delete(self: RedisQueue, id: str) -> str:
     if raw and not waited and raw.get_status() in (JobStatus.QUEUED, JobStatus.STARTED):
         self.redis.set(f'rock:stop:{id}', 1, ex=86400)
         return 'will be stopped'
+    for a in known.after if known else (): self.redis.srem(RqJob.dependents_key_for(a), id)
+    self.redis.srem('rock:jobs', id)
     if raw: raw.delete()
     self.redis.delete(RqJob.key_for(id), f'rock:stop:{id}')
-    self.redis.srem('rock:jobs', id)
     return 'deleted'
 
 # %% ../../nbs/jobs/server.ipynb #79760b22
@@ -165,14 +215,5 @@ def _delete(self: RedisQueue, id: str) -> str:
 @asks
 def _requeue(self: RedisQueue, id: str):
     "Let a job that failed or was stopped be done after all, and one again whose folder is gone."
-    if (job := self.find(id)) and result_is_gone(job):
-        return self.publish(reset_job(job))
-    if not job or job.state not in ('failed', 'stopped') or job.kind == '?':
-        raise not_requeueable(id, job)
-    check_after(self, job)
-    raw = self.fetch(id)
-    raw.retries_left = job.retries
-    raw.meta |= dict(attempts=0, error='', published=time.time())
-    self.redis.delete(f'rock:stop:{id}')
-    try: raw.failed_job_registry.requeue(raw)
-    except InvalidJobOperation: raise not_requeueable(id, self.find(id)) from None
+    if not (job := self.find(id)): raise not_requeueable(id, job)
+    self.put(reset_job(job), check_over)

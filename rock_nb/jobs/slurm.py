@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/jobs/slurm.ipynb #d85c524e
-import os, re, shlex, signal, subprocess, sys, time
+import json, os, re, shlex, signal, subprocess, sys, time
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import groupby
@@ -15,10 +15,10 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .. import core
-from ..core import BadInput, write_json
+from ..core import BadInput
 from .folder import (
-    FolderQueue, not_requeueable, raise_in_use, reset_job, result_is_gone)
-from .job import KINDS, Hold, Job, QueueUnavailable
+    FolderQueue, check_over, in_folder, put_all, raise_in_use, reset_job, write_queue_file)
+from .job import Hold, Job, QueueUnavailable
 from .worker import Worker
 
 # %% ../../nbs/jobs/slurm.ipynb #90a29b9f
@@ -122,6 +122,9 @@ class SlurmQueue(FolderQueue):
     ):
         super().__init__(home or core.outputs() / 'slurm')
         self.options = list(options)
+    def make(self):
+        "Make the folders of the queue."
+        super().make()
         (self.home / 'slurm').mkdir(exist_ok=True)
     def __repr__(self): return f'SlurmQueue({str(self.home)!r})'
     def submitted(self, id: str) -> dict:
@@ -193,7 +196,7 @@ def submit_jobs(
     for i, j in enumerate(jobs):
         numbers[j.id] = f'{number}_{i}' if n > 1 else number
         about = dict(number=numbers[j.id], options=options, time=time.time())
-        write_json(queue.file('slurm', j.id), about)
+        write_queue_file(queue.file('slurm', j.id), json.dumps(about))
 
 # %% ../../nbs/jobs/slurm.ipynb #3a4acdd7
 ARRAY = 1000    # tasks of an array, at most: `MaxArraySize` is 1001 by default
@@ -206,21 +209,14 @@ def arrays(jobs: list[Job]) -> list[list[Job]]:
 @patch(nm='publish_all')
 def _publish_all(self: SlurmQueue, jobs: list[Job]):
     "Put jobs into the queue and submit them; all or none."
-    written, numbers = [], {}
-    try:
-        for j in jobs:
-            FolderQueue.publish(self, j)
-            written.append(j)
+    numbers = {}
+    def submit(jobs: list[Job]):
         for part in arrays(jobs): submit_jobs(self, part, self.options, numbers)
+    try: put_all(self, jobs, submit)
     except BadInput:
-        for j in written:
-            for folder in ('open', 'slurm'):
-                self.file(folder, j.id).unlink(missing_ok=True)
+        for i in numbers: self.drop(i, 'slurm')
         if numbers: call_slurm('scancel', *numbers.values())
         raise
-
-@patch(nm='publish')
-def _publish(self: SlurmQueue, job: Job): self.publish_all([job])
 
 # %% ../../nbs/jobs/slurm.ipynb #f8d0a9f9
 @patch(nm='delete')
@@ -237,12 +233,10 @@ def _delete(self: SlurmQueue, id: str) -> str:
 
 # %% ../../nbs/jobs/slurm.ipynb #4c0f87f1
 @patch(nm='requeue')
+@in_folder
 def _requeue(self: SlurmQueue, id: str):
     "Let a job that failed or was stopped be done after all, and one again whose folder is gone."
-    job = self.find(id)
-    again = job and job.kind in KINDS and (
-        job.state in ('failed', 'stopped') or result_is_gone(job))
-    if not again: raise not_requeueable(id, job)
+    check_over(id, job := self.find(id))
     with self.lock(id) or raise_in_use(id):
         self.file('stop', id).unlink(missing_ok=True)
         before = self.read(id)
@@ -256,10 +250,13 @@ def _requeue(self: SlurmQueue, id: str):
             if over:
                 self.file('open', id).unlink()
             raise
-    for j in self.jobs():
-        if id in j.after and j.state == 'waiting' and (of := self.submitted(j.id)):
-            [wait] = dependency(self, j, {})
-            call_slurm('scontrol', 'update', f"JobId={of['number']}", wait.removeprefix('--'))
+    now = self.jobs()
+    over = {j.id for j in now if j.state in ('failed', 'stopped')}
+    for j in now:    # one that waits for a failed one too is told once that is requeued
+        if id in j.after and j.state == 'waiting' and not over & set(j.after):
+            if not (of := self.submitted(j.id)): continue
+            if wait := dependency(self, j, {}):
+                call_slurm('scontrol', 'update', f"JobId={of['number']}", wait[0].removeprefix('--'))
 
 # %% ../../nbs/jobs/slurm.ipynb #30499a90
 class OneJobQueue(FolderQueue):

@@ -6,7 +6,7 @@
 __all__ = ['Worker']
 
 # %% ../../nbs/jobs/worker.ipynb #ed3b3909
-import contextlib, os, signal, subprocess, threading, time
+import contextlib, os, re, signal, subprocess, threading, time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -75,6 +75,7 @@ def run_job(
     "Do a job that is held; its exit code."
     (folder, words), process, f = check_job(hold.job), None, None
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         # the process of a worker that died may still be there
         while not (f := lock_file(folder / HELD, 0.2)):
             pulse()
@@ -92,14 +93,16 @@ def run_job(
             f.close()
 
 # %% ../../nbs/jobs/worker.ipynb #ac4cfa0c
+ATTEMPT = re.compile(r'^--- .* attempt \d+ by .*$', re.M)    # how `start_job_process` begins one
+
 def failure_reason(log: Path, code: int) -> str:
     "Why a process failed, in a line: what it said last, or what killed it."
     if code < 0:
         return (
             f'killed by {signal.Signals(-code).name}'
             + ' (perhaps the machine ran out of memory)' * (code == -signal.SIGKILL))
-    said = [
-        line for line in tail(log, 20).splitlines() if line.strip() and not line.startswith('--- ')]
+    last = ATTEMPT.split(tail(log, 20))[-1]    # the log has those before it too
+    said = [line for line in last.splitlines() if line.strip()]
     return (
         said[-1].removeprefix('rock_nb.core.').removeprefix('BadInput: ')[:1000] if said
         else f'exit code {code}')

@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/training/processes.ipynb #eb58fb00
-import contextlib, os
+import contextlib, hashlib, os, socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,6 +70,28 @@ def gather_objects(x: Any) -> list:
     dist.all_gather_object(objects, x)
     return objects
 
+def file_size(path: str) -> int:   # in bytes; -1: there is none
+    try: return os.stat(path).st_size
+    except OSError: return -1
+
+def check_same_files(names: list[str],   # the same in all processes
+                     files: list[str],   # of those names, where this machine has them
+                    ):
+    "A `BadInput` that names the first file that is another one on another machine, by its size."
+    if world() == int(os.environ.get('LOCAL_WORLD_SIZE', world())): return    # there is no other machine
+    # one process of each machine looks
+    sizes = [file_size(f) for f in files] if os.environ.get('LOCAL_RANK') == '0' else None
+    marks = gather_objects(None if sizes is None else hashlib.sha256(repr(sizes).encode()).digest())
+    if len(set(marks) - {None}) < 2: return
+    seen = gather_objects((socket.gethostname(), sizes))
+    (first, ours), (other, theirs) = seen[0], next(s for s in seen if s[1] and s[1] != seen[0][1])
+    i = next(i for i, n in enumerate(ours) if theirs[i] != n)
+    size = lambda n: 'is not there' if n < 0 else f'has {n:,} bytes'
+    raise BadInput(
+        f'{other} has other photographs than {first}, where the first process is: {names[i]} '
+        f'{size(theirs[i])} on that one and {size(ours[i])} on this; copy them again')
+
+# %% ../../nbs/training/processes.ipynb #4167a5cc
 def gather_rows(*arrays: np.ndarray) -> list[np.ndarray]:
     "The rows of all processes under one another, array by array; one that has none doesn't count."
     return [np.concatenate([p for p in a if len(p)] or a[:1]) for a in zip(*gather_objects(arrays))]

@@ -1,5 +1,7 @@
 """The queue on Redis and in a folder: workers and the server are killed, hostile jobs come; nothing is lost, nothing is done twice at once."""
 import collections
+import functools
+import json
 import multiprocessing
 import os
 import pickle
@@ -21,8 +23,10 @@ from ladder import assert_same_runs, rows, train_ladder
 from naps import nap_job as nap
 from servers import LEASE
 from rock_nb.core import BadInput, Run
-from rock_nb.jobs.job import QueueUnavailable
-from rock_nb.queue import open_queue, publish, status
+from rock_nb.jobs.job import ID, KINDS, QueueUnavailable, new_job
+from rock_nb.jobs.redis_connection import connect
+from rock_nb.jobs.worker import Worker, failure_reason
+from rock_nb.queue import main, open_queue, publish, publish_jobs, read_jobs, status
 from waiting import until
 
 pytestmark = [
@@ -70,6 +74,212 @@ class Crew:
 def events(home: Path) -> collections.Counter:
     return collections.Counter(
         tuple(line.split()) for line in (home / 'events').read_text().splitlines())
+
+
+@pytest.fixture(params=['redis', 'folder'])
+def queue(request, tmp_path):
+    "A queue of each kind."
+    if request.param == 'folder': return open_queue(folder=tmp_path / 'queue')
+    return open_queue(**request.getfixturevalue('server')().queue)
+
+
+def do_all(queue): assert Worker(queue, 'once', lambda *_: None).run() == 'nothing left'
+
+
+def states(queue) -> dict[str, str]: return {j.given.get('name', j.id): j.state for j in queue.jobs()}
+
+
+def order(home: Path) -> list[str]: return re.findall('begin (.*)', (home / 'events').read_text())
+
+
+def test_one_deleted_and_published_anew_waits_for_what_it_says_now(queue, tmp_path):
+    "Its parents of before are nothing to it, and not harmed by it."
+    job = functools.partial(nap, tmp_path)
+    first, second = job('first'), job('second', priority='low')
+    child, free = (job(name, after=[first.id]) for name in ('child', 'free'))
+    for j in (first, second, child, free): queue.publish(j)
+    for j in (child, free): assert queue.delete(j.id) == 'deleted'
+    queue.publish(job('child', after=[second.id], priority='high'))
+    queue.publish(job('free', priority='low'))
+    do_all(queue)
+    assert states(queue) == dict.fromkeys(('first', 'second', 'child', 'free'), 'done')
+    assert order(tmp_path) == ['first', 'second', 'child', 'free']
+
+
+def test_one_that_a_worker_remembers_is_read_anew(tmp_path):
+    queue = open_queue(folder=tmp_path / 'queue')
+    busy, child = nap(tmp_path, 'busy'), nap(tmp_path, 'child', after=[])
+    queue.publish(busy)
+    queue.publish(nap(tmp_path, 'child', after=[busy.id]))
+    hold = queue.take()
+    assert queue.take() is None
+    other = open_queue(folder=tmp_path / 'queue')
+    other.delete(child.id)
+    other.publish(child)
+    assert queue.take().job.id == child.id
+    hold.end('failed')
+
+
+def test_one_of_a_kind_to_come_is_left_to_a_newer_worker(tmp_path, monkeypatch):
+    queue = open_queue(folder=tmp_path / 'queue')
+    queue.publish(job := nap(tmp_path, 'new'))
+    with monkeypatch.context() as m:
+        m.delitem(KINDS, 'nap')
+        do_all(open_queue(folder=tmp_path / 'queue'))
+        assert [(j.state, j.kind) for j in queue.jobs()] == [('failed', '?')]
+    do_all(queue)
+    assert queue.find(job.id).state == 'done'
+
+
+def test_a_parent_that_is_done_anew_is_waited_for(queue, tmp_path):
+    "Whatever the child is: it waits for another parent too, could be begun, or failed."
+    job = functools.partial(nap, tmp_path)
+    queue.publish(first := job('first'))
+    do_all(queue)
+    queue.publish(second := job('second'))
+    queue.publish(job('both', after=[first.id, second.id]))
+    shutil.rmtree(tmp_path / 'first')
+    queue.requeue(first.id)
+    do_all(queue)
+    assert set(states(queue).values()) == {'done'} and order(tmp_path)[-1] == 'both'
+    queue.publish(urgent := job('urgent', after=[first.id], priority='high'))
+    queue.publish(broken := job('broken', 'x', after=[first.id], priority='high', retries=0))
+    (tmp_path / 'events').unlink()
+    do_all(queue)
+    assert queue.find(broken.id).state == 'failed' and order(tmp_path) == ['urgent']
+    for name in ('first', 'urgent'): shutil.rmtree(tmp_path / name)
+    (tmp_path / 'events').unlink()
+    for j in (urgent, first, broken): queue.requeue(j.id)
+    assert queue.find(broken.id).attempts == 0
+    do_all(queue)
+    assert order(tmp_path) == ['first', 'urgent']
+    assert queue.find(broken.id).begun > queue.find(first.id).ended
+
+
+def test_deleting_asks_those_that_wait_alone(queue, tmp_path, monkeypatch):
+    job = functools.partial(nap, tmp_path)
+    queue.publish(first := job('first'))
+    queue.publish(second := job('second', after=[first.id]))
+    with pytest.raises(BadInput, match=f'{second.id} waits for {first.id}'): queue.delete(first.id)
+    do_all(queue)
+    queue.publish(third := job('third', after=[second.id]))    # it could be begun
+    with pytest.raises(BadInput, match=f'{third.id} waits for {second.id}'): queue.delete(second.id)
+    with monkeypatch.context() as m:    # rq knows who waits: not all jobs are fetched for it
+        if hasattr(queue, 'redis'): m.delattr(type(queue), 'jobs')
+        for j in (third, second, first): assert queue.delete(j.id) == 'deleted'
+    with pytest.raises(BadInput, match='there is no job'): queue.delete(first.id)
+    assert queue.jobs() == []
+
+
+def test_all_are_published_or_none(queue, tmp_path, monkeypatch):
+    "A disk or a Redis that is full by the third; those that were there before stay."
+    job = functools.partial(nap, tmp_path)
+    queue.publish(old := job('old', 'x', retries=0))
+    do_all(queue)
+    jobs = [job('one'), job('two'), job('all', after=[old.id])]
+    plain, count = type(queue).put, []
+    def put(self, j, check):
+        count.append(j)
+        if len(count) == 3 and hasattr(queue, 'redis'): queue.redis.config_set('maxmemory', 1)
+        if len(count) == 3 and not hasattr(queue, 'redis'): monkeypatch.setattr(os, 'replace', full)
+        return plain(self, j, check)
+    def full(*_): raise OSError(28, 'No space left on device')
+    with monkeypatch.context() as m:
+        m.setattr(type(queue), 'put', put)
+        with pytest.raises(QueueUnavailable, match='No space left|refuses') as e: publish_jobs(queue, jobs)
+    assert 'the same again' not in str(e.value) and '`out`' not in str(e.value)
+    with pytest.raises(QueueUnavailable): queue.requeue(old.id)
+    assert states(queue) == dict(old='failed')
+    if hasattr(queue, 'redis'): queue.redis.config_set('maxmemory', 0)
+    else: monkeypatch.undo()
+
+
+def test_a_redis_that_forgets_is_refused(server, tmp_path, monkeypatch):
+    queue = open_queue(**server().queue)
+    queue.publish(job := nap(tmp_path, 'one'))
+    queue.redis.delete(f'rq:job:{job.id}')                 # as one that had no room would
+    assert [(j.id, j.state) for j in queue.jobs()] == [(job.id, 'failed')]
+    assert queue.find(job.id).error.startswith('lost by Redis')
+    with pytest.raises(BadInput, match='delete it'): queue.publish(job)
+    assert queue.delete(job.id) == 'deleted' and queue.jobs() == []
+    queue.redis.config_set('maxmemory-policy', 'allkeys-lru')
+    for ask in (lambda: queue.publish(job), queue.enter):
+        with pytest.raises(BadInput, match='maxmemory-policy noeviction'): ask()
+    monkeypatch.setattr(queue.redis, 'info', lambda *_: {})    # it doesn't say
+    queue.publish(job)
+
+
+def test_a_folder_that_is_gone_or_only_read(tmp_path, monkeypatch):
+    queue = open_queue(folder=tmp_path / 'queue')
+    assert queue.jobs() == [] and status(queue)[1].empty and not (tmp_path / 'queue').exists()
+    queue.publish(job := nap(tmp_path, 'one'))
+    queue.enter()
+    (tmp_path / 'queue').rename(tmp_path / 'away')
+    for ask in (queue.take, queue.jobs, queue.beat, lambda: queue.publish(nap(tmp_path, 'two'))):
+        with pytest.raises(QueueUnavailable, match='queue'): ask()
+    assert not (tmp_path / 'queue').exists()
+    (tmp_path / 'away').rename(tmp_path / 'queue')
+    hold = queue.take()
+    plain = open
+    def only_read(file, mode='r', *args, **kwargs):
+        if set(mode) & set('awx+'): raise OSError(30, 'Read-only file system', str(file))
+        return plain(file, mode, *args, **kwargs)
+    with monkeypatch.context() as m:
+        m.setattr('builtins.open', only_read)
+        seen = open_queue(folder=tmp_path / 'queue')
+        assert [j.state for j in seen.jobs()] == ['running'] and len(seen.workers()) == 1
+        with pytest.raises(QueueUnavailable, match='Read-only'): seen.delete(job.id)
+    hold.again(count=False)
+
+
+def test_paths_are_those_of_who_publishes(sample, tmp_path, monkeypatch):
+    "A worker elsewhere has other photographs of that name."
+    monkeypatch.chdir(tmp_path)
+    os.symlink(sample, 'photos')
+    Path('folds.csv').write_text('path,fold\n')
+    queue = open_queue(folder='queue')
+    [job] = publish(queue, data='photos', folds='folds.csv', augment='v2', run='one')
+    assert job.given['data'] == str(tmp_path / 'photos')
+    assert job.given['folds'] == str(tmp_path / 'folds.csv') and job.given['augment'] == 'v2'
+    Path('jobs').write_text(json.dumps(dict(kind='train', given=dict(data='photos', run='two'))))
+    assert read_jobs('jobs')[0].given['data'] == str(tmp_path / 'photos')
+    assert new_job('train', dict(data='data/nowhere', run='x')).given['data'] == 'data/nowhere'
+    monkeypatch.delenv('ROCK_QUEUE_PATHS')
+    with pytest.raises(BadInput, match="photos' lies outside the project"):
+        publish(queue, data='photos', run='three')
+
+
+def test_what_a_command_cannot_do_too_is_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'jobs').write_text('')
+    for words, left in (
+        (['--priority', 'high'], '--priority'), (['--epochs', '3'], '--epochs'), (['v1', 'v2'], 'v1 v2'),
+        (['--ensemble', 'x'], '--ensemble'), (['--retries', '0'], '--retries')):
+        with pytest.raises(SystemExit, match=f'leave out {left}, or write it there'):
+            main(['publish', '--jobs', str(tmp_path / 'jobs'), '--folder', str(tmp_path), *words])
+    main(['publish', '--jobs', str(tmp_path / 'jobs'), '--folder', str(tmp_path)])
+    monkeypatch.setenv('ROCK_QUEUE_URL', 'redis://bob:his@127.0.0.1:6380')
+    with pytest.raises(BadInput, match='--port 7000 and ROCK_QUEUE_URL name two servers'): connect(port=7000)
+    who = lambda *given: [
+        connect(*given).connection_pool.connection_kwargs.get(k) for k in ('username', 'password', 'port')]
+    assert who() == ['bob', 'his', 6380]
+    monkeypatch.setenv('ROCK_QUEUE_PASSWORD', 'hers')
+    assert who(None, None, 'anna') == ['anna', 'hers', 6380]
+
+
+def test_ids_are_words_for_commands(tmp_path):
+    for name in ('日本', '-x', '_x', 'año'):
+        id = nap(tmp_path, name).id
+        assert re.fullmatch('[A-Za-z0-9][A-Za-z0-9_-]*', id), id
+    assert nap(tmp_path, '日本').id != nap(tmp_path, '中国').id
+    assert ID.fullmatch('---c095ee')                       # of yesterday
+
+
+def test_the_reason_is_that_of_the_last_attempt(tmp_path):
+    log = tmp_path / 'log'
+    log.write_text('--- 2026-01-01 10:00:00 attempt 1 by a\nValueError: 17.jpg\n--- … attempt 2 by b\n')
+    assert failure_reason(log, 3) == 'exit code 3'
+    with open(log, 'a') as f: f.write('--- 8 left ---\n')
+    assert failure_reason(log, 3) == '--- 8 left ---'
 
 
 @pytest.mark.parametrize('kind', ['redis', 'folder'])

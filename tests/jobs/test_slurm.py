@@ -219,6 +219,31 @@ def test_one_that_failed_is_mended_and_requeued(slurm, sample, tmp_path):
     assert queue.find(first.id).state == 'done'
 
 
+def test_two_failed_parents_are_requeued_one_after_the_other(sample, tmp_path, monkeypatch, capsys):
+    "Their child is told to wait for both once neither is failed; an id that is wrong holds up no other."
+    from rock_nb import queue as commands
+    from rock_nb.jobs import slurm as engine
+    calls, listed = [], {}
+    def call(*words, text=''):
+        calls.append(words)
+        if words[0] == 'sbatch': listed[str(len(calls))] = 'PENDING'
+        if words[0] == 'squeue': return '\n'.join(f'{n}|{s}|None|n1' for n, s in listed.items())
+        return str(len(calls))
+    monkeypatch.setattr(engine, 'call_slurm', call)
+    queue = open_queue(folder=tmp_path / 'queue', on='slurm')
+    given = dict(data=str(sample), out=str(tmp_path / 'runs'))
+    [first], [second] = (publish(queue, v, **given) for v in ('baseline', 'v1'))
+    [child] = publish(queue, 'v2', after=[first.id, second.id], **given)
+    number = lambda j: queue.submitted(j.id)['number']
+    for j in (first, second): listed[number(j)] = 'FAILED'
+    with pytest.raises(SystemExit, match='nobody'):
+        commands.main(['requeue', first.id, 'nobody', second.id, '--on', 'slurm', '--folder', str(queue.home)])
+    assert capsys.readouterr().out == f'{first.id}: waiting\n{second.id}: waiting\n'
+    assert [w for w in calls if w[0] == 'scontrol'] == [(
+        'scontrol', 'update', f'JobId={number(child)}',
+        f'dependency=afterok:{number(first)}:{number(second)}')]
+
+
 def test_one_that_is_out_of_time_goes_on_from_its_checkpoint(slurm, late, sample, tmp_path):
     queue, job, run, saved = late
     assert saved()
