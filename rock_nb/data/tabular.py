@@ -166,7 +166,8 @@ def find_columns(frame: pd.DataFrame, known: list[str]) -> list[str]:
 # %% ../../nbs/data/tabular.ipynb #a05795c5
 def find_sample(root: str | Path) -> Path | None:
     "A contest's sample submission in a folder: `sample_submission.csv`, `SampleSubmission.csv`."
-    tables = sorted(n for n in os.listdir(root) if ending(n) == '.csv')
+    there = os.listdir(root) if os.path.isdir(root) else ()     # a run's data may have moved
+    tables = sorted(n for n in there if ending(n) == '.csv')
     return next((Path(root)/n for n in tables if plain_name(n[:-4]) == 'samplesubmission'), None)
 
 def sample_answers(root: str | Path) -> set[str]:
