@@ -12,7 +12,8 @@ from .core import BadInput, Parser, declare, find_run, lazy
 from .training.command import ASKING, check_command, given_options
 
 # %% ../nbs/09_label.ipynb #042cb2d8
-image_lists = lazy('rock_nb.data.image_lists')
+image_lists, data_files = lazy('rock_nb.data.image_lists'), lazy('rock_nb.data.files')
+tabular = lazy('rock_nb.data.tabular')
 PARAMETERS = ('run', 'out', 'images', 'part', 'n', 'to', 'root', 'prefix')
 declare(str, 'to root prefix before_run after_run')
 declare(list, 'answers')
@@ -21,7 +22,7 @@ HELP = dict(
     run='name or folder of a run, a folder of folds or an ensemble (None: the newest)',
     out=ASKING['out'],
     part='oof, valid or test: answers to labelled images (None: oof, else valid)',
-    n='rows at most (None: 200)', to='folder to write to; of read: the table (a CSV file)',
+    n='rows at most (None: 200)', to='folder to write to; of read: the table (.csv, .tsv or .xlsx)',
     root='folder that Label Studio serves (None: above the one that holds all images)',
     prefix="of an image's address in Label Studio (None: that of its local files)")
 
@@ -49,17 +50,26 @@ def command_line() -> Parser:
     return p
 
 # %% ../nbs/09_label.ipynb #5e7f3d03
+def check_written_to(given: dict):   # as in `check_step`
+    "A `BadInput` for a place that can't be written, or where something is already."
+    to = Path(given['to']).expanduser()
+    table = to if given['step'] == 'read' else to/'review.csv'
+    if table.is_file(): raise BadInput(f'{table} is there already; give another name')
+    data_files.check_output('--to', table)
+    if given['step'] == 'read': tabular.check_table_name('--to', table)
+
 def check_step(given: dict):   # by name, as the command line has it
     "A `BadInput` for what is wrong whatever the images are."
     if given.get('n', 1) < 1:
         raise BadInput(f"n {given['n']} must be an integer ≥ 1")
     if given['step'] != 'changes' and 'to' not in given:
         raise BadInput(
-            f"{given['step']} needs --to, a {'folder' if given['step'] == 'write' else 'CSV file'}")
+            f"{given['step']} needs --to, a {'folder' if given['step'] == 'write' else 'file'}")
     for f in given.get('answers', ()):
         if not Path(f).is_file():
             raise BadInput(f'there is no file {f}; give answers of people')
     out = given.get('out')
+    if given['step'] != 'changes': check_written_to(given)
     for name in ('before_run', 'after_run') if given['step'] == 'changes' else ('run',):
         find_run(given.get(name), out)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core import BadInput, Run, is_ensemble, write_csv
+from ..core import BadInput, Run, is_ensemble
 from ..core.run import named_members
-from ..data.tabular import decode_text, read_text
+from ..data.tabular import decode_text, read_text, write_table
 from .corrections import CORRECTION_COLUMNS, file_hash
 from .label_studio import NONE_OF_THEM, is_studio_export, read_studio_answers
 from .review import TO_FILL
@@ -206,6 +206,6 @@ def write_relabelled(found: Relabelled, to: str | Path) -> Path:
     beside = to.with_suffix('.answers.csv')
     for f in (to, beside):
         if f.exists(): raise BadInput(f'{f} is there already; give another name')
-    write_csv(to, found.table)
-    write_csv(beside, found.log)
+    write_table(to, found.table)
+    write_table(beside, found.log)
     return to
