@@ -6,7 +6,7 @@
 __all__ = ['Parser', 'program']
 
 # %% ../../nbs/core/command_line.ipynb #c9ba7456
-import argparse, contextlib, difflib, gc, os, re, sys
+import argparse, codecs, contextlib, difflib, gc, os, re, sys
 
 from .errors import BadInput
 from .options import as_types
@@ -49,17 +49,27 @@ def from_words(given: dict,
         print(f'--{name} None is the same as none given, and no name', file=sys.stderr)
     return as_types({n: v for n, v in given.items() if v is not None and v != 'None'})
 
+# %% ../../nbs/core/command_line.ipynb #b7a60001
+def bytes_or_escapes(e: UnicodeError) -> tuple[bytes, int]:   # as `codecs.register_error` wants it
+    "Names that are no text as their bytes; what a terminal's encoding lacks with backslashes."
+    if not isinstance(e, UnicodeEncodeError): raise e
+    as_bytes = lambda c: (
+        bytes([ord(c) - 0xdc00]) if '\udc80' <= c <= '\udcff' else c.encode('ascii', 'backslashreplace'))
+    return b''.join(map(as_bytes, e.object[e.start:e.end])), e.end
+
+codecs.register_error('rock_nb', bytes_or_escapes)
+
 # %% ../../nbs/core/command_line.ipynb #1609b8cf
 @contextlib.contextmanager
 def program():
     """Around the work of a program: a `BadInput` is one sentence, names that are no UTF-8 are
-    written as they are. It ends what `imports_follow` began."""
+    written as they are, and nothing is lost where an encoding lacks a letter. It ends what `imports_follow` began."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):
-            stream.reconfigure(errors='surrogateescape')
+            stream.reconfigure(errors='rock_nb')
     try:
         yield
         sys.stdout.flush()
