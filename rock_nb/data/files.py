@@ -165,9 +165,11 @@ def unread(raw: list[str],   # of a `Listing`
         ways.append(f'{count_endings(rest)} cannot be read: convert them to JPEG, PNG or TIFF')
     return '; '.join(ways)
 
-def refuse_raw(name: str | os.PathLike):
+def refuse_raw(name: str | os.PathLike,
+               raw: bool = False,   # whether it holds that, whatever its name is
+              ):
     "An error for a RAW file of a camera, in which decoders find a thumbnail at best."
-    if ending(str(name)) in RAW - HEIF:
+    if raw or ending(str(name)) in RAW - HEIF:
         raise UnidentifiedImageError('RAW of a camera: convert it to JPEG, PNG or TIFF')
 
 def unknown_format(head: bytes) -> str:   # the first 32 bytes of a file
