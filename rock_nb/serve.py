@@ -72,7 +72,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -306,11 +306,15 @@ def answer_predict(s: PredictionService,
     remember_answers(s, rows)
     return dict(run=s.name, answers=rows, errors=problems)
 
+def only_one(files: list[NamedFile]) -> NamedFile:
+    if len(files) == 1: return files[0]
+    raise UploadRefused(f'there are {len(files)} images; send one alone')
+
 def answer_explain(s: PredictionService, files: list[NamedFile], fields: dict) -> dict:
-    return explain_file(s, files[0])
+    return explain_file(s, only_one(files))
 
 def answer_correct(s: PredictionService, files: list[NamedFile], fields: dict) -> dict:
-    return correct_file(s, files[0], fields)
+    return correct_file(s, only_one(files), fields)
 
 # %% ../nbs/09_serve.ipynb #d83e0408
 def upload_endpoint(s: PredictionService,
@@ -326,6 +330,10 @@ def upload_endpoint(s: PredictionService,
 
 async def say_refused(request: Request, e: BadInput) -> JSONResponse:
     return JSONResponse(dict(error=str(e)), getattr(e, 'status', 400))
+
+async def say_nothing(request: Request, e: ClientDisconnect) -> Response:
+    "Who asked has gone while it was still sending."
+    return Response(status_code=400)
 
 async def say_http(request: Request, e: HTTPException) -> JSONResponse:
     return JSONResponse(
@@ -399,7 +407,9 @@ def make_app(s: PredictionService,
                 Route(f'/api/{n}', upload_endpoint(s, w), methods=['POST'])
                 for n, w in works.items())],
         middleware=[Middleware(Guard, hosts=hosts, limits=s.limits)],
-        exception_handlers={BadInput: say_refused, HTTPException: say_http, Exception: say_broken})
+        exception_handlers={
+            BadInput: say_refused, HTTPException: say_http, ClientDisconnect: say_nothing,
+            Exception: say_broken})
 
 # %% ../nbs/09_serve.ipynb #2a666bee
 def take_port(host: str, port: int) -> socket.socket:
