@@ -5,7 +5,7 @@
 # %% ../nbs/04_predict.ipynb #32c98f61
 from __future__ import annotations
 
-import os, sys
+import os, re, sys
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
@@ -63,9 +63,8 @@ def given_files(words: list[str]) -> list[image_lists.NamedFile]:
         if word != '-':
             names.append(word)
             continue
-        text = sys.stdin.buffer.read()
-        lines = text.split(b'\0') if b'\0' in text else text.splitlines()
-        names += [os.fsdecode(line) for line in lines if line]
+        text = image_lists.decode_list(sys.stdin.buffer.read())
+        names += filter(None, re.split('\0' if '\0' in text else '[\r\n]', text))
     return [image_lists.NamedFile(n, Path(n).expanduser().absolute()) for n in names]
 
 # %% ../nbs/04_predict.ipynb #9d0e3db8

@@ -1,4 +1,5 @@
 """Prediction for any run and any photographs: from the shell and from Python, on folders that were moved, by votes, as ONNX."""
+import io
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from rock_nb.data.tabular import read_text
 from rock_nb.ensemble import ensemble
 from rock_nb.evaluation.run_data import run_files
 from rock_nb.evaluation.predictions import load_predictions
-from rock_nb.predict import export_onnx, load_network, main, predict_images
+from rock_nb.predict import export_onnx, given_files, load_network, main, predict_images
 from rock_nb.training.load_run import compiled
 from rock_nb.train import fit
 
@@ -314,6 +315,15 @@ def test_an_output_takes_the_place_of_nothing_that_is_read(out, mixed, monkeypat
     assert (mixed / 'real.tsv').read_text().startswith('file\tclass\t')
     main([photo, *ask, '--csv', 'said.xlsx'])
     assert read_text(mixed / 'said.xlsx').file.tolist() == [photo]
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-be'])
+@pytest.mark.parametrize('end', ['\n', '\r\n', '\0'])
+def test_a_list_from_the_input_is_read_in_its_encoding(encoding, end, monkeypatch):
+    mark = '\ufeff' if encoding == 'utf-16-be' else ''
+    given = (mark + end.join(['돌.jpg', 'a b.jpg', ''])).encode(encoding)
+    monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(io.BytesIO(given)))
+    assert [f.name for f in given_files(['-', 'c.jpg'])] == ['돌.jpg', 'a b.jpg', 'c.jpg']
 
 
 def test_answers_are_printed_though_they_cannot_be_saved(out, mixed, monkeypatch, capsys):
