@@ -6,7 +6,7 @@
 __all__ = ['Parser', 'program']
 
 # %% ../../nbs/core/command_line.ipynb #c9ba7456
-import argparse, codecs, contextlib, difflib, gc, os, re, sys
+import argparse, codecs, contextlib, difflib, gc, os, re, shlex, sys
 
 from .errors import BadInput
 from .options import as_types
@@ -89,3 +89,18 @@ def imports_follow():
     """What a program imports from here on is no garbage: none is looked for until `program` begins,
     and in what is there by then, never."""
     gc.disable()
+
+# %% ../../nbs/core/command_line.ipynb #b7a90001
+def only_a_notebook(notebook: str,                 # without its ending
+                    argv: list[str] | None = None,   # None: the words of this process
+                   ):
+    "End a module that is no program with one sentence: how its notebook is run."
+    words = sys.argv[1:] if argv is None else argv
+    pairs = [(*w[2:].partition('=')[::2], v) for w, v in zip(words, [*words[1:], '']) if w[:2] == '--']
+    said = ''.join(f' -p {n} {shlex.quote(own or v)}' for n, own, v in pairs if own or v[:2] not in ('', '--'))
+    name = notebook.partition('_')[2]
+    with program():
+        print(
+            f'BadInput: rock_nb.{name} is a notebook, and no program; run all of it in JupyterLab, or: '
+            f'papermill nbs/{notebook}.ipynb outputs/{name}.ipynb{said}', file=sys.stderr)
+        sys.exit(2)
