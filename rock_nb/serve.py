@@ -8,9 +8,13 @@ __all__ = ['make_app']
 # %% ../nbs/09_serve.ipynb #b70878cd
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
-from .core import BadInput, Parser, declare, find_run, is_run, listed
+from .core import BadInput, Parser, declare, find_run, is_run, lazy, listed
 from .training.command import ASKING, check_command, given_options
+
+# %% ../nbs/09_serve.ipynb #b7aa0001
+data_files = lazy('rock_nb.data.files')
 
 # %% ../nbs/09_serve.ipynb #99ecfeb4
 PARAMETERS = (
@@ -46,6 +50,8 @@ def check_served(given: dict):   # by name, as the command line has it
             raise BadInput(f'{name} {given[name]} must be an integer ≥ 1')
     if not 0 <= given.get('port', 0) < 65536:
         raise BadInput(f"port {given['port']} must be in [0, 65535]")
+    if 'store' in given:
+        data_files.check_output('--store', Path(given['store'])/'corrections.csv')
     run, out = given.get('run'), given.get('out')
     for name in [run] if run is None or is_run(run, out) else listed(run):
         find_run(name, out)
@@ -61,7 +67,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
