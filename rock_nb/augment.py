@@ -5,6 +5,11 @@
 # %% auto #0
 __all__ = ['plot_epochs', 'plot_views', 'workbench']
 
+# %% ../nbs/02_augment.ipynb #b7a91002
+from .core.command_line import only_a_notebook
+
+if __name__ == '__main__' and '__file__' in globals(): only_a_notebook('02_augment')
+
 # %% ../nbs/02_augment.ipynb #e9c7544f
 import copy, textwrap, warnings
 

@@ -5,8 +5,16 @@
 # %% auto #0
 __all__ = ['race', 'plot_ratios', 'loaders', 'race_checkouts']
 
+# %% ../nbs/08_benchmark.ipynb #b7a91005
+import sys
+
+from .core.command_line import only_a_notebook
+
+if __name__ == '__main__' and '__file__' in globals() and (len(sys.argv) < 3 or sys.argv[1][:1] == '-'):
+    only_a_notebook('08_benchmark')
+
 # %% ../nbs/08_benchmark.ipynb #74ced116
-import itertools, json, sys, tempfile, time
+import itertools, json, tempfile, time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

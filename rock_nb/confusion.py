@@ -5,6 +5,11 @@
 # %% auto #0
 __all__ = ['gallery', 'comparison', 'heat_browser']
 
+# %% ../nbs/04_confusion.ipynb #b7a91003
+from .core.command_line import only_a_notebook
+
+if __name__ == '__main__' and '__file__' in globals(): only_a_notebook('04_confusion')
+
 # %% ../nbs/04_confusion.ipynb #7551ecff
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

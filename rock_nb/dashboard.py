@@ -5,6 +5,11 @@
 # %% auto #0
 __all__ = ['Dashboard']
 
+# %% ../nbs/07_dashboard.ipynb #b7a91004
+from .core.command_line import only_a_notebook
+
+if __name__ == '__main__' and '__file__' in globals(): only_a_notebook('07_dashboard')
+
 # %% ../nbs/07_dashboard.ipynb #d7b5a025
 import asyncio, contextlib, html, io, shutil, time
 from collections.abc import Callable

@@ -5,6 +5,11 @@
 # %% auto #0
 __all__ = ['plot_counts', 'plot_sizes', 'problem_sheet', 'browse']
 
+# %% ../nbs/01_eda.ipynb #b7a91001
+from .core.command_line import only_a_notebook
+
+if __name__ == '__main__' and '__file__' in globals(): only_a_notebook('01_eda')
+
 # %% ../nbs/01_eda.ipynb #4d433964
 from collections.abc import Callable
 import os

@@ -12,16 +12,18 @@ from .core import BadInput, Parser, declare, find_run, lazy
 from .training.command import ASKING, check_command, given_options
 
 # %% ../nbs/09_label.ipynb #042cb2d8
-image_lists = lazy('rock_nb.data.image_lists')
-PARAMETERS = ('run', 'out', 'images', 'part', 'n', 'to', 'root', 'prefix')
+image_lists, data_files = lazy('rock_nb.data.image_lists'), lazy('rock_nb.data.files')
+tabular = lazy('rock_nb.data.tabular')
+PARAMETERS = ('run', 'out', 'data', 'images', 'part', 'n', 'to', 'root', 'prefix')
 declare(str, 'to root prefix before_run after_run')
 declare(list, 'answers')
 
 HELP = dict(
     run='name or folder of a run, a folder of folds or an ensemble (None: the newest)',
     out=ASKING['out'],
+    data='folder in which the labelled images are now (None: where they were)',
     part='oof, valid or test: answers to labelled images (None: oof, else valid)',
-    n='rows at most (None: 200)', to='folder to write to; of read: the table (a CSV file)',
+    n='rows at most (None: 200)', to='folder to write to; of read: the table (.csv, .tsv or .xlsx)',
     root='folder that Label Studio serves (None: above the one that holds all images)',
     prefix="of an image's address in Label Studio (None: that of its local files)")
 
@@ -37,11 +39,11 @@ def command_line() -> Parser:
         step.add_argument(f'--{n}', metavar='', help=HELP[n]) for n in names]
     write = steps.add_parser('write', help='write review.csv, and tasks for Label Studio')
     write.add_argument('images', nargs='*', help='images without labels, folders and lists of them')
-    add(write, 'run', 'out', 'part', 'n', 'to', 'root', 'prefix')
+    add(write, 'run', 'out', 'data', 'part', 'n', 'to', 'root', 'prefix')
     read = steps.add_parser('read', help='read answers into a new table')
     read.add_argument(
         'answers', nargs='+', help='review.csv, exports of Label Studio, corrections.csv of serve')
-    add(read, 'run', 'out', 'to')
+    add(read, 'run', 'out', 'data', 'to')
     changes = steps.add_parser('changes', help='say what a training on new labels changed')
     changes.add_argument('before_run', help='the run before')
     changes.add_argument('after_run', help='the run that was trained on the new table')
@@ -49,17 +51,28 @@ def command_line() -> Parser:
     return p
 
 # %% ../nbs/09_label.ipynb #5e7f3d03
+def check_written_to(given: dict):   # as in `check_step`
+    "A `BadInput` for a place that can't be written, or where something is already."
+    to = Path(given['to']).expanduser()
+    table = to if given['step'] == 'read' else to/'review.csv'
+    if table.is_file(): raise BadInput(f'{table} is there already; give another name')
+    data_files.check_output('--to', table)
+    if given['step'] == 'read': tabular.check_table_name('--to', table)
+
 def check_step(given: dict):   # by name, as the command line has it
     "A `BadInput` for what is wrong whatever the images are."
     if given.get('n', 1) < 1:
         raise BadInput(f"n {given['n']} must be an integer ≥ 1")
     if given['step'] != 'changes' and 'to' not in given:
         raise BadInput(
-            f"{given['step']} needs --to, a {'folder' if given['step'] == 'write' else 'CSV file'}")
+            f"{given['step']} needs --to, a {'folder' if given['step'] == 'write' else 'file'}")
+    if 'data' in given and not Path(given['data']).is_dir():
+        raise BadInput(f"there is no folder {given['data']}; give --data the one of the images")
     for f in given.get('answers', ()):
         if not Path(f).is_file():
             raise BadInput(f'there is no file {f}; give answers of people')
     out = given.get('out')
+    if given['step'] != 'changes': check_written_to(given)
     for name in ('before_run', 'after_run') if given['step'] == 'changes' else ('run',):
         find_run(given.get(name), out)
 
@@ -82,8 +95,9 @@ from rock_nb.evaluation.label_studio import (
     LOCAL_FILES, labelling_interface, labelling_tasks, served_root, shown_files, storage_folders,
     write_copy)
 from .evaluation.neighbours import unlike_known
-from .evaluation.relabel import (
-    read_label_answers, relabel, run_table, trained_runs, write_relabelled)
+from rock_nb.evaluation.relabel import (
+    lacking_files, moved_files, read_label_answers, relabel, run_table, trained_runs,
+    write_relabelled)
 from .evaluation.review import review_table
 from .evaluation.run_data import reader_of
 from .predict import try_images
@@ -110,14 +124,22 @@ def review_unlabelled(run: Run, images: object) -> pd.DataFrame:   # as `try_ima
     return review_table(
         p, {}, getattr(p, 'conformal', None), None if o is None else o.unlike(p.distances))
 
+# %% ../nbs/09_label.ipynb #419c71de
 def find_review(run: Run,
                 part: str | None = None,     # as in `review_labelled`
                 images: object = None,       # without labels (None: the labelled ones)
                 n: int = 200,                # rows at most
+                data: str | Path | None = None,   # where labelled images are now (None: where they were)
                ) -> pd.DataFrame:            # of `review_table`
-    "What is worth a second look, the most urgent first."
-    table = review_labelled(run, part) if images is None else review_unlabelled(run, images)
-    return table.head(n)
+    "What is worth a second look, the most urgent first; images that are not there are left out."
+    if images is not None: return review_unlabelled(run, images).head(n)
+    table = review_labelled(run, part)
+    table = table.assign(file=moved_files(list(table.file), run, data))
+    there = table.file.map(os.path.isfile).astype(bool)
+    if lacking := lacking_files(list(table.file)):
+        if not there.any(): raise BadInput(lacking)
+        print(f'note: {lacking}; they are left out')
+    return table[there].head(n).reset_index(drop=True)
 
 # %% ../nbs/09_label.ipynb #f5023264
 def told_to_studio(shown: list[str], root: str, prefix: str) -> str:   # as in `labelling_tasks`
@@ -178,7 +200,8 @@ def step_write(given: dict):
     run = find_run(given.get('run'), given.get('out'))
     named = [NamedFile(i, Path(i).expanduser().absolute()) for i in given.get('images') or ()]
     images = [f for name in named for f in image_lists.find_images(name)]
-    table = find_review(run, given.get('part'), images or None, given.get('n', 200))
+    table = find_review(
+        run, given.get('part'), images or None, given.get('n', 200), given.get('data'))
     if images: table = table.assign(file=[os.path.abspath(f) for f in table.file])
     files = write_review(
         table, run, given['to'], given.get('root'), given.get('prefix', LOCAL_FILES))
@@ -189,10 +212,18 @@ def step_write(given: dict):
 def step_read(given: dict):
     "`python -m rock_nb.label read`"
     run = find_run(given.get('run'), given.get('out'))
-    answers = pd.concat([read_label_answers(f) for f in given['answers']], ignore_index=True)
-    found = relabel(run_table(run), answers)
+    several = [read_label_answers(f) for f in given['answers']]
+    for note in (n for frame in several for n in frame.attrs['notes']): print(f'note: {note}')
+    known, answers = run_table(run), pd.concat(several, ignore_index=True)
+    known, answers = (
+        t.assign(file=moved_files(list(t.file), run, given.get('data'))) for t in (known, answers))
+    found = relabel(known, answers)
+    if lacking := lacking_files(list(found.table.path)):
+        if not any(map(os.path.isfile, found.table.path)): raise BadInput(lacking)
+        print(f'note: {lacking}')
     print(f"{write_relabelled(found, given['to'])}: {found}")
 
+# %% ../nbs/09_label.ipynb #93aece7a
 def step_changes(given: dict):
     "`python -m rock_nb.label changes`"
     found = label_changes(

@@ -5,7 +5,7 @@
 # %% ../nbs/04_predict.ipynb #32c98f61
 from __future__ import annotations
 
-import os, sys
+import os, re, sys
 from pathlib import Path
 
 from . import core   # before torch: it says how torch's threads shall wait
@@ -18,6 +18,7 @@ __all__ = ['load_members', 'try_images', 'predict_images', 'export_onnx']
 
 # %% ../nbs/04_predict.ipynb #031d6072
 image_lists, tta_views = lazy('rock_nb.data.image_lists'), lazy('rock_nb.evaluation.tta')
+data_files, tabular = lazy('rock_nb.data.files'), lazy('rock_nb.data.tabular')
 
 # %% ../nbs/04_predict.ipynb #a8bf0d10
 ASK = ('tta', 'view_weights', 'batch_size', 'amp', 'compile', 'workers')
@@ -29,7 +30,7 @@ HELP = ASKING | dict(
     batch_size='photographs at once (None: as in the recipe)',
     amp='none, bf16, fp16, or auto: the fastest measured here (None: as the run was judged)',
     workers='loader processes (None: one a core)',
-    csv='file for the answers', npz='file for the logits of all views',
+    csv='file for the answers: .csv, .tsv or .xlsx', npz='file for the logits of all views',
     onnx='file for the network',
     takes='what the ONNX file is fed with: uint8, uint8_nhwc or float',
     gives='what it answers: probabilities or logits')
@@ -62,9 +63,8 @@ def given_files(words: list[str]) -> list[image_lists.NamedFile]:
         if word != '-':
             names.append(word)
             continue
-        text = sys.stdin.buffer.read()
-        lines = text.split(b'\0') if b'\0' in text else text.splitlines()
-        names += [os.fsdecode(line) for line in lines if line]
+        text = image_lists.decode_list(sys.stdin.buffer.read())
+        names += filter(None, re.split('\0' if '\0' in text else '[\r\n]', text))
     return [image_lists.NamedFile(n, Path(n).expanduser().absolute()) for n in names]
 
 # %% ../nbs/04_predict.ipynb #9d0e3db8
@@ -78,6 +78,16 @@ def named_runs(run: object,   # as in `try_images`, but no `Network`
     names = [run] if alone else listed(run)
     return [n if isinstance(n, Run) else find_run(n, out) for n in names]
 
+def check_written(given: dict, runs: list[Run]):   # as in `check_question`
+    "A `BadInput` for a file that is not to be written, or can't be."
+    outputs = {k: given[k] for k in ('csv', 'npz', 'onnx') if k in given}
+    read = [Path(p).expanduser() for p in given.get('images') or () if p != '-']
+    if outputs: read += [f for run in runs for f in run.path.iterdir()]
+    for k, path in outputs.items(): data_files.check_output(f'--{k}', path, read)
+    if 'csv' in outputs: tabular.check_table_name('--csv', outputs['csv'])
+    if len({os.path.abspath(p) for p in outputs.values()}) < len(outputs):
+        raise BadInput(f"{' and '.join(f'--{k}' for k in outputs)} name one file; give each its own")
+
 def check_question(given: dict):   # by name, as the command line has it
     "A `BadInput` for what is wrong whatever a network says of the images."
     if not given.get('images') and not given.get('onnx'):
@@ -85,7 +95,7 @@ def check_question(given: dict):   # by name, as the command line has it
     there = lambda p: p == '-' or os.path.exists(Path(p).expanduser())
     lacking = [p for p in given.get('images') or () if not there(p)]
     if lacking: image_lists.find_images(lacking[:1])
-    named_runs(given.get('run'), given.get('out'))
+    check_written(given, named_runs(given.get('run'), given.get('out')))
     if 'tta' in given: tta_views.find_views(given['tta'])
     if 'amp' in given: PRECISIONS.check(given['amp'], 'precision')
 
@@ -454,6 +464,7 @@ def export_onnx(
     **how: object,  # check, takes, gives, tta, batch, tolerance: see `training.onnx_export.export_networks`
 ) -> float | None:  # the greatest difference between onnxruntime and torch
     "Write networks as an ONNX file that holds weights, normalisation and, as metadata, the classes."
+    data_files.check_output('the ONNX file', path)
     members = load_members(run, out, 'cpu')
     return export_networks(
         members.networks, members.share, path, conformal=members.conformal, **how)
@@ -464,9 +475,11 @@ def save_answers(
     csv: str | Path | None = None,  # a table (None: not written)
     npz: str | Path | None = None,  # logits (None: not written)
 ):
-    "Answers as a table, logits as arrays."
-    if csv: core.write_csv(csv, answers_of(p, each=True))
-    if npz: save_predictions(npz, p)
+    "Answers as a table, of the kind that its name says; logits as arrays."
+    try:
+        if csv: tabular.write_table(csv, answers_of(p, each=True))
+    finally:
+        if npz: save_predictions(npz, p)
 
 # %% ../nbs/04_predict.ipynb #cc35e6de
 def print_predictions(
@@ -479,7 +492,6 @@ def print_predictions(
     said, bad = try_images(
         run, given_files(images), **{k: v for k, v in given.items() if k in (*ASK, 'device', 'out')}
     )
-    save_answers(said, given.get('csv'), given.get('npz'))
     for why in bad.values(): print(why, file=sys.stderr)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     try:
@@ -487,6 +499,7 @@ def print_predictions(
         elif len(said): print(as_table(answer_columns(said), width))
         sys.stdout.flush()
     except BrokenPipeError: core.unheard()      # who wanted its head has it
+    save_answers(said, given.get('csv'), given.get('npz'))
     return len(bad)
 
 # %% ../nbs/04_predict.ipynb #6f71d34c

@@ -8,9 +8,13 @@ __all__ = ['make_app']
 # %% ../nbs/09_serve.ipynb #b70878cd
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
-from .core import BadInput, Parser, declare, find_run, is_run, listed
+from .core import BadInput, Parser, declare, find_run, is_run, lazy, listed
 from .training.command import ASKING, check_command, given_options
+
+# %% ../nbs/09_serve.ipynb #b7aa0001
+data_files = lazy('rock_nb.data.files')
 
 # %% ../nbs/09_serve.ipynb #99ecfeb4
 PARAMETERS = (
@@ -46,6 +50,8 @@ def check_served(given: dict):   # by name, as the command line has it
             raise BadInput(f'{name} {given[name]} must be an integer ≥ 1')
     if not 0 <= given.get('port', 0) < 65536:
         raise BadInput(f"port {given['port']} must be in [0, 65535]")
+    if 'store' in given:
+        data_files.check_output('--store', Path(given['store'])/'corrections.csv')
     run, out = given.get('run'), given.get('out')
     for name in [run] if run is None or is_run(run, out) else listed(run):
         find_run(name, out)
@@ -61,7 +67,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -72,7 +77,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -306,11 +311,15 @@ def answer_predict(s: PredictionService,
     remember_answers(s, rows)
     return dict(run=s.name, answers=rows, errors=problems)
 
+def only_one(files: list[NamedFile]) -> NamedFile:
+    if len(files) == 1: return files[0]
+    raise UploadRefused(f'there are {len(files)} images; send one alone')
+
 def answer_explain(s: PredictionService, files: list[NamedFile], fields: dict) -> dict:
-    return explain_file(s, files[0])
+    return explain_file(s, only_one(files))
 
 def answer_correct(s: PredictionService, files: list[NamedFile], fields: dict) -> dict:
-    return correct_file(s, files[0], fields)
+    return correct_file(s, only_one(files), fields)
 
 # %% ../nbs/09_serve.ipynb #d83e0408
 def upload_endpoint(s: PredictionService,
@@ -326,6 +335,10 @@ def upload_endpoint(s: PredictionService,
 
 async def say_refused(request: Request, e: BadInput) -> JSONResponse:
     return JSONResponse(dict(error=str(e)), getattr(e, 'status', 400))
+
+async def say_nothing(request: Request, e: ClientDisconnect) -> Response:
+    "Who asked has gone while it was still sending."
+    return Response(status_code=400)
 
 async def say_http(request: Request, e: HTTPException) -> JSONResponse:
     return JSONResponse(
@@ -399,7 +412,9 @@ def make_app(s: PredictionService,
                 Route(f'/api/{n}', upload_endpoint(s, w), methods=['POST'])
                 for n, w in works.items())],
         middleware=[Middleware(Guard, hosts=hosts, limits=s.limits)],
-        exception_handlers={BadInput: say_refused, HTTPException: say_http, Exception: say_broken})
+        exception_handlers={
+            BadInput: say_refused, HTTPException: say_http, ClientDisconnect: say_nothing,
+            Exception: say_broken})
 
 # %% ../nbs/09_serve.ipynb #2a666bee
 def take_port(host: str, port: int) -> socket.socket:

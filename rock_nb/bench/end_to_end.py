@@ -23,6 +23,7 @@ from .files import peak_memory
 from .photographs import many_photographs
 from ..core import Parser, choose, listed, program, whole
 from ..data.audit import audit, group_duplicates
+from ..data.files import check_output
 from ..data.loader import make_loader
 from ..data.split import split_together
 from ..data.table import Data, read_data
@@ -179,6 +180,7 @@ def main(argv: list[str] | None = None) -> None:
             return print(json.dumps(time_step(a.step, Path(a.data), Path(a.out), size)))
         sizes = [
             whole(s, 'a number of photographs', 42) for s in listed(a.photographs, 'photographs')]
+        if a.csv: check_output('--csv', a.csv)
         found = measure_end_to_end(
             sizes, a.folder, size, a.steps and listed(a.steps, 'steps'), a.csv)
         print(found.round(2).to_string())

@@ -6,7 +6,7 @@
 __all__ = ['Parser', 'program']
 
 # %% ../../nbs/core/command_line.ipynb #c9ba7456
-import argparse, contextlib, difflib, gc, os, re, sys
+import argparse, codecs, contextlib, difflib, gc, os, re, shlex, sys
 
 from .errors import BadInput
 from .options import as_types
@@ -49,17 +49,27 @@ def from_words(given: dict,
         print(f'--{name} None is the same as none given, and no name', file=sys.stderr)
     return as_types({n: v for n, v in given.items() if v is not None and v != 'None'})
 
+# %% ../../nbs/core/command_line.ipynb #b7a60001
+def bytes_or_escapes(e: UnicodeError) -> tuple[bytes, int]:   # as `codecs.register_error` wants it
+    "Names that are no text as their bytes; what a terminal's encoding lacks with backslashes."
+    if not isinstance(e, UnicodeEncodeError): raise e
+    as_bytes = lambda c: (
+        bytes([ord(c) - 0xdc00]) if '\udc80' <= c <= '\udcff' else c.encode('ascii', 'backslashreplace'))
+    return b''.join(map(as_bytes, e.object[e.start:e.end])), e.end
+
+codecs.register_error('rock_nb', bytes_or_escapes)
+
 # %% ../../nbs/core/command_line.ipynb #1609b8cf
 @contextlib.contextmanager
 def program():
     """Around the work of a program: a `BadInput` is one sentence, names that are no UTF-8 are
-    written as they are. It ends what `imports_follow` began."""
+    written as they are, and nothing is lost where an encoding lacks a letter. It ends what `imports_follow` began."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):
-            stream.reconfigure(errors='surrogateescape')
+            stream.reconfigure(errors='rock_nb')
     try:
         yield
         sys.stdout.flush()
@@ -79,3 +89,18 @@ def imports_follow():
     """What a program imports from here on is no garbage: none is looked for until `program` begins,
     and in what is there by then, never."""
     gc.disable()
+
+# %% ../../nbs/core/command_line.ipynb #b7a90001
+def only_a_notebook(notebook: str,                 # without its ending
+                    argv: list[str] | None = None,   # None: the words of this process
+                   ):
+    "End a module that is no program with one sentence: how its notebook is run."
+    words = sys.argv[1:] if argv is None else argv
+    pairs = [(*w[2:].partition('=')[::2], v) for w, v in zip(words, [*words[1:], '']) if w[:2] == '--']
+    said = ''.join(f' -p {n} {shlex.quote(own or v)}' for n, own, v in pairs if own or v[:2] not in ('', '--'))
+    name = notebook.partition('_')[2]
+    with program():
+        print(
+            f'BadInput: rock_nb.{name} is a notebook, and no program; run all of it in JupyterLab, or: '
+            f'papermill nbs/{notebook}.ipynb outputs/{name}.ipynb{said}', file=sys.stderr)
+        sys.exit(2)

@@ -12,22 +12,37 @@ from pathlib import Path
 from .errors import BadInput
 
 # %% ../../nbs/core/files.ipynb #f73a4d39
+def _place_of(path: str | Path) -> tuple[Path, Path]:
+    "Where a file lies behind the links that lead to it, and a temporary one beside it."
+    place = Path(os.path.realpath(path) if os.path.islink(path) else path)
+    return place, place.with_name(f'.{place.name}.{os.getpid()}.tmp')
+
+def _mode_of(path: str | Path) -> int | None:   # None: there is no file
+    "The permissions of a file; a pipe or a device, which nothing can take the place of, is an `OSError`."
+    try: mode = os.stat(path).st_mode
+    except OSError: return None
+    if stat.S_ISREG(mode): return stat.S_IMODE(mode)
+    what = 'a folder' if stat.S_ISDIR(mode) else 'a pipe or a device'
+    raise OSError(errno.EINVAL, f'it is {what}, not a file')
+
+# %% ../../nbs/core/files.ipynb #7035bd0f
 @contextlib.contextmanager
 def atomic(path: str | Path,    # the file to appear
           ):
-    "Yields a temporary path beside `path`; on success it takes the place of `path` in one step."
-    path = Path(path)
-    tmp = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    """Yields a temporary path beside `path`; on success it takes the place of `path` in one step, or
+    that of the file which a link leads to, with its permissions."""
+    place, tmp = _place_of(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = _mode_of(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
         yield tmp
         with open(tmp, 'rb') as f: os.fsync(f.fileno())
-        os.replace(tmp, path)
+        if mode is not None: os.chmod(tmp, mode)
+        os.replace(tmp, place)
     except OSError as e:
         raise BadInput(
-            f'{path} cannot be written ({e.strerror or e}); make room or give another folder with '
-            '`out`, then start the same again: what is there stays'
-        ) from None
+            f'{path} cannot be written ({e.strerror or e}); make room, or write elsewhere (runs go '
+            'where `out` says), then start the same again: what is there stays') from None
     finally:
         with contextlib.suppress(OSError): tmp.unlink(missing_ok=True)
 
@@ -64,10 +79,11 @@ def read_json(path: str | Path,
 def write_csv(path: str | Path,
               frame: object,          # of pandas
               index: bool = False,    # written too
+              sep: str = ',',         # between cells
              ):
     "Write a pandas frame to `path` atomically."
     with atomic(path) as tmp:
-        frame.to_csv(tmp, index=index, errors='surrogateescape')
+        frame.to_csv(tmp, index=index, sep=sep, errors='surrogateescape')
 
 # %% ../../nbs/core/files.ipynb #5a7e0002
 def open_regular(path: str | Path):   # binary

@@ -11,13 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Iterator
+from typing import Iterable, Iterator
 
 from PIL import Image, UnidentifiedImageError
 
 from fastcore.basics import patch
 from ..core import BadInput
-from ..core.files import open_regular
+from ..core.files import _mode_of, _place_of, open_regular
 
 # %% ../../nbs/data/files.ipynb #3c6f8f39
 with contextlib.suppress(ImportError):
@@ -165,9 +165,11 @@ def unread(raw: list[str],   # of a `Listing`
         ways.append(f'{count_endings(rest)} cannot be read: convert them to JPEG, PNG or TIFF')
     return '; '.join(ways)
 
-def refuse_raw(name: str | os.PathLike):
+def refuse_raw(name: str | os.PathLike,
+               raw: bool = False,   # whether it holds that, whatever its name is
+              ):
     "An error for a RAW file of a camera, in which decoders find a thumbnail at best."
-    if ending(str(name)) in RAW - HEIF:
+    if raw or ending(str(name)) in RAW - HEIF:
         raise UnidentifiedImageError('RAW of a camera: convert it to JPEG, PNG or TIFF')
 
 def unknown_format(head: bytes) -> str:   # the first 32 bytes of a file
@@ -324,3 +326,31 @@ def same_files(root: str | Path,
         there = known.setdefault(os.path.realpath(os.path.join(root, p)), p)
         if there != p: twice.append((p, there))
     return twice
+
+# %% ../../nbs/data/files.ipynb #b7a10002
+def why_not_written(path: Path, read: Iterable[str | Path]) -> str:   # absolute
+    "What stands against a file's being written, for a sentence; '' for nothing."
+    try: _mode_of(path)
+    except OSError as e: return e.strerror
+    if os.path.exists(path):
+        if any(os.path.exists(f) and os.path.samefile(path, f) for f in read):
+            return 'it is one of the files that are read'
+        return 'it holds an image' if is_photo(path) else ''
+    place, tmp = _place_of(path)
+    folder = next(f for f in place.parents if os.path.exists(f))
+    try:
+        (folder/tmp.name).touch()
+        (folder/tmp.name).unlink()
+    except OSError as e: return e.strerror
+    return ''
+
+def check_output(option: str,         # by which it is given
+                 path: str | Path,    # relative ones as the working directory has them
+                 read: Iterable[str | Path] = (),   # files that the program reads
+                ):
+    """A `BadInput` for a file that can't be written, and for one that holds an image or is read: no
+    answers take its place."""
+    if str(path) == '-': why = 'it is no name of a file'
+    elif '\0' in str(path): why = 'no name has a NUL'
+    else: why = why_not_written(Path(path).expanduser().absolute(), read)
+    if why: raise BadInput(f'{option} {path} cannot be written: {why}; name another file')

@@ -24,7 +24,7 @@ from ..core import BadInput
 from ..core.files import open_regular
 from .colour import is_srgb, to_rgb
 from .files import refuse_raw, unknown_format
-from .tiff import directories, is_tiff, layout_of, pages_of, read_page
+from .tiff import directories, is_camera_raw, is_tiff, layout_of, pages_of, read_page
 
 # %% ../../nbs/data/image.ipynb #4408ab03
 DEPTHS = (255, 1023, 4095, 16383, 65535)   # white of 8, 10, 12, 14, 16 bits
@@ -283,6 +283,13 @@ def _open_known(file: BinaryIO, head: bytes) -> Image.Image:   # `head`: its fir
     try: return Image.open(file)
     except UnidentifiedImageError: raise UnidentifiedImageError(unknown_format(head)) from None
 
+# %% ../../nbs/data/image.ipynb #b7a70001
+def _directories_of(file: BinaryIO) -> list:   # of a TIFF
+    "Those of a TIFF; an error for one of a camera's sensor, in which the pages are thumbnails at best."
+    ifds = directories(file)
+    refuse_raw('', is_camera_raw(file, ifds))
+    return ifds
+
 # %% ../../nbs/data/image.ipynb #bad0ff0d
 @patch
 def load(
@@ -296,7 +303,7 @@ def load(
     self.allow()
     at = None
     if is_tiff(head):
-        ifds = directories(file)
+        ifds = _directories_of(file)
         pages = pages_of(ifds)
         at = pages[self._page(len(pages))] if pages else 0
         if pages and self._is_own(ifds[at]):

@@ -34,6 +34,11 @@ def as_named(place: str | os.PathLike,   # relative ones as `core.resolve` has t
     return place if isinstance(place, NamedFile) else NamedFile(place, resolve(place))
 
 # %% ../../nbs/data/image_lists.ipynb #de53d6c6
+def decode_list(raw: bytes) -> str:
+    "The text of a list of paths: UTF-8 unless its first bytes say otherwise; names that are none stay as they are."
+    wide = find_encoding(raw) if raw[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
+    return raw.decode(wide, 'surrogateescape')
+
 def listed_paths(file: Path,   # with an ending of `TABLES`
                 ) -> list[str]:   # as they are written
     "The paths that a list has."
@@ -41,8 +46,7 @@ def listed_paths(file: Path,   # with an ending of `TABLES`
         try: raw = file.read_bytes()
         except OSError as e:
             raise BadInput(f'the list {file} cannot be read: {e.strerror}') from None
-        wide = find_encoding(raw) if raw[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
-        lines = [line.strip() for line in raw.decode(wide, 'surrogateescape').splitlines()]
+        lines = [line.strip() for line in decode_list(raw).splitlines()]
         lines = [line for line in lines if line]
         # a path a line, whatever is in it
         if all(ending(line) in ENDINGS | RAW for line in lines): return lines

@@ -9,7 +9,7 @@ import csv, io, json, os, re, sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..core import BadInput, lazy, without_gc
+from ..core import BadInput, atomic, lazy, without_gc, write_csv
 from .files import ENDINGS, ending, nfc
 
 # %% auto #0
@@ -318,3 +318,31 @@ def _from_text(text: str, file: Path) -> pd.DataFrame:
         return as_frame(split_rows(text), file)
     except csv.Error as e:
         raise BadInput(f'{file} is no readable CSV file: {e}') from None
+
+# %% ../../nbs/data/tabular.ipynb #b7a20002
+def check_table_name(option: str, path: str | Path):
+    "A `BadInput` for a name that says of a table that is to be written what it won't be."
+    kind = ending(str(path))
+    if kind == '.xlsx' and find_spec('openpyxl') is None: raise _needed('openpyxl', path)
+    if kind in ENDINGS or kind in (*TABLES, '.xls', '.ods') and kind not in (
+        '.csv', '.tsv', '.tab', '.txt', '.lst', '.xlsx'):
+        raise BadInput(
+            f'{option} {path}: tables are not written as {kind}; give it a name that ends in .csv, '
+            '.tsv or .xlsx')
+
+def _for_excel(value: object) -> object:
+    "A value without characters that an Excel file can't hold."
+    if not isinstance(value, str): return value
+    shown = value.encode(errors='backslashreplace').decode()
+    return re.sub(r'[\0-\x08\x0b\x0c\x0e-\x1f]', lambda m: f'\\x{ord(m[0]):02x}', shown)
+
+def write_table(path: str | Path, frame: pd.DataFrame):
+    "Write a frame atomically: as Excel or with tabs where the name of the file says so, else as CSV."
+    kind = ending(str(path))
+    if kind != '.xlsx':
+        return write_csv(path, frame, sep='\t' if kind in ('.tsv', '.tab') else ',')
+    with atomic(path) as tmp, open(tmp, 'wb') as f, pd.ExcelWriter(f, engine='openpyxl') as book:
+        frame.map(_for_excel).rename(columns=_for_excel).to_excel(book, index=False)
+        for row in book.book.active.iter_rows():
+            for cell in row:      # a name that begins with = is no formula
+                if cell.data_type == 'f': cell.data_type = 's'

@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/data/tiff.ipynb #9e068149
-import io, struct
+import contextlib, io, struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -22,24 +22,48 @@ def is_tiff(head: bytes) -> bool:  # the first bytes of a file
     "Whether a file begins as a TIFF."
     return head[:4] in MAGIC
 
+def _head_of(file: BinaryIO) -> bytes:
+    "What Pillow must know of a TIFF to read its directories."
+    file.seek(0)
+    head = file.read(8)
+    return head + file.read(8) if head[2] == 43 else head
+
+def _directory_at(file: BinaryIO, head: bytes, at: int) -> ImageFileDirectory_v2:
+    file.seek(at)
+    ifd = ImageFileDirectory_v2(head)
+    ifd.load(file)
+    return ifd
+
+# %% ../../nbs/data/tiff.ipynb #7ebe3ca2
 def directories(
     file: BinaryIO,  # a TIFF
 ) -> list[ImageFileDirectory_v2]:
     "All directories of a TIFF file, in its order."
-    file.seek(0)
-    head = file.read(8)
-    if head[2] == 43: head += file.read(8)
+    head = _head_of(file)
     found, seen = [], set()
     if not is_tiff(head): return found
     at = ImageFileDirectory_v2(head).next
     while at and at not in seen:
         seen.add(at)
-        file.seek(at)
-        ifd = ImageFileDirectory_v2(head)
-        ifd.load(file)
-        found.append(ifd)
-        at = ifd.next
+        found.append(_directory_at(file, head, at))
+        at = found[-1].next
     return found
+
+_OF_SENSORS = {32803, 34892}    # PhotometricInterpretation: colour filter array, linear raw
+
+def is_camera_raw(
+    file: BinaryIO,  # a TIFF
+    ifds: list[ImageFileDirectory_v2],  # of `directories`
+) -> bool:
+    "Whether a TIFF is a RAW file of a camera, whatever its name is: its pages are thumbnails at best."
+    file.seek(0)
+    canon = file.read(12) == b'II*\0\x10\0\0\0CR\2\0'
+    of_sensor = lambda d: {*np.ravel(d.get(262, 1)).tolist()} & _OF_SENSORS
+    if canon or any(50706 in d or of_sensor(d) for d in ifds): return True       # DNGVersion
+    below = [at for d in ifds[:1] for at in np.ravel(d.get(330, ())).tolist()]
+    with contextlib.suppress(Exception):      # what is damaged is said by who reads it
+        return any(of_sensor(_directory_at(file, _head_of(file), int(at))) for at in below[:8])
+    return False
 
 # %% ../../nbs/data/tiff.ipynb #c72344e5
 def pages_of(

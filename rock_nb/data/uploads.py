@@ -100,7 +100,8 @@ async def receive_images(request: object,   # of starlette
                          folder: Path,      # for the files
                         ) -> tuple[list[NamedFile], dict[str, str]]:   # images, fields of a form
     "What a request has brought; no image at all is an `UploadRefused`."
-    if request.headers.get('content-type', '').startswith('multipart/form-data'):
+    kind = request.headers.get('content-type', '').strip().lower()
+    if kind.startswith('multipart/form-data'):
         files, fields = await _from_form(request, limits, folder)
     else:
         files, fields = [NamedFile(request.query_params.get('name', 'image'), folder/'0')], {}

@@ -27,7 +27,7 @@ def doubt_columns(p: Predictions) -> dict[str, list]:
     found, rows = {}, np.arange(len(p))
     if (c := getattr(p, 'conformal', None)) is not None:
         found['calibrated'] = c.calibrated(p.probs)[rows, p.preds].tolist()
-        found['set'] = [' or '.join(names) for names in set_names(c, p.probs)]
+        found['set'] = set_names(c, p.probs)
     if (o := getattr(p, 'outliers', None)) is not None:
         found['unlike'] = o.unlike(p.distances).tolist()
         found['distance_quantile'] = o.quantile(p.distances).tolist()
@@ -45,11 +45,17 @@ def answer_columns(p: Predictions) -> dict[str, list]:
         found['decided'] = p.decided
     return {name: values.tolist() for name, values in found.items()} | doubt_columns(p)
 
+def joined_names(names: list[str]) -> str:
+    "A set of classes as text: `or` between them, quotes around a name that holds an `or` or quotes."
+    quoted = lambda n: json.dumps(n, ensure_ascii=False) if ' or ' in n or '"' in n else n
+    return ' or '.join(map(quoted, names))
+
 def answers_of(p: Predictions,
                each: bool = False,   # a column for the probability of each class as well
               ) -> pd.DataFrame:  # file, class, probability, next, next_probability; what else is known
     "The class of each image, and the likeliest class beside that."
     columns = answer_columns(p)
+    if 'set' in columns: columns['set'] = [joined_names(s) for s in columns['set']]
     # pandas' own text has no names but those in UTF-8
     frame = pd.DataFrame(columns | dict(file=pd.Series(columns['file'], dtype=object)))
     if not each: return frame
@@ -65,8 +71,6 @@ def json_rows(p: Predictions) -> list[dict]:
     "What is known of each image, by name, with the probabilities of all classes."
     columns = answer_columns(p)
     rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
-    for row in rows if 'set' in columns else ():
-        row['set'] = row['set'].split(' or ')
     return [r | dict(probabilities=dict(zip(p.classes, q))) for r, q in zip(rows, p.probs.tolist())]
 
 def json_lines(p: Predictions) -> str:
@@ -108,13 +112,13 @@ def table_lines(columns: dict[str, list],       # of the same length, ≥ 1
     return [' '.join(row) for row in zip(*padded)]
 
 # %% ../../nbs/evaluation/answer_table.ipynb #3a8ccda4
-def few_names(text: str,       # names with `or` between them
+def few_names(names: list[str],
               most: int = 3,   # that are named, if there are more than one beyond them
              ) -> str:
     "A set of classes in a few words."
-    names = text.split(' or ')
-    if len(names) <= most + 1: return text
-    return ' or '.join([*names[:most], f'{len(names) - most} others' if most else f'{len(names)} classes'])
+    if len(names) <= most + 1: return joined_names(names)
+    if not most: return f'{len(names)} classes'
+    return f'{joined_names(names[:most])} or {len(names) - most} others'
 
 def _room_for_files(columns: dict[str, list],   # of `answer_columns`
                     width: int,                 # columns of the terminal
@@ -129,17 +133,17 @@ def as_table(columns: dict[str, list],    # of `answer_columns`
             ) -> str:
     """Answers as text; in a terminal long names and sets are shortened, and a narrow one is spared
     the second best."""
+    sets = columns.get('set', [])
+    if sets: columns = columns | dict(set=[few_names(s) if width else joined_names(s) for s in sets])
     if not width: return '\n'.join(table_lines(columns, len))
-    if 'set' in columns:
-        columns = columns | dict(set=[few_names(s) for s in columns['set']])
     for spared in ('distance_quantile', 'next_probability', 'next', 'probability'):
         # of two probabilities the calibrated one stays
         if spared == 'probability' and 'calibrated' not in columns: break
         if _room_for_files(columns, width) < 16:
             columns = {n: values for n, values in columns.items() if n != spared}
     for most in (1, 0):
-        if 'set' in columns and _room_for_files(columns, width) < 12:
-            columns = columns | dict(set=[few_names(s, most) for s in columns['set']])
+        if sets and _room_for_files(columns, width) < 12:
+            columns = columns | dict(set=[few_names(s, most) for s in sets])
     room = max(_room_for_files(columns, width), 12)
     return '\n'.join(
         table_lines(columns | dict(file=[shortened(f, room) for f in columns['file']])))

@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/evaluation/corrections.ipynb #8452c35e
-import csv, hashlib, io, os, re, shutil, time
+import contextlib, csv, hashlib, io, os, re, shutil, time
 from pathlib import Path
 
 from ..core import BadInput, atomic
@@ -38,19 +38,50 @@ CORRECTIONS = 'corrections.csv'
 CORRECTION_COLUMNS = (
     'time', 'run', 'file', 'sha256', 'image', 'answer', 'probability', 'correction', 'who')
 
+def _plain_cell(value: object) -> object:
+    "What a visitor has named, on one line and as no formula of a spreadsheet."
+    if not isinstance(value, str): return value
+    value = re.sub(r'[\r\n]+', ' ', value)
+    return f"'{value}" if value.startswith(('=', '+', '-', '@', '\t')) else value
+
 def append_correction(folder: Path,
                       row: dict,   # by name of the column
                      ):
-    "Add a line to the corrections of a folder."
+    "Add a line to the corrections of a folder; what can't be written in full isn't there at all."
     text = io.StringIO()
     writer = csv.DictWriter(text, CORRECTION_COLUMNS, lineterminator='\n')
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open(folder/CORRECTIONS, 'ab') as f:
-            if not f.tell(): writer.writeheader()
-            writer.writerow(row)
-            f.write(text.getvalue().encode(errors='surrogateescape'))
+        with open(folder/CORRECTIONS, 'ab+', buffering=0) as f:
+            end = f.seek(0, os.SEEK_END)
+            if not end: writer.writeheader()
+            writer.writerow({k: _plain_cell(v) for k, v in row.items()})
+            f.seek(max(end - 1, 0))
+            cut_off = f.read(1) not in (b'', b'\n')     # as a power cut leaves it
+            _write_all(f, b'\n'*cut_off + text.getvalue().encode(errors='surrogateescape'), end)
     except OSError as e:
         raise BadInput(
             f'{folder / CORRECTIONS} cannot be written ({e.strerror or e}); give another folder'
         ) from None
+
+# %% ../../nbs/evaluation/corrections.ipynb #dab9402a
+def _write_all(f: io.FileIO, data: bytes,
+               end: int,   # of the file
+              ):
+    "Write all of some bytes at the end of a file, or none of them."
+    try:
+        while data: data = data[f.write(data):]
+    except OSError:
+        with contextlib.suppress(OSError): f.truncate(end)
+        raise
+
+def read_corrections(file: Path) -> tuple[list[dict], int]:
+    "The rows of a file that `append_correction` has written, and how many of its lines were cut off."
+    header, *lines = file.read_bytes().decode(errors='surrogateescape').split('\n')
+    rows, cut_off = [], 0
+    for line in filter(None, lines):
+        try: [cells] = csv.reader([line], strict=True)
+        except (csv.Error, ValueError): cells = []
+        if len(cells) == len(CORRECTION_COLUMNS): rows.append(dict(zip(CORRECTION_COLUMNS, cells)))
+        else: cut_off += 1
+    return rows, cut_off

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core import BadInput, Run, is_ensemble, write_csv
+from ..core import BadInput, Run, is_ensemble
 from ..core.run import named_members
-from ..data.tabular import decode_text, read_text
-from .corrections import CORRECTION_COLUMNS, file_hash
+from ..data.files import Finder, Listing, first_of
+from ..data.tabular import decode_text, read_text, write_table
+from .answer_table import joined_names
+from .corrections import CORRECTION_COLUMNS, file_hash, read_corrections
 from .label_studio import NONE_OF_THEM, is_studio_export, read_studio_answers
 from .review import TO_FILL
 
 # %% ../../nbs/evaluation/relabel.ipynb #555d607b
-ANSWERS = ['file', 'sha256', 'label', 'who', 'when', 'source']
+ANSWERS = ['file', 'sha256', 'label', 'who', 'when', 'source', 'person']
 
 def _from_review(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     "The lines of a review that were filled in; when: as old as the file."
@@ -39,24 +41,41 @@ def _from_studio(rows: list[dict], file: Path) -> pd.DataFrame:
     return found
 
 def _from_corrections(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
-    "The corrections of `serve`, with the images that it has kept."
+    """The corrections of `serve`, with the images that it has kept. Visitors without a name may be
+    anybody: each of their answers is a person's of its own."""
     return frame.assign(
-        file=[str(file.parent/i) for i in frame.image], label=frame.correction, when=frame.time)
+        file=[str(file.parent/i) for i in frame.image], label=frame.correction, when=frame.time,
+        person=[who or f'{file.absolute()}:{i}' for i, who in enumerate(frame.who)])
+
+# %% ../../nbs/evaluation/relabel.ipynb #7b885f65
+def _corrections_as_added(file: Path) -> pd.DataFrame | None:   # None: the file is none, or was saved anew
+    "The corrections of `serve` as it has written them; lines that were cut off are told of."
+    head = ','.join(CORRECTION_COLUMNS).encode() + b'\n'
+    with file.open('rb') as f:
+        if f.read(len(head)) != head: return None
+    rows, cut_off = read_corrections(file)
+    frame = pd.DataFrame(rows, columns=list(CORRECTION_COLUMNS))
+    frame.attrs['notes'] = [f'{file}: {cut_off} lines were cut off and are left out'] if cut_off else []
+    return frame
 
 # %% ../../nbs/evaluation/relabel.ipynb #5e7f3d02
+def _read_rows(file: Path) -> tuple[object, pd.DataFrame | None]:   # what a JSON file holds; of another kind
+    "The rows of a file of answers, and as a frame, unless it is JSON."
+    if not file.is_file():
+        raise BadInput(f'there is no file {file}; give answers of people')
+    if file.suffix.lower() != '.json':
+        frame = _corrections_as_added(file)
+        if frame is None: frame = read_text(file)
+        return frame.to_dict('records'), frame
+    try: return json.loads(decode_text(file)[0]), None
+    except (ValueError, RecursionError) as e:
+        raise BadInput(f'{file} is no JSON: {e}') from None
+
+# %% ../../nbs/evaluation/relabel.ipynb #f4cf2241
 def read_label_answers(file: str | Path) -> pd.DataFrame:   # the columns `ANSWERS`
     "What people said, from any of the kinds of files; another one is a `BadInput`."
     file = Path(file)
-    if not file.is_file():
-        raise BadInput(f'there is no file {file}; give answers of people')
-    rows = None
-    if file.suffix.lower() == '.json':
-        try:
-            rows = json.loads(decode_text(file)[0])
-        except (ValueError, RecursionError) as e:
-            raise BadInput(f'{file} is no JSON: {e}') from None
-    frame = read_text(file) if rows is None else None
-    if rows is None: rows = frame.to_dict('records')
+    rows, frame = _read_rows(file)
     if is_studio_export(rows): found = _from_studio(rows, file)
     elif frame is not None and set(CORRECTION_COLUMNS) <= set(frame):
         found = _from_corrections(frame, file)
@@ -65,11 +84,13 @@ def read_label_answers(file: str | Path) -> pd.DataFrame:   # the columns `ANSWE
     else:
         raise BadInput(
             f'{file} holds no answers; give a table with the columns file and {TO_FILL[0]}, an '
-            'export '
-            'of Label Studio (JSON, JSON_MIN or CSV), or corrections.csv')
-    return (
-        found.assign(source=file.name) .reindex(columns=ANSWERS, fill_value='')
-        .reset_index(drop=True))
+            'export of Label Studio (JSON, JSON_MIN or CSV), or corrections.csv')
+    found = found.assign(source=file.name).reindex(columns=ANSWERS, fill_value='')
+    # a file without names is one person's
+    unnamed = found.who.where(found.who != '', str(file.absolute()))
+    found['person'] = found.person.where(found.person != '', unnamed)
+    found.attrs['notes'] = frame.attrs.get('notes', []) if frame is not None else []
+    return found.reset_index(drop=True)
 
 # %% ../../nbs/evaluation/relabel.ipynb #37aecb82
 PROVENANCE = ['old_label', 'answered_by', 'answered_at', 'answer_source']
@@ -105,30 +126,55 @@ def _by_hash(answers: pd.DataFrame, files: list[str]) -> dict[str, str]:   # has
     return {h: f for f in same if (h := file_hash(f)) in wanted}
 
 def match_images(answers: pd.DataFrame, files: list[str]) -> pd.Series:   # file; '' for none
-    "The file that each answer is about: one of the table, else one that is there."
-    known, hashes = set(files), _by_hash(answers, files)
+    """The file that each answer is about: one of the table, by its hash, its path or the end of it,
+    else one that is there."""
+    known, hashes = {f.replace(os.sep, '/'): f for f in files}, _by_hash(answers, files)
+    here = set(files)
+    by_end = Finder('', listing=Listing('', list(known), [], [], []))
     def find(file: str, sha256: str) -> str:
         if sha256 in hashes: return hashes[sha256]
         whole = os.path.normpath(os.path.abspath(os.path.expanduser(file)))
-        if whole in known: return whole
-        ends = [f for f in files if f.endswith('/' + file.replace('\\', '/').lstrip('./'))]
-        if len(ends) == 1: return ends[0]
+        if whole in here: return whole
+        ends = by_end.search(file)
+        # a name alone, of a path in another folder, may be another image's
+        if len(ends) == 1 and file not in by_end.by_name: return known[ends[0]]
         return whole if os.path.isfile(whole) else ''
     return pd.Series(
         [find(*row) for row in zip(answers.file, answers.sha256)], answers.index, dtype=object)
+
+# %% ../../nbs/evaluation/relabel.ipynb #3bafb5d8
+def moved_files(files: list[str], run: Run,
+                data: str | Path | None,   # folder (None: where they were)
+               ) -> list[str]:
+    "The files of a run where its images are now; those that aren't found there as if they were."
+    if data is None: return files
+    was, find = trained_runs(run)[0].data_root, Finder(data)
+    def now(file: str) -> str:
+        below = os.path.relpath(file, was) if os.path.isabs(file) else file
+        if below.startswith('..'): return file
+        return os.path.normpath(os.path.join(data, find(below) or below))
+    return [now(f) for f in files]
+
+def lacking_files(files: list[str]) -> str:   # '' for none
+    "How many of some images are not there, as a sentence."
+    lost = [f for f in files if not os.path.isfile(f)]
+    return lost and (
+        f'{len(lost)} of {len(files)} images are not there, {first_of(lost)}; say with --data which '
+        'folder they are in now') or ''
 
 # %% ../../nbs/evaluation/relabel.ipynb #66e97f9e
 def settle_answers(answers: pd.DataFrame,   # with `image`, of `match_images`
                   ) -> pd.DataFrame:   # image, label, differ (how, if they do), who, source, when
     "One answer for each image: the last of each person, if all are the same."
-    last = answers.sort_values('when', kind='stable').drop_duplicates(
-        ['image', 'who', 'source'], keep='last')
+    at = pd.to_datetime(answers.when, utc=True, errors='coerce', format='ISO8601')
+    last = answers.assign(at=at).sort_values('at', kind='stable', na_position='first').drop_duplicates(
+        ['image', 'person'], keep='last')
     rows = []
     for image, said in last.sort_index().groupby('image', sort=False):
         labels = sorted(set(said.label))
         rows.append(dict(
             image=image, label=labels[0] if len(labels) == 1 else '',
-            differ=' or '.join(c or 'none of these' for c in labels) if len(labels) > 1 else '',
+            differ=joined_names([c or 'none of these' for c in labels]) if len(labels) > 1 else '',
             **{c: ', '.join(dict.fromkeys(map(str, said[c]))) for c in ('who', 'source')},
             when=max(said.when)))
     return pd.DataFrame(rows, columns=['image', 'label', 'differ', 'who', 'source', 'when'])
@@ -206,6 +252,6 @@ def write_relabelled(found: Relabelled, to: str | Path) -> Path:
     beside = to.with_suffix('.answers.csv')
     for f in (to, beside):
         if f.exists(): raise BadInput(f'{f} is there already; give another name')
-    write_csv(to, found.table)
-    write_csv(beside, found.log)
+    write_table(to, found.table)
+    write_table(beside, found.log)
     return to

@@ -37,7 +37,7 @@ def reasons_for(p: Predictions,
             f'label doubtful: {doubts[key]}?' if key in doubts
             else f'{names[p.labels[i]]} taken for {names[k]}' if mistaken else '',
             'unlike the known images' if unlike is not None and unlike[i] else '',
-            f"not sure: {few_names(' or '.join(held))}" if len(held) > 1 else ''])
+            f"not sure: {few_names(held)}" if len(held) > 1 else ''])
     return ['; '.join(filter(None, texts)) for texts in found]
 
 # %% ../../nbs/evaluation/review.ipynb #c6f927e9

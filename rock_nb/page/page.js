@@ -270,12 +270,14 @@ function update() {
 
 function csv() {
   const cell = v => /[",\n\r]/.test(v = String(v ?? '')) ? `"${v.replaceAll('"', '""')}"` : v
+  const plain = v => /^[=+\-@\t\r]/.test(v) ? `'${v}` : v       // no formula of a spreadsheet
+  const quoted = n => / or |"/.test(n) ? JSON.stringify(n) : n
   const names = ['class', 'probability', 'next', 'next_probability', 'calibrated', 'set', 'unlike', 'distance_quantile', 'sha256']
     .filter(c => shots.some(s => s.row && c in s.row))
   const lines = [['file', ...names, ...about.classes.map(c => `p_${c}`), 'correction', 'error']]
   for (const s of shots) {
     const row = s.row ?? {}
-    lines.push([s.name, ...names.map(c => c === 'set' ? row.set?.join(' or ') : row[c]),
+    lines.push([plain(s.name), ...names.map(c => c === 'set' ? row.set?.map(quoted).join(' or ') : row[c]),
       ...about.classes.map(c => row.probabilities?.[c]), s.correction, s.error])
   }
   const link = element('a')

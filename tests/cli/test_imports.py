@@ -93,6 +93,22 @@ def test_help_and_a_refused_word(program):
     assert rooms(found) - {program} <= ROOMS | more_rooms
 
 
+@pytest.mark.parametrize('notebook', ['01_eda', '02_augment', '04_confusion', '07_dashboard', '08_benchmark'])
+def test_a_notebook_without_a_program_says_so(notebook):
+    "It imports next to nothing, and ends with status 2 and the line that runs it."
+    name = notebook.partition('_')[2]
+    done = subprocess.run(
+        [sys.executable, '-m', f'rock_nb.{name}', '--data', 'photos'], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count('\n') == 1
+    assert done.stderr.endswith(f'papermill nbs/{notebook}.ipynb outputs/{name}.ipynb -p data photos\n')
+
+
+def test_all_notebooks_that_are_run_are_programs_or_say_so():
+    found = sorted((ROOT / 'nbs').glob('[0-9]*.ipynb'))
+    modules = [ROOT / 'rock_nb' / f'{f.stem.partition("_")[2]}.py' for f in found]
+    assert len(found) > 15 and all("__name__ == '__main__'" in m.read_text(encoding='utf-8') for m in modules)
+
+
 @pytest.fixture(scope='module')
 def run(sample, tmp_path_factory):
     from rock_nb.train import fit

@@ -1,12 +1,15 @@
 """Photographs of phones: HEIC in class folders and under lying endings, and what is said where no decoder is installed."""
+import io
+import struct
 import subprocess
 import sys
 
 import pytest
+from PIL import Image, TiffImagePlugin
 
 from conftest import ROOT
 from heic import HELD
-from rock_nb.data.audit import readable
+from rock_nb.data.audit import inspect_file, readable
 from rock_nb.data.image import ImageReader, read_image
 from rock_nb.data.table import read_data
 
@@ -71,3 +74,27 @@ def test_damaged_ones_and_those_of_cameras_are_named(phone, sample):
     (phone / 'DSC_1.NEF').write_bytes(thumbnail)
     with pytest.raises(ValueError, match='RAW of a camera: convert it'):
         ImageReader()(phone / 'DSC_1.NEF')
+
+
+def tiff(*directories: dict, start: bytes = b'II*\0\x08\0\0\0') -> bytes:
+    "Directories of numbers one after another, the second one as a part of the first."
+    held = bytearray(start)
+    for n, tags in enumerate(directories):
+        size = 2 + 12*(len(tags) + (n == 0 and len(directories) > 1)) + 4
+        if n == 0 and len(directories) > 1: tags = tags | {330: len(held) + size}
+        rows = [struct.pack('<HHII', tag, 4, 1, value) for tag, value in sorted(tags.items())]
+        held += struct.pack('<H', len(rows)) + b''.join(rows) + bytes(4)
+    return bytes(held)
+
+
+THUMBNAIL = {254: 1, 256: 40, 257: 40, 262: 2}
+
+@pytest.mark.parametrize('held', [
+    tiff(THUMBNAIL | {50706: 0x00000401}), tiff(THUMBNAIL | {262: 32803}), tiff(THUMBNAIL, {254: 0, 262: 32803}),
+    tiff(THUMBNAIL, start=b'II*\0\x10\0\0\0CR\2\0\0\0\0\0')], ids=['dng', 'sensor', 'nef', 'cr2'])
+def test_raw_files_are_known_by_what_they_hold(held, tmp_path):
+    "A RAW file that is called .tif, or has no name at all, is not answered from its thumbnail."
+    (tmp_path / 'a.tif').write_bytes(held)
+    for file in (tmp_path / 'a.tif', io.BytesIO(held)):
+        with pytest.raises(ValueError, match='RAW of a camera: convert it'): ImageReader()(file)
+    assert 'RAW of a camera' in inspect_file(tmp_path / 'a.tif')['error']

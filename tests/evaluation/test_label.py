@@ -1,5 +1,7 @@
 """One round of the labelling loop: labels that were turned wrong are written as worth a second look, answered, read back, learned, and the change is said."""
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -95,6 +97,40 @@ def test_a_round(drawn, capsys):
     assert done.corrected.right_now.sum() >= .7*len(changed)
     # a second round knows the first
     assert set(run_table(second).answered_by) >= {'', 'Kim'}
+
+
+def test_photographs_that_were_moved(sample, tmp_path, capsys):
+    "Nothing is written about photographs that are not there; `--data` says where they are now."
+    was, now, out = tmp_path / 'was', tmp_path / 'now', str(tmp_path / 'runs')
+    shutil.copytree(sample / 'train', was)
+    fit(**TINY, epochs=1, workers=0, valid=.5, data=was, out=out, run='one', show=lambda *a: None)
+    ask = ['--run', 'one', '--out', out]
+    main(['write', *ask, '--to', str(tmp_path / 'before')])
+    review = read_text(tmp_path / 'before' / 'review.csv')
+    review.loc[0, 'new_label'] = 'none of these'
+    review.to_csv(tmp_path / 'filled.csv', index=False)
+    was.rename(now)
+    for words in (['write', '--to', str(tmp_path / 'no')],
+                  ['read', str(tmp_path / 'filled.csv'), '--to', str(tmp_path / 'no.csv')]):
+        with pytest.raises(SystemExit, match=r'(\d+) of \1 images are not there, first .*; say with --data'):
+            main([*words, *ask])
+    assert not list(tmp_path.glob('no*[!w]'))
+    main(['write', *ask, '--to', str(tmp_path / 'after'), '--data', str(now)])
+    after = read_text(tmp_path / 'after' / 'review.csv')
+    assert [f.replace(str(now), str(was)) for f in after.file] == review.file.tolist()
+    Path(after.file[1]).unlink()
+    capsys.readouterr()
+    # the answers name the photographs as they were
+    main(['read', str(tmp_path / 'filled.csv'), *ask, '--to', str(tmp_path / 'table.xlsx'), '--data', str(now)])
+    assert '1 left out' in (said := capsys.readouterr().out) and 'note: 1 of 83 images are not there' in said
+    rows = read_text(tmp_path / 'table.xlsx')
+    assert len(rows) == 83 and after.file[0] not in set(rows.path) and rows.path.str.startswith(str(now)).all()
+    for words in (['write', '--to', str(tmp_path / 'after')], ['read', str(tmp_path / 'filled.csv'), '--to',
+                  str(tmp_path / 'table.xlsx')]):
+        with pytest.raises(SystemExit, match='is there already'): main([*words, *ask, '--data', str(now)])
+    for to, says in (('/proc/x.csv', '--to /proc/x.csv cannot be written'), ('x.json', 'ends in .csv')):
+        with pytest.raises(SystemExit, match=says):
+            main(['read', str(tmp_path / 'filled.csv'), *ask, '--to', to, '--data', str(now)])
 
 
 def test_photographs_without_labels(sample, tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Prediction for any run and any photographs: from the shell and from Python, on folders that were moved, by votes, as ONNX."""
+import io
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -15,10 +17,11 @@ from rock_nb import core
 from rock_nb.core import BadInput, Run
 from rock_nb.data.image import read_image
 from rock_nb.data.files import list_images
+from rock_nb.data.tabular import read_text
 from rock_nb.ensemble import ensemble
 from rock_nb.evaluation.run_data import run_files
 from rock_nb.evaluation.predictions import load_predictions
-from rock_nb.predict import export_onnx, load_network, main, predict_images
+from rock_nb.predict import export_onnx, given_files, load_network, main, predict_images
 from rock_nb.training.load_run import compiled
 from rock_nb.train import fit
 
@@ -283,6 +286,53 @@ def test_grey_clear_and_turned(out, tmp_path):
 def test_a_place_that_cannot_be_written(path, out):
     with pytest.raises(BadInput, match='cannot be written'):
         export_onnx('flips', path, out=out, check=False)
+
+
+def test_an_output_takes_the_place_of_nothing_that_is_read(out, mixed, monkeypatch, capsys):
+    "What can't be written, and what would be lost, is said before the work; links and permissions stay."
+    monkeypatch.chdir(mixed)
+    photo, ask = 'photo, one.jpg', ['--run', 'flips', '--out', str(out), '--workers', '0']
+    (mixed / 'list.csv').write_text(f'path\n"{photo}"\n')
+    os.mkfifo(mixed / 'pipe.csv')
+    before = {f: f.read_bytes() for f in mixed.rglob('*') if f.is_file()}
+    refused = {
+        photo: 'one of the files that are read', 'folder/deeper/0.jpg': 'it holds an image',
+        'list.csv': 'one of the files that are read', 'pipe.csv': 'a pipe or a device', '.': 'a folder',
+        '-': 'no name of a file', '/proc/x': 'No such file', str(out / 'flips' / 'valid.npz'): 'that are read'}
+    for option in ('--csv', '--npz', '--onnx'):
+        for path, why in refused.items():
+            with pytest.raises(SystemExit, match=f'{option} .* cannot be written: .*{why}'):
+                main([photo, 'list.csv', *ask, option, path])
+    for path in ('said.json', 'said.png', 'said.parquet'):
+        with pytest.raises(SystemExit, match='ends in .csv, .tsv or .xlsx'): main([photo, *ask, '--csv', path])
+    with pytest.raises(SystemExit, match='name one file'): main([photo, *ask, '--csv', 'one', '--npz', './one'])
+    assert before == {f: f.read_bytes() for f in mixed.rglob('*') if f.is_file()}
+    (mixed / 'real.tsv').write_text('old')
+    (mixed / 'real.tsv').chmod(0o640)
+    (mixed / 'link.tsv').symlink_to('real.tsv')
+    main([photo, *ask, '--csv', 'link.tsv'])
+    assert (mixed / 'link.tsv').is_symlink() and (mixed / 'real.tsv').stat().st_mode & 0o777 == 0o640
+    assert (mixed / 'real.tsv').read_text().startswith('file\tclass\t')
+    main([photo, *ask, '--csv', 'said.xlsx'])
+    assert read_text(mixed / 'said.xlsx').file.tolist() == [photo]
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-be'])
+@pytest.mark.parametrize('end', ['\n', '\r\n', '\0'])
+def test_a_list_from_the_input_is_read_in_its_encoding(encoding, end, monkeypatch):
+    mark = '\ufeff' if encoding == 'utf-16-be' else ''
+    given = (mark + end.join(['돌.jpg', 'a b.jpg', ''])).encode(encoding)
+    monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(io.BytesIO(given)))
+    assert [f.name for f in given_files(['-', 'c.jpg'])] == ['돌.jpg', 'a b.jpg', 'c.jpg']
+
+
+def test_answers_are_printed_though_they_cannot_be_saved(out, mixed, monkeypatch, capsys):
+    def full(*_, **how): raise BadInput('it cannot be written')
+    monkeypatch.setattr('rock_nb.data.tabular.write_csv', full)
+    with pytest.raises(SystemExit, match='it cannot be written'):
+        main([str(mixed / 'photo, one.jpg'), '--run', 'flips', '--out', str(out), '--workers', '0',
+              '--csv', str(mixed / 'a.csv'), '--npz', str(mixed / 'a.npz')])
+    assert 'one.jpg' in capsys.readouterr().out and (mixed / 'a.npz').exists()
 
 
 GROWTH = '''
