@@ -96,6 +96,14 @@ def same_run(run: Run,
     return record
 
 # %% ../nbs/03_train.ipynb #e2cdbe34
+def _check_unclaimed(run: Run):
+    "A `BadInput` if a folder that doesn't say which run it holds has what a training left."
+    left = [f for n in ('last', 'previous', 'history', 'best', 'metrics') if (f := getattr(run, n)).exists()]
+    if not left: return
+    raise BadInput(
+        f'{run.path} has {left[0].name} but no {run.recipe.name}, so nobody knows of which recipe it '
+        'is; move or delete that folder, or give another name with `run`')
+
 def claim(run: Run,
           record: dict,    # what `recipe.json` shall say
          ) -> dict:        # of `same_run`
@@ -107,7 +115,9 @@ def claim(run: Run,
         raise BadInput(f'the run folder {run.path} cannot be made: {e.strerror}') from None
     if not run.recipe.exists():
         with core.lock(run.path, wait=60):
-            if not run.recipe.exists(): core.write_json(run.recipe, record)
+            if not run.recipe.exists():
+                _check_unclaimed(run)
+                core.write_json(run.recipe, record)
     return same_run(run, record)
 
 # %% ../nbs/03_train.ipynb #cbd9d1a5
@@ -126,6 +136,7 @@ class Plan:
     tracker: Tracker | None = None      # where there is something to train
     setup: TrainSetup | None = None  # None where the run is complete, or others do the work
     together: dict | None = None     # how to start the processes that do it
+    record: dict | None = None       # what `recipe.json` says, where the folder is one that others may know
 
 # %% ../nbs/03_train.ipynb #47b63629
 def options_from(given: dict) -> tuple[Options, dict]:   # and the fields of the recipe
@@ -230,8 +241,10 @@ def plan_run(options: Options,
         find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
     recipe, found, parts, skipped, codes = training_data(where, recipe, options)
     record = recipe_record(recipe, scale, found, parts, weights, body)
-    began = claim(folder, record | dict(processes=processes))['processes']
-    return Plan(folder, recipe, found, parts, skipped, weights, codes=codes, processes=began)
+    record = claim(folder, record | dict(processes=processes))
+    return Plan(
+        folder, recipe, found, parts, skipped, weights, codes=codes, processes=record['processes'],
+        record=record)
 
 # %% ../nbs/03_train.ipynb #4572fe2e
 @typed
@@ -427,6 +440,7 @@ def predict_parts(plan: Plan) -> dict[str, Predictions]:
     done |= {
         part: judge(plan.setup, plan.data, r, plan.options.workers) for part, r in rows.items()
         if part not in done and r is not None}
+    if plan.record: run_on_main(same_run, plan.run, plan.record)     # it may have been deleted meanwhile
     for part, p in done.items() if is_main_process() else ():
         save_predictions(getattr(plan.run, part), p)
     return done
@@ -483,6 +497,7 @@ def finish(plan: Plan) -> dict:
     plan.tracker.finish(metrics)
     about = core.read_json(plan.run.environment) | dict(
         packs=plan.setup.loaders.notes, files=file_records(plan.run))
+    if plan.record: same_run(plan.run, plan.record)
     core.write_json(plan.run.environment, about)
     core.write_json(plan.run.metrics, metrics)
     if not plan.options.keep: remove_checkpoints(plan.run)

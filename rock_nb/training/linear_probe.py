@@ -346,6 +346,7 @@ def fit_head(setup: TrainSetup, state: TrainState, bar: tqdm):
 
 def keep_valid(setup: TrainSetup, logits: np.ndarray):   # (n, views, classes)
     "Write what the head said of the validation images before it learned from them."
+    setup.check_folder()
     rows = setup.loaders.parts[setup.loaders.parts.part == 'valid']
     number = {c: i for i, c in enumerate(setup.classes)}
     ids = rows['id' if 'id' in rows else 'path'].values

@@ -50,6 +50,7 @@ class TrainSetup:
     hard_examples: HardExampleBuffer | None = None
     checkpoint_seconds: float = 300.   # between checkpoints within an epoch; 0: one after each step
     started: bool = False        # whether the network has been trained since it was built
+    check_folder: Callable = lambda: None   # a `BadInput` if the run folder is no longer this training's
 
 # %% ../../nbs/training/state.ipynb #3543a78a
 def count_views(loader: DataLoader | None) -> int:
