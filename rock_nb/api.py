@@ -31,7 +31,8 @@ from .evaluation.predictions import Predictions
 from .evaluation.run_data import read_part, split_groups
 from .training.recipes import RECIPES, get_recipe
 from .training.live_plot import plot_history
-from .training.recipe import Recipe, differences, from_dict, to_dict
+from .training.load_run import read_recipe
+from .training.recipe import Recipe, differences, to_dict
 from .training.recipe import Phase    # noqa: F401 (a name of the front door)
 
 # %% ../nbs/api.ipynb #a292913a
@@ -71,7 +72,7 @@ def recipe(self: Run) -> Recipe:
     "The resolved recipe; a `BadInput` for what was made of several runs."
     if 'recipe' not in self.config:
         raise BadInput(f'{self.name} has no recipe of its own; it was made of several runs')
-    return from_dict(self.config['recipe'])
+    return read_recipe(self.folder, self.config)
 
 @patch
 def changes(self: Run) -> list[str]:

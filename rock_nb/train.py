@@ -71,6 +71,7 @@ from .distributed.launch import count_processes
 from .training.live_plot import LivePlot
 from .training.recipe import (
     Recipe, check_fields, check_number, differences, of_today, pick_scale, to_dict)
+from .training.recipe import changed_own, own_hashes, with_names
 from .training.tracking import Tracker, make_trackers
 from .model.weights import Weights, find_weights, check_weights
 from .speed.folded_inference import inference, trial_images
@@ -89,7 +90,11 @@ def same_run(run: Run,
     "What a run is, if its folder says the same; else a `BadInput` that says how they differ."
     before = core.read_json(run.recipe)
     record = record | dict(processes=before.get('processes', 1))
-    told = lambda r: {k: v for k, v in contents(r).items() if k not in unknown}
+    told = lambda r: {k: v for k, v in contents(r).items() if k not in (*unknown, 'own')}
+    if changed := changed_own(before.get('own', {}), record.get('own', {})):
+        raise BadInput(
+            f'the file of {changed[0]} holds something else than when {run.path} was begun; put it back, '
+            f'{way_out}, or delete that folder')
     if differ := differences(told(before), told(record)):
         raise BadInput(
             f"{run.path} holds another run ({'; '.join(differ)}); {way_out}, or delete that folder")
@@ -141,7 +146,7 @@ class Plan:
 # %% ../nbs/03_train.ipynb #47b63629
 def options_from(given: dict) -> tuple[Options, dict]:   # and the fields of the recipe
     "What was given; None is the same as not given."
-    given = {n: v for n, v in renamed(given).items() if v is not None}
+    given = with_names({n: v for n, v in renamed(given).items() if v is not None})
     own = Options(**{n: v for n, v in given.items() if n in OPTIONS})
     check_fields(own)
     return own, {n: v for n, v in given.items() if n not in OPTIONS}
@@ -186,7 +191,8 @@ def recipe_record(recipe: Recipe, scale: str, data: Data,
               body: str = '',        # of `body_note`
              ) -> dict:
     "What `recipe.json` says of a run, but for the number of its processes."
-    return (dict(body=body) if body else {}) | dict(
+    own = own_hashes(recipe)
+    return (dict(body=body) if body else {}) | (dict(own=own) if own else {}) | dict(
         recipe=to_dict(recipe), scale=scale, classes=list(data.classes), data=fingerprint(data),
         start='random' if weights.kind == 'random' else 'pretrained',
         split=core.short_hash(parts[['path', 'label', 'part']].to_csv()))

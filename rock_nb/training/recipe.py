@@ -14,7 +14,7 @@ from ..core import BadInput, as_types, choose, in_test, lazy
 from ..core.options import RENAMED    # noqa: F401 (its table of old words)
 from ..core.options import (
     declared, flat_fields, grouped, option, option_group, options_of, renamed)
-from ..core.registry import NamesOf, from_anywhere
+from ..core.registry import NamesOf, from_anywhere, name_of_function, own_source, source_hash
 from ..data.shape import hw
 
 # %% ../../nbs/training/recipe.ipynb #f541721c
@@ -254,7 +254,7 @@ def check_field(name: str,       # of an option
                 choices: Iterable | None, between: tuple | None,   # as it was declared
                 own: bool = True):   # functions of one's own are looked for, which runs their file
     "A `BadInput` unless a value is one of its choices, or a number in its range."
-    named = isinstance(value, str) and ':' in value
+    named = isinstance(value, str) and (':' in value or name in OWN)
     if isinstance(choices, NamesOf) and (own or not named): choices.check(value, name)
     elif isinstance(choices, NamesOf): pass
     elif choices is not None: choose(value, choices, name)
@@ -272,6 +272,28 @@ def check_fields(of: object,         # a phase or a recipe
         value = getattr(of, name)
         if value is None and type(None) in get_args(o.type): continue
         check_field(name, value, o.type, o.metadata['choices'], o.metadata['between'], own)
+
+# fields that may name functions of one's own, which learning alone calls
+OWN = dict(loss=LOSSES, sampler=SAMPLERS, schedule=SCHEDULES)
+
+# %% ../../nbs/training/recipe.ipynb #c82347a4
+def with_names(given: dict) -> dict:   # fields of a recipe or of a phase
+    "The fields with functions of one's own as text, by which they are found again."
+    return {
+        n: name_of_function(v, OWN[n].load(), n) if n in OWN and callable(v) else v
+        for n, v in given.items()}
+
+def own_hashes(r: Recipe) -> dict[str, str]:   # function, with its file -> `source_hash`
+    "What the files hold that a recipe's own functions are in."
+    said = [(n, getattr(of, n, None)) for of in (r, *r.phases) for n in OWN]
+    found = (own_source(text, OWN[n].load()) for n, text in said if text)
+    return {name: source_hash(file) for name, file in filter(None, found)}
+
+def changed_own(before: dict,   # `own_hashes` of a run, as `recipe.json` has them; older ones have none
+                now: dict,      # those of today
+               ) -> list[str]:  # functions
+    "Which functions of one's own are in files that hold something else by now."
+    return [n for n, h in before.items() if now.get(n, h) != h]
 
 # %% ../../nbs/training/recipe.ipynb #0b7e02b1
 def check_average(r: Recipe):
@@ -327,7 +349,8 @@ def check_recipe(r: Recipe,
         if not isinstance(getattr(r, name), str):
             raise BadInput(f'{name} {getattr(r, name)!r} is wrong; expected text')
     arch, pretrained = names.match_names(r.arch, r.pretrained)
-    r = replace(r, arch=arch, pretrained=pretrained)
+    r = replace(r, arch=arch, pretrained=pretrained, **with_names({n: getattr(r, n) for n in OWN}))
+    r = replace(r, phases=tuple(replace(p, **with_names(dict(schedule=p.schedule))) for p in r.phases))
     check_options(r, own)
     image.check_reader(r.reader)
     return r
@@ -386,7 +409,7 @@ def with_fields(r: Recipe,
                 **given: object,   # any of `OVERRIDES`
                ) -> Recipe:
     "The recipe with some fields changed; an unknown one is a `BadInput` that lists the right ones."
-    given = renamed(given)
+    given = with_names(renamed(given))
     for name in given: choose(name, OVERRIDES, 'recipe field')
     given = as_types(given)      # 8.0, as JSON may have it, and '8'
     if 'epochs' in given: r = with_epochs(r, given.pop('epochs'))
@@ -480,9 +503,15 @@ def of_today(d: dict,   # what `recipe.json` says of a recipe
 def from_dict(d: dict) -> Recipe:
     "What `to_dict` made; a field that no recipe has is a `BadInput`."
     d = of_today(d)
-    for name in d: choose(name, (*FIELDS, 'name', 'phases'), 'recipe field')
+    known = {'recipe field': (d, (*FIELDS, 'name', 'phases'))}
+    of_phase = [f.name for f in fields(Phase)]
+    known |= {f'field of phase {i + 1}': (p, of_phase) for i, p in enumerate(d.get('phases', []))}
+    for what, (said, names_) in known.items():
+        if odd := [n for n in said if n not in names_]:
+            raise BadInput(
+                f'unknown {what} {odd[0]!r}: this was made by a newer rock_nb, or edited; install a newer '
+                'one, or take that field out')
     for p in d.get('phases', []):
-        for name in p: choose(name, [f.name for f in fields(Phase)], 'field of a phase')
         if 'epochs' not in p: raise BadInput('a phase of the recipe has no epochs; give 1 or more')
     back = lambda d: {k: tuple(v) if isinstance(v, list) else v for k, v in d.items()}
     phases = tuple(Phase(**back(p)) for p in d.get('phases', []))
