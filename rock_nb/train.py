@@ -22,7 +22,7 @@ if __name__ == '__main__' and '__file__' in globals(): check_command(command_lin
 # %% ../nbs/03_train.ipynb #266752c5
 import os, sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ from .distributed.launch import count_processes
 from .training.live_plot import LivePlot
 from .training.recipe import (
     Recipe, check_fields, check_number, differences, of_today, pick_scale, to_dict)
-from .training.recipe import changed_own, own_hashes, with_names
+from .training.recipe import changed_own, first_steps, own_hashes, with_names
 from .training.tracking import Tracker, make_trackers
 from .model.weights import Weights, find_weights, check_weights
 from .speed.folded_inference import inference, trial_images
@@ -90,6 +90,8 @@ def same_run(run: Run,
     "What a run is, if its folder says the same; else a `BadInput` that says how they differ."
     before = core.read_json(run.recipe)
     record = record | dict(processes=before.get('processes', 1))
+    # an older version warmed up in the first phase, whatever that does
+    if 'warmup_phase' not in before: record.pop('warmup_phase', None)
     told = lambda r: {k: v for k, v in contents(r).items() if k not in (*unknown, 'own')}
     if changed := changed_own(before.get('own', {}), record.get('own', {})):
         raise BadInput(
@@ -141,7 +143,7 @@ class Plan:
     tracker: Tracker | None = None      # where there is something to train
     setup: TrainSetup | None = None  # None where the run is complete, or others do the work
     together: dict | None = None     # how to start the processes that do it
-    record: dict | None = None       # what `recipe.json` says, where the folder is one that others may know
+    record: dict = field(default_factory=dict)   # what `recipe.json` says
 
 # %% ../nbs/03_train.ipynb #47b63629
 def options_from(given: dict) -> tuple[Options, dict]:   # and the fields of the recipe
@@ -191,8 +193,9 @@ def recipe_record(recipe: Recipe, scale: str, data: Data,
               body: str = '',        # of `body_note`
              ) -> dict:
     "What `recipe.json` says of a run, but for the number of its processes."
-    own = own_hashes(recipe)
-    return (dict(body=body) if body else {}) | (dict(own=own) if own else {}) | dict(
+    own, warms = own_hashes(recipe), first_steps(recipe) if recipe.warmup else 0
+    more = dict(body=body, own=own, warmup_phase=warms)
+    return {n: v for n, v in more.items() if v} | dict(
         recipe=to_dict(recipe), scale=scale, classes=list(data.classes), data=fingerprint(data),
         start='random' if weights.kind == 'random' else 'pretrained',
         split=core.short_hash(parts[['path', 'label', 'part']].to_csv()))
@@ -336,6 +339,7 @@ def with_job(plan: Plan, device: torch.device) -> Plan:
         plan.recipe, plan.run, plan.data, plan.parts, weights, device=device, codes=plan.codes,
         workers=o.workers, out=o.out, processes=plan.processes, checkpoint_seconds=o.every,
         deterministic=o.deterministic, pack=o.pack)
+    plan.setup.warmup_phase = plan.record.get('warmup_phase', 0)
     if main: write_beginning(plan, device, speeds)
     return plan
 
@@ -446,7 +450,7 @@ def predict_parts(plan: Plan) -> dict[str, Predictions]:
     done |= {
         part: judge(plan.setup, plan.data, r, plan.options.workers) for part, r in rows.items()
         if part not in done and r is not None}
-    if plan.record: run_on_main(same_run, plan.run, plan.record)     # it may have been deleted meanwhile
+    run_on_main(same_run, plan.run, plan.record)     # it may have been deleted meanwhile
     for part, p in done.items() if is_main_process() else ():
         save_predictions(getattr(plan.run, part), p)
     return done
@@ -503,7 +507,7 @@ def finish(plan: Plan) -> dict:
     plan.tracker.finish(metrics)
     about = core.read_json(plan.run.environment) | dict(
         packs=plan.setup.loaders.notes, files=file_records(plan.run))
-    if plan.record: same_run(plan.run, plan.record)
+    same_run(plan.run, plan.record)
     core.write_json(plan.run.environment, about)
     core.write_json(plan.run.metrics, metrics)
     if not plan.options.keep: remove_checkpoints(plan.run)

@@ -324,10 +324,11 @@ def plan_again(again: Rerun,
     run = Run(again.folder/'again')
     shutil.rmtree(run.path, ignore_errors=True)
     record = recipe_record(recipe, again.record['scale'], found, parts, weights)
-    claim(run, record | dict(processes=1))
+    if 'warmup_phase' not in again.record: record.pop('warmup_phase', None)     # of an older version
+    record = claim(run, record | dict(processes=1))
     # what 'auto' has measured then
     recipe = replace(recipe, amp=again.about.get('precision', recipe.amp))
-    plan = Plan(run, recipe, found, parts, skipped, weights, codes=codes, options=again.options)
+    plan = Plan(run, recipe, found, parts, skipped, weights, codes=codes, options=again.options, record=record)
     return with_job(plan, pick_device(again.about.get('device')))
 
 # %% ../nbs/09_verify.ipynb #1d0b2d6e

@@ -18,6 +18,7 @@ from timm.layers import convert_sync_batchnorm
 from torch import nn
 from torch.utils.data import DataLoader
 
+# %% ../../nbs/training/build.ipynb #e358ce31
 from ..core import BadInput, Run, keep_memory
 from ..data.augmentations import training
 from ..speed.background_cache import background_free
@@ -38,6 +39,7 @@ from ..data.sampler import Batches, evenness
 from .state import TrainSetup
 from .network import network
 from ..model.create import statistics
+from ..model.freeze import select_params
 from ..model.weights import Weights
 from ..speed.bf16_conv import use_bf16_backward
 
@@ -200,6 +202,7 @@ def build_setup(
     set_determinism(deterministic)
     model = to_device(network(recipe, len(data.classes), weights, codes), device)
     if any(p.solver == 'logistic' for p in recipe.phases): check_linear_head(model)
+    for phase in recipe.phases: select_params(model, phase.train)     # of later ones too, before the first is trained
     amp, speeds = choose_precision(recipe, model, out)      # by one process alone, so before SyncBN
     if recipe.sync_bn: model = with_sync_bn(model)
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values

@@ -57,6 +57,11 @@ def checkpoint_request() -> Path | None:
     file = os.environ.get('ROCK_NB_SAVE')
     return Path(file) if file else None
 
+def next_phase(state: TrainState, recipe: Recipe) -> int:
+    "The number of the phase that is about to begin; behind the last one, how many there are."
+    return len(recipe.phases) if state.coming is None else state.coming
+
+# %% ../../nbs/training/loop.ipynb #bfa524e7
 def save_state(setup: TrainSetup, state: TrainState):
     """Write a checkpoint of this moment, then the history, which is a view of it; all processes
     take part, the main one writes."""
@@ -68,7 +73,7 @@ def save_state(setup: TrainSetup, state: TrainState):
     values = dict(
         arch=recipe.arch, classes=list(setup.classes), recipe=json.dumps(to_dict(recipe), default=str),
         history=state.history, best=best,
-        phase=phase.index if phase else len(recipe.phases), step=state.step, tally=meter,
+        phase=phase.index if phase else next_phase(state, recipe), step=state.step, tally=meter,
         model=setup.model.state_dict(), stage=phase and phase.state_dict(),
         memory=hard and hard.state_dict())
     save_checkpoint(setup.run, values)
@@ -110,8 +115,8 @@ def restore_state(setup: TrainSetup,
     check_network(setup, saved)
     check_best(setup, saved)
     setup.model.load_state_dict(saved['model'])
-    phase = PhaseState(setup, saved['phase']) if saved['stage'] else None
-    if phase: phase.load_state_dict(saved['stage'])
+    phase = PhaseState(setup, saved['phase']) if saved['phase'] < len(setup.recipe.phases) else None
+    if phase and saved['stage']: phase.load_state_dict(saved['stage'])     # else it begins
     if setup.hard_examples is not None:
         setup.hard_examples.load_state_dict(saved['memory'])
     state = TrainState(saved['history'], phase, saved['step'])
@@ -316,7 +321,7 @@ def phase_finished(history: list[dict],
         or phase.until == 'gap' and overfit > phase.gap)
 
 def advance_phase(setup: TrainSetup, state: TrainState):
-    "After an epoch: the next one begins, in the next phase if this one is over."
+    "After an epoch: the next one is about to begin, in the next phase if this one is over."
     state.step, state.meter = 0, EpochMeter()
     recipe, phase, run = setup.recipe, state.phase, setup.run
     if not phase_finished(state.history, phase.index, recipe): return
@@ -327,7 +332,13 @@ def advance_phase(setup: TrainSetup, state: TrainState):
     for loader in phase.train_loader, phase.valid_loader: end_workers(loader)
     if following and following.start == 'best':
         load_best(best_file(run, recipe, phase.index), setup.model)
-    state.phase = PhaseState(setup, index) if following else None
+    state.phase, state.coming = None, index if following else None
+
+# %% ../../nbs/training/loop.ipynb #4c5402e0
+def begin_phase(setup: TrainSetup, state: TrainState):
+    "Begin the phase that is about to; what is wrong with it costs no epoch, for the last one is saved."
+    if state.coming is None: return
+    state.phase, state.coming = PhaseState(setup, state.coming), None
 
 # %% ../../nbs/training/loop.ipynb #1a9a1c5c
 def images_left(setup: TrainSetup, state: TrainState) -> int:
@@ -370,6 +381,7 @@ def learn(setup: TrainSetup,
             if main: append_timing(run, timing)
             save_state(setup, state)
             if main and show: show(pd.DataFrame(state.history), classes)
+            begin_phase(setup, state)
     load_best(run.best, setup.model)
     start = average_start(setup.recipe)
     if main and start is not None: start_file(run.path, start).unlink(missing_ok=True)

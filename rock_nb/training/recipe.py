@@ -296,6 +296,10 @@ def changed_own(before: dict,   # `own_hashes` of a run, as `recipe.json` has th
     return [n for n, h in before.items() if now.get(n, h) != h]
 
 # %% ../../nbs/training/recipe.ipynb #0b7e02b1
+def first_steps(r: Recipe) -> int:
+    "The number of the first phase that takes steps: the one that warms up."
+    return next((i for i, p in enumerate(r.phases) if p.solver == 'sgd'), 0)
+
 def check_average(r: Recipe):
     "A `BadInput` unless a phase that averages comes last, behind a fitted head and a tuned network."
     solvers = [p.solver for p in r.phases]
