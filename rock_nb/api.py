@@ -179,6 +179,8 @@ class Recipes(Mapping):
     "The recipes by name; each value is a `Recipe` of its own."
     def __getitem__(self, name: str) -> Recipe:
         return get_recipe(choose(name, RECIPES, 'recipe') and name)
+    def __contains__(self, name: object) -> bool: return name in RECIPES
+    def get(self, name: str, default: object = None) -> object: return self[name] if name in RECIPES else default
     def __iter__(self): return iter(RECIPES)
     def __len__(self) -> int: return len(RECIPES)
 

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .core import BadInput, Run, typed
+from .core import BadInput, Run, choose, typed
 from .core.files import read_saved_csv
 from .core.options import Options, document_options, renamed
 
@@ -71,7 +71,7 @@ from .distributed.launch import count_processes
 from .training.live_plot import LivePlot
 from .training.recipe import (
     Recipe, check_fields, check_number, differences, of_today, pick_scale, to_dict)
-from .training.recipe import changed_own, first_steps, own_hashes, with_names
+from .training.recipe import changed_own, first_steps, own_hashes, recipe_notes, with_names
 from .training.tracking import Tracker, make_trackers
 from .model.weights import Weights, find_weights, check_weights
 from .speed.folded_inference import inference, trial_images
@@ -149,6 +149,7 @@ class Plan:
 def options_from(given: dict) -> tuple[Options, dict]:   # and the fields of the recipe
     "What was given; None is the same as not given."
     given = with_names({n: v for n, v in renamed(given).items() if v is not None})
+    for name in given: choose(name, PARAMETERS, 'recipe field')
     own = Options(**{n: v for n, v in given.items() if n in OPTIONS})
     check_fields(own)
     return own, {n: v for n, v in given.items() if n not in OPTIONS}
@@ -244,6 +245,7 @@ def plan_run(options: Options,
     name = options.run or find_name(options.version, changed, options.out)
     folder = Run(core.outputs(options.out)/core.folder_name(name))
     recipe = with_body(named, options.body, given, folder)
+    core.announce(*recipe_notes(recipe, get_recipe(options.version, scale), given))
     body = body_note(named, recipe)
     if body: core.announce(f'{folder.name}: {recipe.arch} ({body})')
     weights = check_weights(

@@ -180,9 +180,9 @@ def choose_precision(recipe: Recipe, model: nn.Module,
 def recipe_loss(recipe: Recipe,
                 counts: np.ndarray) -> Loss:   # (classes,) training images of each class
     "The loss of a recipe; logit adjustment has the class prior that the sampler leaves."
-    tau = recipe.tau*(1 - evenness(recipe.sampler, recipe.balance, counts))
     return make_loss(
-        recipe.loss, counts, recipe.class_weights, recipe.smoothing, gamma=recipe.gamma, tau=tau)
+        recipe.loss, counts, recipe.class_weights, recipe.smoothing,
+        evenness(recipe.sampler, recipe.balance, counts), gamma=recipe.gamma, tau=recipe.tau)
 
 # %% ../../nbs/training/build.ipynb #b51d0003
 def build_setup(

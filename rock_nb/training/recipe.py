@@ -190,6 +190,9 @@ class Recipe:
     max_pixels: int | None = option(None, 'most pixels of an image (None: 178,956,970)')
     valid: float = option(.3, 'hold-out share, where there are no folds', between=(.001, .999))
     seed: int = option(41, 'of every random draw', between=(0, 2**31))
+    def __post_init__(self):
+        phases = (self.phases,) if isinstance(self.phases, Phase) else self.phases
+        object.__setattr__(self, 'phases', tuple(phases) if isinstance(phases, list) else phases)
     @property
     def epochs(self) -> int: return sum(p.epochs for p in self.phases)
     @property
@@ -296,6 +299,10 @@ def changed_own(before: dict,   # `own_hashes` of a run, as `recipe.json` has th
     return [n for n, h in before.items() if now.get(n, h) != h]
 
 # %% ../../nbs/training/recipe.ipynb #0b7e02b1
+def adjusts_logits(loss: str | None) -> bool:   # as a recipe has it
+    "Whether a loss of this package counts the shares of the classes in, with settings in brackets or without."
+    return str(loss).partition('(')[0].strip() == 'logit_adjusted'
+
 def first_steps(r: Recipe) -> int:
     "The number of the first phase that takes steps: the one that warms up."
     return next((i for i, p in enumerate(r.phases) if p.solver == 'sgd'), 0)
@@ -319,8 +326,7 @@ def check_together(r: Recipe):
             'a memory of hard images fills up the balanced batch; give sampler balanced '
             f'instead of {r.sampler}'
         )
-    if not r.phases:
-        raise BadInput(f'recipe {r.name!r} has no phase; give it one at least')
+    check_phases(r)
     if r.refit and r.phases[-1].solver != 'logistic':
         raise BadInput(
             'refit is for recipes whose last phase has solver logistic; of others the best epoch '
@@ -335,6 +341,41 @@ def check_together(r: Recipe):
             'a phase until a plateau ends after half of `early_stop` epochs without a better macro '
             'F1; give `early_stop` 2 or more'
         )
+
+# %% ../../nbs/training/recipe.ipynb #2a308459
+# what only steps of an optimizer are told
+STEPS = (
+    'epochs lr optimizer weight_decay layer_decay lr_scale clip sam ema schedule warmup factor patience '
+    'period lr_min by_step early_stop smoothing loss gamma tau augment augment_views mix mix_prob mix_alpha '
+    'drop_rate drop_path_rate sampler balance accumulate compress hard_memory hard_ratio hard_growth '
+    'hard_epochs hard_lag hard_guard').split()
+
+def idle_fields(r: Recipe) -> list[str]:
+    "The fields that have no effect on a recipe whose phases take no steps; of others none is known."
+    if any(p.solver == 'sgd' for p in r.phases): return []
+    counts_in = adjusts_logits(r.loss) or r.loss.partition('(')[0] not in LOSSES     # as the fitted head does
+    return [f for f in STEPS if f not in ('loss', 'tau') or not counts_in]
+
+def recipe_notes(r: Recipe,      # that will be trained
+                 base: Recipe,   # as it was before fields were given
+                 given: dict,    # these fields
+                ) -> list[str]:
+    "Sentences on fields that were given and have no effect, and on a warm-up that never ends."
+    idle = [f for f in idle_fields(r) if f in given and given[f] != getattr(base, f)]
+    phase, what = r.phases[first_steps(r)], ', '.join(idle)
+    said = [f'{r.name} fits its head at once, in no steps; without effect: {what}'] if idle else []
+    if r.warmup and phase.solver == 'sgd' and r.warmup >= phase.epochs:
+        said.append(
+            f'warmup {r.warmup:g} is no shorter than its phase of {phase.epochs} epochs, which never has its whole '
+            'learning rate; give a shorter warmup or more epochs')
+    return said
+
+# %% ../../nbs/training/recipe.ipynb #5873a098
+def check_phases(r: Recipe):
+    "A `BadInput` unless a recipe has phases, and nothing else among them."
+    if not r.phases: raise BadInput(f'recipe {r.name!r} has no phase; give it one at least')
+    odd = [p for p in r.phases if not isinstance(p, Phase)] if isinstance(r.phases, tuple) else [r.phases]
+    if odd: raise BadInput(f'recipe {r.name!r} has the phase {odd[0]!r}; write phases=(Phase(5), …)')
 
 def check_options(r: Recipe,
                   own: bool = True):   # as in `check_field`
