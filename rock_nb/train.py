@@ -612,7 +612,7 @@ def announced(**given: object) -> Plan:   # options and fields of the recipe
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.train`: the parameters of 03_train as options."
-    with core.program():
+    with core.program('; the same command goes on from the last checkpoint'):
         given = given_options(command_line(), argv)
         run = run_plan(lambda: announced(**given))
         if os.environ.get('RANK', '0') == '0':
