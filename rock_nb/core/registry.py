@@ -128,6 +128,15 @@ def _checked(settings: dict, f: Callable, what: str, name: str) -> dict:
     return settings
 
 # %% ../../nbs/core/registry.ipynb #8b3f1c14
+def check_words(text: object,
+                what: str):   # the option's name
+    "A `BadInput` unless a text can name a function, with settings or without; it is not looked for."
+    name, bracket, rest = str(text).strip().partition('(')
+    fine = isinstance(text, str) and name.strip().isidentifier() and (not bracket or rest.endswith(')'))
+    if not fine: raise BadInput(f'{what} {text!r} names no function; write name or name(setting=value)')
+    try: _literals(rest[:-1], text)
+    except BadInput as e: raise BadInput(f'{what} {e}') from None
+
 def choose_own(name: str, table: Collection, what: str) -> object:
     "`choose`, where a name may be one of one's own, which a module registers when it is imported."
     try: return choose(name, table, what)

@@ -14,7 +14,7 @@ from ..core import BadInput, as_types, choose, in_test, lazy
 from ..core.options import RENAMED    # noqa: F401 (its table of old words)
 from ..core.options import (
     declared, flat_fields, grouped, option, option_group, options_of, renamed)
-from ..core.registry import NamesOf, from_anywhere, name_of_function, own_source, source_hash
+from ..core.registry import NamesOf, check_words, from_anywhere, name_of_function, own_source, source_hash
 from ..data.shape import hw
 
 # %% ../../nbs/training/recipe.ipynb #f541721c
@@ -257,9 +257,10 @@ def check_field(name: str,       # of an option
                 choices: Iterable | None, between: tuple | None,   # as it was declared
                 own: bool = True):   # functions of one's own are looked for, which runs their file
     "A `BadInput` unless a value is one of its choices, or a number in its range."
-    named = isinstance(value, str) and (':' in value or name in OWN)
-    if isinstance(choices, NamesOf) and (own or not named): choices.check(value, name)
-    elif isinstance(choices, NamesOf): pass
+    named = isinstance(value, str) and ':' in value
+    if isinstance(choices, NamesOf) and not own and (named or name in OWN):
+        if not named: check_words(value, name)
+    elif isinstance(choices, NamesOf): choices.check(value, name)
     elif choices is not None: choose(value, choices, name)
     if between: check_number(name, value, *between, whole=kind is int)
     if kind is str and choices is None and not isinstance(value, str):
@@ -548,11 +549,11 @@ def of_today(d: dict,   # what `recipe.json` says of a recipe
 def from_dict(d: dict) -> Recipe:
     "What `to_dict` made; a field that no recipe has is a `BadInput`."
     d = of_today(d)
-    known = {'recipe field': (d, (*FIELDS, 'name', 'phases'))}
     of_phase = [f.name for f in fields(Phase)]
-    known |= {f'field of phase {i + 1}': (p, of_phase) for i, p in enumerate(d.get('phases', []))}
-    for what, (said, names_) in known.items():
-        if odd := [n for n in said if n not in names_]:
+    all_said = [('recipe field', d, (*FIELDS, 'name', 'phases'))]
+    all_said += [('field of a phase', p, of_phase) for p in d.get('phases', [])]
+    for what, said, known in all_said:
+        if odd := [n for n in said if n not in known]:
             raise BadInput(
                 f'unknown {what} {odd[0]!r}: this was made by a newer rock_nb, or edited; install a newer '
                 'one, or take that field out')
