@@ -92,6 +92,10 @@ def places_of(folds: int | str | None, test_folds: int | str | list | None) -> l
         if test_folds is None: return [{}]
         raise BadInput(f'test_folds {test_folds} need folds: give `folds` a number or a CSV file')
     known = fold_numbers(folds)
+    if len(known) < 3:
+        raise BadInput(
+            f'folds {folds} are {len(known)}: an ablation tests on one fold, chooses epochs by another and '
+            'learns from the rest; give 3 or more, or leave `folds` out')
     asked = known if test_folds is None else listed(test_folds, 'test_folds')
     asked = [whole(k, 'test_folds') for k in asked]
     if wrong := [k for k in asked if k not in known]:
@@ -288,7 +292,7 @@ def ablate(factors: str | dict | None = None,   # fields and values (None: what 
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.ablation`; paths count from the working directory."
-    with core.program():
+    with core.program('; the same command goes on'):
         given = given_options(command_line(), argv)
         try: table = ablate(**with_queue_in_full(given))
         except StepFailed as e: sys.exit(f'StepFailed: {e}')

@@ -31,7 +31,8 @@ from .evaluation.predictions import Predictions
 from .evaluation.run_data import read_part, split_groups
 from .training.recipes import RECIPES, get_recipe
 from .training.live_plot import plot_history
-from .training.recipe import Recipe, differences, from_dict, to_dict
+from .training.load_run import read_recipe
+from .training.recipe import Recipe, differences, to_dict
 from .training.recipe import Phase    # noqa: F401 (a name of the front door)
 
 # %% ../nbs/api.ipynb #a292913a
@@ -71,7 +72,7 @@ def recipe(self: Run) -> Recipe:
     "The resolved recipe; a `BadInput` for what was made of several runs."
     if 'recipe' not in self.config:
         raise BadInput(f'{self.name} has no recipe of its own; it was made of several runs')
-    return from_dict(self.config['recipe'])
+    return read_recipe(self.folder, self.config)
 
 @patch
 def changes(self: Run) -> list[str]:
@@ -178,6 +179,8 @@ class Recipes(Mapping):
     "The recipes by name; each value is a `Recipe` of its own."
     def __getitem__(self, name: str) -> Recipe:
         return get_recipe(choose(name, RECIPES, 'recipe') and name)
+    def __contains__(self, name: object) -> bool: return name in RECIPES
+    def get(self, name: str, default: object = None) -> object: return self[name] if name in RECIPES else default
     def __iter__(self): return iter(RECIPES)
     def __len__(self) -> int: return len(RECIPES)
 

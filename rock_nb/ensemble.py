@@ -91,6 +91,7 @@ from .evaluation.submission import (
     answer_score, check_sample, solution_f1, with_all_tests, write_submission)
 from .evaluation.voting import FileVote, count_votes, from_probs, read_files, votes
 from .train import fit, notes_on
+from .training.recipe import adjusts_logits
 
 # %% ../nbs/05_ensemble.ipynb #341190c9
 def is_folds(run: Run) -> bool:
@@ -361,7 +362,7 @@ def expects_balance(run: Run) -> bool:
     r = recipe_of(run)
     return (
         r.get('sampler', 'shuffle') != 'shuffle' or r.get('class_weights', 'none') != 'none'
-        or r.get('loss') == 'logit_adjusted')
+        or adjusts_logits(r.get('loss')))
 
 def find_way(
     members: list[Run],

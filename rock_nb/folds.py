@@ -325,7 +325,7 @@ def gather_folds(plan: Plan,
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.folds`: the parameters of this notebook as options."
-    with core.program():
+    with core.program('; the same command goes on'):
         run = fit_folds(**given_options(command_line(), argv))
         m = core.read_json(run.metrics)
         print(

@@ -497,7 +497,7 @@ def tell_shared(shared: dict,   # of `shared_split`
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.pipeline`; paths count from the working directory."
-    with core.program():
+    with core.program('; the same command goes on'):
         given = given_options(command_line(), argv)
         try: table = pipeline(**given)
         except StepFailed as e: sys.exit(f'StepFailed: {e}')

@@ -750,7 +750,7 @@ def with_queue_in_full(given: dict) -> dict:
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.sweep`; paths count from the working directory."
-    with core.program():
+    with core.program('; the same command goes on'):
         given = given_options(command_line(), argv)
         try: table = sweep(**with_queue_in_full(given))
         except StepFailed as e: sys.exit(f'StepFailed: {e}')

@@ -22,14 +22,14 @@ if __name__ == '__main__' and '__file__' in globals(): check_command(command_lin
 # %% ../nbs/03_train.ipynb #266752c5
 import os, sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from .core import BadInput, Run, typed
+from .core import BadInput, Run, choose, typed
 from .core.files import read_saved_csv
 from .core.options import Options, document_options, renamed
 
@@ -71,6 +71,7 @@ from .distributed.launch import count_processes
 from .training.live_plot import LivePlot
 from .training.recipe import (
     Recipe, check_fields, check_number, differences, of_today, pick_scale, to_dict)
+from .training.recipe import changed_own, first_steps, own_hashes, recipe_notes, with_names
 from .training.tracking import Tracker, make_trackers
 from .model.weights import Weights, find_weights, check_weights
 from .speed.folded_inference import inference, trial_images
@@ -89,13 +90,27 @@ def same_run(run: Run,
     "What a run is, if its folder says the same; else a `BadInput` that says how they differ."
     before = core.read_json(run.recipe)
     record = record | dict(processes=before.get('processes', 1))
-    told = lambda r: {k: v for k, v in contents(r).items() if k not in unknown}
+    # an older version warmed up in the first phase, whatever that does
+    if 'warmup_phase' not in before: record.pop('warmup_phase', None)
+    told = lambda r: {k: v for k, v in contents(r).items() if k not in (*unknown, 'own')}
+    if changed := changed_own(before.get('own', {}), record.get('own', {})):
+        raise BadInput(
+            f'the file of {changed[0]} holds something else than when {run.path} was begun; put it back, '
+            f'{way_out}, or delete that folder')
     if differ := differences(told(before), told(record)):
         raise BadInput(
             f"{run.path} holds another run ({'; '.join(differ)}); {way_out}, or delete that folder")
     return record
 
 # %% ../nbs/03_train.ipynb #e2cdbe34
+def _check_unclaimed(run: Run):
+    "A `BadInput` if a folder that doesn't say which run it holds has what a training left."
+    left = [f for n in ('last', 'previous', 'history', 'best', 'metrics') if (f := getattr(run, n)).exists()]
+    if not left: return
+    raise BadInput(
+        f'{run.path} has {left[0].name} but no {run.recipe.name}, so nobody knows of which recipe it '
+        'is; move or delete that folder, or give another name with `run`')
+
 def claim(run: Run,
           record: dict,    # what `recipe.json` shall say
          ) -> dict:        # of `same_run`
@@ -107,7 +122,9 @@ def claim(run: Run,
         raise BadInput(f'the run folder {run.path} cannot be made: {e.strerror}') from None
     if not run.recipe.exists():
         with core.lock(run.path, wait=60):
-            if not run.recipe.exists(): core.write_json(run.recipe, record)
+            if not run.recipe.exists():
+                _check_unclaimed(run)
+                core.write_json(run.recipe, record)
     return same_run(run, record)
 
 # %% ../nbs/03_train.ipynb #cbd9d1a5
@@ -126,11 +143,13 @@ class Plan:
     tracker: Tracker | None = None      # where there is something to train
     setup: TrainSetup | None = None  # None where the run is complete, or others do the work
     together: dict | None = None     # how to start the processes that do it
+    record: dict = field(default_factory=dict)   # what `recipe.json` says
 
 # %% ../nbs/03_train.ipynb #47b63629
 def options_from(given: dict) -> tuple[Options, dict]:   # and the fields of the recipe
     "What was given; None is the same as not given."
-    given = {n: v for n, v in renamed(given).items() if v is not None}
+    given = with_names({n: v for n, v in renamed(given).items() if v is not None})
+    for name in given: choose(name, PARAMETERS, 'recipe field')
     own = Options(**{n: v for n, v in given.items() if n in OPTIONS})
     check_fields(own)
     return own, {n: v for n, v in given.items() if n not in OPTIONS}
@@ -175,7 +194,9 @@ def recipe_record(recipe: Recipe, scale: str, data: Data,
               body: str = '',        # of `body_note`
              ) -> dict:
     "What `recipe.json` says of a run, but for the number of its processes."
-    return (dict(body=body) if body else {}) | dict(
+    own, warms = own_hashes(recipe), first_steps(recipe) if recipe.warmup else 0
+    more = dict(body=body, own=own, warmup_phase=warms)
+    return {n: v for n, v in more.items() if v} | dict(
         recipe=to_dict(recipe), scale=scale, classes=list(data.classes), data=fingerprint(data),
         start='random' if weights.kind == 'random' else 'pretrained',
         split=core.short_hash(parts[['path', 'label', 'part']].to_csv()))
@@ -224,14 +245,17 @@ def plan_run(options: Options,
     name = options.run or find_name(options.version, changed, options.out)
     folder = Run(core.outputs(options.out)/core.folder_name(name))
     recipe = with_body(named, options.body, given, folder)
+    core.announce(*recipe_notes(recipe, get_recipe(options.version, scale), given))
     body = body_note(named, recipe)
     if body: core.announce(f'{folder.name}: {recipe.arch} ({body})')
     weights = check_weights(
         find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
     recipe, found, parts, skipped, codes = training_data(where, recipe, options)
     record = recipe_record(recipe, scale, found, parts, weights, body)
-    began = claim(folder, record | dict(processes=processes))['processes']
-    return Plan(folder, recipe, found, parts, skipped, weights, codes=codes, processes=began)
+    record = claim(folder, record | dict(processes=processes))
+    return Plan(
+        folder, recipe, found, parts, skipped, weights, codes=codes, processes=record['processes'],
+        record=record)
 
 # %% ../nbs/03_train.ipynb #4572fe2e
 @typed
@@ -318,6 +342,7 @@ def with_job(plan: Plan, device: torch.device) -> Plan:
         plan.recipe, plan.run, plan.data, plan.parts, weights, device=device, codes=plan.codes,
         workers=o.workers, out=o.out, processes=plan.processes, checkpoint_seconds=o.every,
         deterministic=o.deterministic, pack=o.pack)
+    plan.setup.warmup_phase = plan.record.get('warmup_phase', 0)
     if main: write_beginning(plan, device, speeds)
     return plan
 
@@ -428,6 +453,7 @@ def predict_parts(plan: Plan) -> dict[str, Predictions]:
     done |= {
         part: judge(plan.setup, plan.data, r, plan.options.workers) for part, r in rows.items()
         if part not in done and r is not None}
+    run_on_main(same_run, plan.run, plan.record)     # it may have been deleted meanwhile
     for part, p in done.items() if is_main_process() else ():
         save_predictions(getattr(plan.run, part), p)
     return done
@@ -484,6 +510,7 @@ def finish(plan: Plan) -> dict:
     plan.tracker.finish(metrics)
     about = core.read_json(plan.run.environment) | dict(
         packs=plan.setup.loaders.notes, files=file_records(plan.run))
+    same_run(plan.run, plan.record)
     core.write_json(plan.run.environment, about)
     core.write_json(plan.run.metrics, metrics)
     if not plan.options.keep: remove_checkpoints(plan.run)
@@ -586,7 +613,7 @@ def announced(**given: object) -> Plan:   # options and fields of the recipe
 def main(argv: list[str] | None = None,   # None: the words of this process
         ):
     "`python -m rock_nb.train`: the parameters of 03_train as options."
-    with core.program():
+    with core.program('; the same command goes on from the last checkpoint'):
         given = given_options(command_line(), argv)
         run = run_plan(lambda: announced(**given))
         if os.environ.get('RANK', '0') == '0':

@@ -65,8 +65,8 @@ from .evaluation.run_data import data_of
 # %% ../nbs/09_verify.ipynb #5e1f0007
 from .speed.feature_store import content_hashes
 from .training.file_records import file_bytes, file_record, flipped_bit
-from .training.load_run import head_attributes, load_run_weights, pick_device
-from .training.recipe import Recipe, from_dict
+from .training.load_run import head_attributes, load_run_weights, pick_device, recipe_and_classes
+from .training.recipe import OWN, Recipe, changed_own, check_options, own_hashes
 from .train import (
     Plan, claim, training_data, finish, folder_of, predict_parts, recipe_record, train, with_job)
 from .model.weights import FROM_RUN, Weights, check_weights, find_weights
@@ -109,7 +109,7 @@ class Rerun:
     @property
     def root(self) -> Path: return folder_of(find_data(self.options.data))
     @cached_property
-    def recipe(self) -> Recipe: return from_dict(self.record['recipe'])
+    def recipe(self) -> Recipe: return recipe_and_classes(self.run, self.record)[0]
     @cached_property
     def images(self) -> tuple: return rerun_images(self)     # as of `training_data`
     @cached_property
@@ -313,22 +313,29 @@ def check_split(again: Rerun) -> Finding:
 # %% ../nbs/09_verify.ipynb #5e1f0023
 def plan_again(again: Rerun,
                weights: Weights,   # the network begins with
+               trains: bool = True,   # else its own functions for that aren't needed
               ) -> Plan:
     "The plan of a training like the recorded one, in the temporary folder."
     recipe, found, parts, skipped, codes = again.images
+    if not trains:
+        usual = {n: getattr(Recipe, n) for n in OWN}
+        phases = tuple(replace(p, schedule=None) for p in recipe.phases)
+        recipe = replace(recipe, phases=phases, hard=Recipe.hard, **usual)
     run = Run(again.folder/'again')
     shutil.rmtree(run.path, ignore_errors=True)
     record = recipe_record(recipe, again.record['scale'], found, parts, weights)
-    claim(run, record | dict(processes=1))
+    if 'warmup_phase' not in again.record: record.pop('warmup_phase', None)     # of an older version
+    record = claim(run, record | dict(processes=1))
     # what 'auto' has measured then
     recipe = replace(recipe, amp=again.about.get('precision', recipe.amp))
-    plan = Plan(run, recipe, found, parts, skipped, weights, codes=codes, options=again.options)
+    plan = Plan(run, recipe, found, parts, skipped, weights, codes=codes, options=again.options, record=record)
     return with_job(plan, pick_device(again.about.get('device')))
 
+# %% ../nbs/09_verify.ipynb #1d0b2d6e
 def check_test(again: Rerun) -> Finding:
     "Whether the stored weights give the stored answers."
     if why := refusal(again): return Finding('test', 'refused', why)
-    plan = plan_again(again, FROM_RUN)
+    plan = plan_again(again, FROM_RUN, trains=False)
     load_run_weights(plan.setup.model, again.run)
     # these a head has learned from since it was judged by them
     if plan.recipe.refit: shutil.copy(again.run.valid, plan.run.valid)
@@ -355,6 +362,12 @@ class FirstEpochOver(Exception):
 def begin_again(again: Rerun) -> Plan:
     "The plan of a training, with the weights that the recorded one began with."
     recipe, where = again.recipe, find_data(again.options.data)
+    check_options(recipe)      # functions of its own too
+    changed = changed_own(again.record.get('own', {}), own_hashes(recipe))
+    if changed and not again.anyway:
+        raise BadInput(
+            f'the file of {changed[0]}, which it was trained with, holds something else by now; put it '
+            'back, or compare all the same with anyway')
     weights = check_weights(
         find_weights(recipe.arch, recipe.pretrained), recipe.arch, is_sample(where))
     was = again.about.get('weights')
@@ -364,6 +377,7 @@ def begin_again(again: Rerun) -> Plan:
             'the same with anyway')
     return plan_again(again, weights)
 
+# %% ../nbs/09_verify.ipynb #d771bb1f
 def check_epoch(again: Rerun) -> Finding:
     """Whether the first epoch is the recorded one: its losses and scores, and its weights if they
     were kept."""

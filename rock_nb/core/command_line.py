@@ -61,9 +61,10 @@ codecs.register_error('rock_nb', bytes_or_escapes)
 
 # %% ../../nbs/core/command_line.ipynb #1609b8cf
 @contextlib.contextmanager
-def program():
-    """Around the work of a program: a `BadInput` is one sentence, names that are no UTF-8 are
-    written as they are, and nothing is lost where an encoding lacks a letter. It ends what `imports_follow` began."""
+def program(after: str = ''):   # what is said behind 'stopped'
+    """Around the work of a program: a `BadInput` is one sentence, Ctrl-C one word, names that are no
+    UTF-8 are written as they are, and nothing is lost where an encoding lacks a letter. It ends what
+    `imports_follow` began."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
@@ -74,6 +75,9 @@ def program():
         yield
         sys.stdout.flush()
     except BadInput as e: sys.exit(sentence_last(f'BadInput: {e}'))
+    except KeyboardInterrupt:
+        say_stopped(after)
+        sys.exit(130)       # as one that SIGINT has ended
     except BrokenPipeError:
         unheard()
         sys.exit(141)       # as one that SIGPIPE has ended
@@ -85,10 +89,19 @@ def unheard():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 # %% ../../nbs/core/command_line.ipynb #10b3f845
+def say_stopped(after: str = ''):   # what is said behind it
+    "Say that a program was stopped by Ctrl-C; of several processes the first one does."
+    if os.environ.get('RANK', '0') == '0': print(f'\nstopped{after}', file=sys.stderr)
+
+def _ended(kind: type, error: BaseException, trace: object):   # as of `sys.excepthook`
+    "Ctrl-C among the imports is one word, too."
+    say_stopped() if kind is KeyboardInterrupt else sys.__excepthook__(kind, error, trace)
+
 def imports_follow():
     """What a program imports from here on is no garbage: none is looked for until `program` begins,
     and in what is there by then, never."""
     gc.disable()
+    sys.excepthook = _ended
 
 # %% ../../nbs/core/command_line.ipynb #b7a90001
 def only_a_notebook(notebook: str,                 # without its ending

@@ -6,7 +6,7 @@
 __all__ = ['atomic', 'write_text', 'write_json', 'read_json', 'write_csv', 'lock']
 
 # %% ../../nbs/core/files.ipynb #417de7a8
-import contextlib, errno, json, os, stat, zipfile, zlib
+import contextlib, errno, functools, json, os, stat, zipfile, zlib
 from pathlib import Path
 
 from .errors import BadInput
@@ -142,19 +142,32 @@ def read_arrays(path: str | Path,               # of a .npz file
     return found
 
 # %% ../../nbs/core/files.ipynb #87a8fb3d
+def _check_held(path: str | Path,       # of a folder
+               what: str,              # the noun for the message
+               mine: os.stat_result,   # of its lock file when it was taken
+              ):
+    "A `BadInput` if a folder was deleted or replaced since its lock was taken: others may write there."
+    with contextlib.suppress(OSError):
+        if os.path.samestat(mine, os.stat(Path(path)/'.lock')): return
+    raise BadInput(
+        f'the {what} {path} was deleted or replaced while this process was writing it; nothing more '
+        'is written there: start the same again under another name')
+
+# %% ../../nbs/core/files.ipynb #1182acf6
 @contextlib.contextmanager
 def lock(path: str | Path,   # a folder
          what: str = 'run',  # the noun for the message
          wait: float = 0.,   # seconds for which another holder is waited for
         ):
     """Hold a folder for this process alone; a second holder gets a `BadInput`. The lock dies with
-    its process, and children that are forked meanwhile don't have it."""
+    its process, and children that are forked meanwhile don't have it. Yields `_check_held` of it."""
     from filelock import FileLock, Timeout
     held = FileLock(
         Path(path)/'.lock', timeout=wait, poll_interval=.01, fallback_to_soft=False)
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
         held.acquire()
+        mine = os.stat(held.lock_file)
     except Timeout:
         raise BadInput(
             f'the {what} {path} is being written by another process; wait for it or give another '
@@ -163,5 +176,5 @@ def lock(path: str | Path,   # a folder
         raise BadInput(
             f'the {what} {path} cannot be written ({e.strerror or e}); make room or give another '
             'folder with `out`, then start the same again: what is there stays') from None
-    try: yield
+    try: yield functools.partial(_check_held, path, what, mine)
     finally: held.release()

@@ -51,12 +51,17 @@ def test_folder() -> str:
         Finalize(owner, shutil.rmtree, (_folders[owner], True), exitpriority=0)
     return _folders[owner]
 
+def runs_folder(out: str | Path | None = None,  # None: `outputs/` of the project
+               ) -> Path:
+    "The folder that runs are looked for in; nothing is made, and nothing need be writable."
+    if out is None and in_test(): out = test_folder()
+    return root()/Path('outputs' if out in (None, '') else str(out)).expanduser()
+
 # %% ../../nbs/core/paths.ipynb #cc917495
 def outputs(out: str | Path | None = None,  # None: `outputs/` of the project
            ) -> Path:
     "The folder that runs are written to, made if need be; a relative path counts from the project root."
-    if out is None and in_test(): out = test_folder()
-    p = root()/Path('outputs' if out in (None, '') else str(out)).expanduser()
+    p = runs_folder(out)
     try:
         p.mkdir(parents=True, exist_ok=True)
     except OSError as e:

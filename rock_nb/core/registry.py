@@ -6,8 +6,9 @@
 __all__ = ['load_module', 'Registry']
 
 # %% ../../nbs/core/registry.ipynb #ac1a1099
-import ast, importlib, importlib.util, inspect, sys
+import ast, hashlib, importlib, importlib.util, inspect, sys
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
@@ -48,6 +49,47 @@ def named_function(name: str | Callable,   # 'module:function', 'file.py:functio
     functions = [k for k, v in vars(module).items() if callable(v) and not k.startswith('_')]
     return getattr(module, choose(what, functions, f'function of {place}'))
 
+def _source_file(f: Callable) -> Path | None:
+    "The file of Python that a function is in; None: it is in none that can be read again."
+    try: file = inspect.getsourcefile(inspect.unwrap(f))
+    except TypeError: return None
+    return Path(file).resolve() if file and file.endswith('.py') and Path(file).is_file() else None
+
+# %% ../../nbs/core/registry.ipynb #5b147116
+def name_of_function(f: Callable,
+                     table: Mapping,   # of names
+                     what: str,        # of an option, for the message
+                    ) -> str:
+    """The text by which a function is found again: its name in a table, else 'file.py:function', or
+    'module:function' of a package; of one that nobody else can find it is a `BadInput`."""
+    if named := [n for n, g in table.items() if g is f]: return named[0]
+    file, name = _source_file(f), getattr(f, '__qualname__', '')
+    if file and name.isidentifier() and f.__module__ != '__main__':
+        return f"{f.__module__ if '.' in f.__module__ else file}:{name}"
+    raise BadInput(
+        f'the {what} {name or repr(f)} is in no file that it can be found in again; put it into a file of '
+        f"its own and give {what} 'file.py:function'")
+
+def own_source(text: str,        # as `Registry.find` takes it
+               table: Mapping,   # of names
+              ) -> tuple[str, Path] | None:   # name and file; None: of this package, or in no file
+    "Where a function of one's own is that a text names; no file is run."
+    name = text.partition('(')[0].strip()
+    place, _, what = name.rpartition(':')
+    if place.endswith('.py'): return name, resolve(place)
+    if place:
+        spec = importlib.util.find_spec(place)
+        return (name, Path(spec.origin)) if spec and spec.origin else None
+    f = table.get(what)
+    file = f and not f.__module__.startswith('rock_nb.') and _source_file(f)
+    return (f'{file.name}:{what}', file) if file else None
+
+# %% ../../nbs/core/registry.ipynb #3bb29e68
+def source_hash(file: Path) -> str:
+    "Sixteen digits that stand for the text of a file, whatever its lines end with."
+    text = file.read_bytes().replace(b'\r\n', b'\n')
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
+
 # %% ../../nbs/core/registry.ipynb #8b14832c
 class Choice(NamedTuple):
     "A function, and the settings that were given with its name."
@@ -85,6 +127,22 @@ def _checked(settings: dict, f: Callable, what: str, name: str) -> dict:
             raise BadInput(f'{n} {value!r} of the {what} {name} must be of type {wanted.__name__}')
     return settings
 
+# %% ../../nbs/core/registry.ipynb #8b3f1c14
+def check_words(text: object,
+                what: str):   # the option's name
+    "A `BadInput` unless a text can name a function, with settings or without; it is not looked for."
+    name, bracket, rest = str(text).strip().partition('(')
+    fine = isinstance(text, str) and name.strip().isidentifier() and (not bracket or rest.endswith(')'))
+    if not fine: raise BadInput(f'{what} {text!r} names no function; write name or name(setting=value)')
+    try: _literals(rest[:-1], text)
+    except BadInput as e: raise BadInput(f'{what} {e}') from None
+
+def choose_own(name: str, table: Collection, what: str) -> object:
+    "`choose`, where a name may be one of one's own, which a module registers when it is imported."
+    try: return choose(name, table, what)
+    except BadInput as e:
+        raise BadInput(f'{e}; one of your own: import the module that registers it first') from None
+
 # %% ../../nbs/core/registry.ipynb #646a4411
 class Registry(Mapping):
     "Functions by name; used as a decorator it adds one."
@@ -112,7 +170,7 @@ class Registry(Mapping):
         if bracket and not rest.endswith(')'):
             raise BadInput(
                 f'{text!r} cannot be read; write settings as name(setting=value, setting=value)')
-        f = named_function(name) if ':' in name else choose(name, self, self.what)
+        f = named_function(name) if ':' in name else choose_own(name, self, self.what)
         return Choice(f, _checked(_literals(rest[:-1], text), f, self.what, name))
 
 # %% ../../nbs/core/registry.ipynb #ce55bf8e
@@ -137,7 +195,7 @@ class NamesOf(tuple):
         if value in self: return
         name = str(value).partition('(')[0].strip()
         alone = isinstance(value, str) and ':' not in value and name not in self and not self.more
-        if alone and self.module not in sys.modules: choose(name, self, self.what or what)
+        if alone and self.module not in sys.modules: choose_own(name, self, self.what or what)
         table = self.load()
         if isinstance(table, Registry): table.find(value)
         else: choose(value, (*table, *(n for n in self if n not in table)), self.what or what)

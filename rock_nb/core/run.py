@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .errors import BadInput
 from .files import read_json
-from .paths import outputs, resolve
+from .paths import resolve, runs_folder
 
 # %% ../../nbs/core/run.ipynb #6120650d
 class Run:
@@ -57,7 +57,7 @@ def folder_name(name: str) -> str:
 def runs(out: str | Path | None = None,   # the folder of runs (None: `outputs/`)
         ) -> list[Run]:
     "The complete runs in a folder, oldest first; what was exported there is none of them."
-    found = [Run(p.parent) for p in outputs(out).glob('*/metrics.json')]
+    found = [Run(p.parent) for p in runs_folder(out).glob('*/metrics.json')]
     found = [r for r in found if not r.model_config.exists()]
     return sorted(found, key=lambda r: (r.metrics.stat().st_mtime_ns, r.name))
 
@@ -73,12 +73,14 @@ def find_run(name: str | Path | None = None,  # a run's name, its folder, or Non
              out: str | Path | None = None,   # the folder of runs
             ) -> Run:
     "A complete run, or a `BadInput` that says how to get one."
-    here = outputs(out)
+    here = runs_folder(out)
+    if name is not None:
+        own = Run(here/str(name))
+        # before a folder here that is called so; the others aren't looked at
+        if str(name) == own.name != '..' and own.done and not own.model_config.exists(): return own
+        if Run(resolve(name)).done: return Run(resolve(name))
     known = {r.name: r for r in runs(out)}
     if name is None and known: return list(known.values())[-1]
-    # before a folder here that is called so
-    if name is not None and str(name) in known: return known[str(name)]
-    if name is not None and Run(resolve(name)).done: return Run(resolve(name))
     what = 'no complete run' if name is None else f'no complete run {str(name)!r}'
     raise BadInput(
         f"{what} in {here} (there are: {', '.join(known) or 'none'}); train one with `papermill "

@@ -142,6 +142,8 @@ def selection_note(run: Run, part: str = 'valid') -> str:   # '' where nothing w
         return (
             f'{what}; how much is not known here: a fold set aside with `test_fold`, or a labelled '
             'test set, tells.')
+    both = [f'{valid[n]:.4f}' for n in ('f1_crossfit', 'f1')]
+    if both[0] == both[1]:
+        return f'{what}; chosen on one half and scored on the other, macro F1 is {both[0]} all the same.'
     return (
-        f"{what}: chosen on one half and scored on the other, macro F1 is "
-        f"{valid['f1_crossfit']:.4f} instead of {valid['f1']:.4f}.")
+        f'{what}: chosen on one half and scored on the other, macro F1 is {both[0]} instead of {both[1]}.')

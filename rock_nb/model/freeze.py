@@ -78,6 +78,8 @@ def select_params(model: nn.Module,
     "The names of the parameters that the words choose."
     part = parts(model)
     chosen = set()
+    if not words.split():
+        raise BadInput(f"train {words!r} names no part of the network; give all, or some of {', '.join(PARTS)}")
     for w in words.split():
         # a part before a module of the same name
         fits = {

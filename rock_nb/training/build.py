@@ -18,6 +18,7 @@ from timm.layers import convert_sync_batchnorm
 from torch import nn
 from torch.utils.data import DataLoader
 
+# %% ../../nbs/training/build.ipynb #e358ce31
 from ..core import BadInput, Run, keep_memory
 from ..data.augmentations import training
 from ..speed.background_cache import background_free
@@ -38,6 +39,7 @@ from ..data.sampler import Batches, evenness
 from .state import TrainSetup
 from .network import network
 from ..model.create import statistics
+from ..model.freeze import select_params
 from ..model.weights import Weights
 from ..speed.bf16_conv import use_bf16_backward
 
@@ -178,9 +180,9 @@ def choose_precision(recipe: Recipe, model: nn.Module,
 def recipe_loss(recipe: Recipe,
                 counts: np.ndarray) -> Loss:   # (classes,) training images of each class
     "The loss of a recipe; logit adjustment has the class prior that the sampler leaves."
-    tau = recipe.tau*(1 - evenness(recipe.sampler, recipe.balance, counts))
     return make_loss(
-        recipe.loss, counts, recipe.class_weights, recipe.smoothing, gamma=recipe.gamma, tau=tau)
+        recipe.loss, counts, recipe.class_weights, recipe.smoothing,
+        evenness(recipe.sampler, recipe.balance, counts), gamma=recipe.gamma, tau=recipe.tau)
 
 # %% ../../nbs/training/build.ipynb #b51d0003
 def build_setup(
@@ -200,6 +202,7 @@ def build_setup(
     set_determinism(deterministic)
     model = to_device(network(recipe, len(data.classes), weights, codes), device)
     if any(p.solver == 'logistic' for p in recipe.phases): check_linear_head(model)
+    for phase in recipe.phases: select_params(model, phase.train)     # of later ones too, before the first is trained
     amp, speeds = choose_precision(recipe, model, out)      # by one process alone, so before SyncBN
     if recipe.sync_bn: model = with_sync_bn(model)
     counts = parts.label[parts.part == 'train'].value_counts().reindex(list(data.classes)).values

@@ -319,9 +319,9 @@ def loss_weights(setup: TrainSetup, labels: np.ndarray) -> np.ndarray:   # (n,) 
     return setup.loss.sample_weights(torch.from_numpy(labels).to(setup.device)).cpu().numpy()
 
 def prior_shift(setup: TrainSetup) -> np.ndarray | float:   # (classes,)
-    "What logit adjustment takes off the bias."
+    "What logit adjustment takes off the bias: all of it, for no sampler chose the images."
     if setup.loss.log_prior is None: return 0.
-    return setup.loss.settings.get('tau', 1.)*setup.loss.log_prior.cpu().double().numpy()
+    return setup.loss.tau*setup.loss.log_prior.cpu().double().numpy()
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be019
 def fit_head(setup: TrainSetup, state: TrainState, bar: tqdm):
@@ -346,6 +346,7 @@ def fit_head(setup: TrainSetup, state: TrainState, bar: tqdm):
 
 def keep_valid(setup: TrainSetup, logits: np.ndarray):   # (n, views, classes)
     "Write what the head said of the validation images before it learned from them."
+    setup.check_folder()
     rows = setup.loaders.parts[setup.loaders.parts.part == 'valid']
     number = {c: i for i, c in enumerate(setup.classes)}
     ids = rows['id' if 'id' in rows else 'path'].values

@@ -61,6 +61,13 @@ def head_attributes(run: Run,
     return run_data.attributes_in(table)
 
 # %% ../../nbs/training/load_run.ipynb #5a7e0010
+def read_recipe(run: Run,
+                record: dict,   # what its `recipe.json` says
+               ) -> Recipe:
+    "How a run was trained; a record that does not say it is a `BadInput` that names its file."
+    try: return from_dict(record.get('recipe'))
+    except BadInput as e: raise BadInput(f'{run.recipe}: {e}') from None
+
 def recipe_and_classes(run: Run,
                        record: dict,   # what its `recipe.json` says
                       ) -> tuple[Recipe, tuple[str, ...]]:
@@ -71,8 +78,7 @@ def recipe_and_classes(run: Run,
         raise BadInput(
             f'{run.recipe} has the classes {classes!r:.80}; two names or more are expected, each '
             'once: copy the folder again')
-    try: return from_dict(record.get('recipe')), tuple(classes)
-    except BadInput as e: raise BadInput(f'{run.recipe}: {e}') from None
+    return read_recipe(run, record), tuple(classes)
 
 # %% ../../nbs/training/load_run.ipynb #194633cb
 @dataclass

@@ -6,7 +6,7 @@
 __all__ = ['learn']
 
 # %% ../../nbs/training/loop.ipynb #a16703a5
-import os, time
+import json, os, time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+# %% ../../nbs/training/loop.ipynb #13828fb1
 from ..core import BadInput, Run, lock, progress, write_csv
 from ..core.files import read_saved_csv
 from ..data.loader_workers import end_workers
@@ -37,7 +38,7 @@ from .meter import EpochMeter, StepOutput, epoch_scores, timed_batches
 from .processes import (
     broadcast_buffers, broadcast_flag, gather_objects, gather_rows, gather_table,
     is_main_process, run_on_main, world)
-from .recipe import Recipe
+from .recipe import Recipe, differences, of_today, to_dict
 from .state import PhaseState, TrainSetup, TrainState
 from .step import train_step
 from .weight_average import average_start, average_weights, start_file
@@ -56,16 +57,23 @@ def checkpoint_request() -> Path | None:
     file = os.environ.get('ROCK_NB_SAVE')
     return Path(file) if file else None
 
+def next_phase(state: TrainState, recipe: Recipe) -> int:
+    "The number of the phase that is about to begin; behind the last one, how many there are."
+    return len(recipe.phases) if state.coming is None else state.coming
+
+# %% ../../nbs/training/loop.ipynb #bfa524e7
 def save_state(setup: TrainSetup, state: TrainState):
     """Write a checkpoint of this moment, then the history, which is a view of it; all processes
     take part, the main one writes."""
     meter = gathered_meter(state.meter) if state.step else None
     if not is_main_process(): return
     recipe, phase, hard = setup.recipe, state.phase, setup.hard_examples
+    setup.check_folder()
     best = best_epoch_number(state.history, recipe)
     values = dict(
-        arch=recipe.arch, classes=list(setup.classes), history=state.history, best=best,
-        phase=phase.index if phase else len(recipe.phases), step=state.step, tally=meter,
+        arch=recipe.arch, classes=list(setup.classes), recipe=json.dumps(to_dict(recipe), default=str),
+        history=state.history, best=best,
+        phase=phase.index if phase else next_phase(state, recipe), step=state.step, tally=meter,
         model=setup.model.state_dict(), stage=phase and phase.state_dict(),
         memory=hard and hard.state_dict())
     save_checkpoint(setup.run, values)
@@ -74,12 +82,17 @@ def save_state(setup: TrainSetup, state: TrainState):
 
 # %% ../../nbs/training/loop.ipynb #e120bf53
 def check_network(setup: TrainSetup, saved: dict):   # a checkpoint
-    "A `BadInput` if a checkpoint is of another network or of other classes."
+    "A `BadInput` if a checkpoint is of another network, of other classes or of another recipe."
     for what, ours in dict(arch=setup.recipe.arch, classes=list(setup.classes)).items():
         if saved[what] != ours:
             raise BadInput(
                 f'the checkpoint in {setup.run.path} has {what} {saved[what]}, this run {ours}; '
                 'give another name with `run`, or delete that folder')
+    if 'recipe' not in saved: return      # of an earlier version
+    if differ := differences(of_today(json.loads(saved['recipe'])), of_today(to_dict(setup.recipe))):
+        raise BadInput(
+            f"the checkpoint in {setup.run.path} is of another recipe ({'; '.join(differ)}); give "
+            'another name with `run`, or delete that folder')
 
 def check_best(setup: TrainSetup, saved: dict):   # a checkpoint
     """A `BadInput` if an earlier version chose the best weights by comparing scores at several
@@ -102,8 +115,8 @@ def restore_state(setup: TrainSetup,
     check_network(setup, saved)
     check_best(setup, saved)
     setup.model.load_state_dict(saved['model'])
-    phase = PhaseState(setup, saved['phase']) if saved['stage'] else None
-    if phase: phase.load_state_dict(saved['stage'])
+    phase = PhaseState(setup, saved['phase']) if saved['phase'] < len(setup.recipe.phases) else None
+    if phase and saved['stage']: phase.load_state_dict(saved['stage'])     # else it begins
     if setup.hard_examples is not None:
         setup.hard_examples.load_state_dict(saved['memory'])
     state = TrainState(saved['history'], phase, saved['step'])
@@ -308,7 +321,7 @@ def phase_finished(history: list[dict],
         or phase.until == 'gap' and overfit > phase.gap)
 
 def advance_phase(setup: TrainSetup, state: TrainState):
-    "After an epoch: the next one begins, in the next phase if this one is over."
+    "After an epoch: the next one is about to begin, in the next phase if this one is over."
     state.step, state.meter = 0, EpochMeter()
     recipe, phase, run = setup.recipe, state.phase, setup.run
     if not phase_finished(state.history, phase.index, recipe): return
@@ -319,7 +332,13 @@ def advance_phase(setup: TrainSetup, state: TrainState):
     for loader in phase.train_loader, phase.valid_loader: end_workers(loader)
     if following and following.start == 'best':
         load_best(best_file(run, recipe, phase.index), setup.model)
-    state.phase = PhaseState(setup, index) if following else None
+    state.phase, state.coming = None, index if following else None
+
+# %% ../../nbs/training/loop.ipynb #4c5402e0
+def begin_phase(setup: TrainSetup, state: TrainState):
+    "Begin the phase that is about to; what is wrong with it costs no epoch, for the last one is saved."
+    if state.coming is None: return
+    state.phase, state.coming = PhaseState(setup, state.coming), None
 
 # %% ../../nbs/training/loop.ipynb #1a9a1c5c
 def images_left(setup: TrainSetup, state: TrainState) -> int:
@@ -337,18 +356,23 @@ def save_valid_preds(setup: TrainSetup, state: TrainState):
         add_epoch(setup.run, *state.phase.valid_preds, before)
 
 # %% ../../nbs/training/loop.ipynb #e8b1053a
+def _hold_folder(setup: TrainSetup, stack: ExitStack):
+    "Keep other processes out of a run folder until a stack ends, and what killed writers left."
+    setup.check_folder = stack.enter_context(lock(setup.run.path))
+    remove_temporary_files(setup.run)
+
 def learn(setup: TrainSetup,
           show: Callable | None = None,   # (history, table of classes) -> None, after each epoch
          ) -> pd.DataFrame:      # the history, a line an epoch
     "Train by the recipe, from wherever the run stands; afterwards the network holds the best weights."
     run, main = setup.run, is_main_process()
     with ExitStack() as stack, progress(label='training', disable=not main) as bar:
-        run_on_main(stack.enter_context, lock(run.path))
-        if main: remove_temporary_files(run)
+        run_on_main(_hold_folder, setup, stack)
         state = resume(setup)
         while state.phase is not None:
             if bar.total is None: bar.total = images_left(setup, state)
             row, classes, timing = run_epoch(setup, state, bar)
+            run_on_main(setup.check_folder)
             save_best(run, setup.recipe, state.history, row, state.phase.eval_model)
             if main: save_valid_preds(setup, state)
             state.history.append(row)
@@ -357,6 +381,7 @@ def learn(setup: TrainSetup,
             if main: append_timing(run, timing)
             save_state(setup, state)
             if main and show: show(pd.DataFrame(state.history), classes)
+            begin_phase(setup, state)
     load_best(run.best, setup.model)
     start = average_start(setup.recipe)
     if main and start is not None: start_file(run.path, start).unlink(missing_ok=True)

@@ -145,7 +145,8 @@ class Loss(nn.Module):
                  log_prior: torch.Tensor | None = None,   # (classes,)
                  settings: dict = {}):                 # of the function
         super().__init__()
-        self.function, self.smoothing, self.settings = function, smoothing, settings
+        self.function, self.smoothing, self.settings, self.tau = (
+            function, smoothing, settings, settings.get('tau', 1.))
         for name, v in dict(weight=weight, log_prior=log_prior).items():
             self.register_buffer(name, v, persistent=False)
 
@@ -194,6 +195,7 @@ def make_loss(
     counts: np.ndarray | None = None,  # (classes,) training images; for weights, and losses with a `log_prior`
     weights: str = 'none',  # of the classes, one of `CLASS_WEIGHTS`
     smoothing: float = 0.0,  # share of a label that is spread over all classes, 0…1
+    evenness: float = 0.0,  # how far the sampler evens the classes out: so much less `tau` of the prior is left
     **fields: float,  # of the recipe (gamma, tau), for losses that have such a setting
 ) -> Loss:
     "A loss by name; a wrong name, setting or number is a `BadInput`, before anything is trained."
@@ -202,6 +204,8 @@ def make_loss(
     if not 0 <= smoothing < 1:
         raise BadInput(f'smoothing {smoothing} must be in [0, 1)')
     settings = {n: v for n, v in fields.items() if n in own} | settings
-    prior = log_prior(counts) if 'log_prior' in own else None
+    prior, tau = log_prior(counts) if 'log_prior' in own else None, settings.get('tau', 1.)
+    if 'tau' in settings: settings |= dict(tau=tau*(1 - evenness))
     made = Loss(function, class_weights(counts, weights), smoothing, prior, settings)
+    made.tau = tau      # of classes that are seen as they are
     return _tried(made, 2 if counts is None else len(counts), name)

@@ -14,7 +14,7 @@ from ..core import BadInput, as_types, choose, in_test, lazy
 from ..core.options import RENAMED    # noqa: F401 (its table of old words)
 from ..core.options import (
     declared, flat_fields, grouped, option, option_group, options_of, renamed)
-from ..core.registry import NamesOf, from_anywhere
+from ..core.registry import NamesOf, check_words, from_anywhere, name_of_function, own_source, source_hash
 from ..data.shape import hw
 
 # %% ../../nbs/training/recipe.ipynb #f541721c
@@ -190,6 +190,9 @@ class Recipe:
     max_pixels: int | None = option(None, 'most pixels of an image (None: 178,956,970)')
     valid: float = option(.3, 'hold-out share, where there are no folds', between=(.001, .999))
     seed: int = option(41, 'of every random draw', between=(0, 2**31))
+    def __post_init__(self):
+        phases = (self.phases,) if isinstance(self.phases, Phase) else self.phases
+        object.__setattr__(self, 'phases', tuple(phases) if isinstance(phases, list) else phases)
     @property
     def epochs(self) -> int: return sum(p.epochs for p in self.phases)
     @property
@@ -255,8 +258,9 @@ def check_field(name: str,       # of an option
                 own: bool = True):   # functions of one's own are looked for, which runs their file
     "A `BadInput` unless a value is one of its choices, or a number in its range."
     named = isinstance(value, str) and ':' in value
-    if isinstance(choices, NamesOf) and (own or not named): choices.check(value, name)
-    elif isinstance(choices, NamesOf): pass
+    if isinstance(choices, NamesOf) and not own and (named or name in OWN):
+        if not named: check_words(value, name)
+    elif isinstance(choices, NamesOf): choices.check(value, name)
     elif choices is not None: choose(value, choices, name)
     if between: check_number(name, value, *between, whole=kind is int)
     if kind is str and choices is None and not isinstance(value, str):
@@ -273,7 +277,37 @@ def check_fields(of: object,         # a phase or a recipe
         if value is None and type(None) in get_args(o.type): continue
         check_field(name, value, o.type, o.metadata['choices'], o.metadata['between'], own)
 
+# fields that may name functions of one's own, which learning alone calls
+OWN = dict(loss=LOSSES, sampler=SAMPLERS, schedule=SCHEDULES)
+
+# %% ../../nbs/training/recipe.ipynb #c82347a4
+def with_names(given: dict) -> dict:   # fields of a recipe or of a phase
+    "The fields with functions of one's own as text, by which they are found again."
+    return {
+        n: name_of_function(v, OWN[n].load(), n) if n in OWN and callable(v) else v
+        for n, v in given.items()}
+
+def own_hashes(r: Recipe) -> dict[str, str]:   # function, with its file -> `source_hash`
+    "What the files hold that a recipe's own functions are in."
+    said = [(n, getattr(of, n, None)) for of in (r, *r.phases) for n in OWN]
+    found = (own_source(text, OWN[n].load()) for n, text in said if text)
+    return {name: source_hash(file) for name, file in filter(None, found)}
+
+def changed_own(before: dict,   # `own_hashes` of a run, as `recipe.json` has them; older ones have none
+                now: dict,      # those of today
+               ) -> list[str]:  # functions
+    "Which functions of one's own are in files that hold something else by now."
+    return [n for n, h in before.items() if now.get(n, h) != h]
+
 # %% ../../nbs/training/recipe.ipynb #0b7e02b1
+def adjusts_logits(loss: str | None) -> bool:   # as a recipe has it
+    "Whether a loss of this package counts the shares of the classes in, with settings in brackets or without."
+    return str(loss).partition('(')[0].strip() == 'logit_adjusted'
+
+def first_steps(r: Recipe) -> int:
+    "The number of the first phase that takes steps: the one that warms up."
+    return next((i for i, p in enumerate(r.phases) if p.solver == 'sgd'), 0)
+
 def check_average(r: Recipe):
     "A `BadInput` unless a phase that averages comes last, behind a fitted head and a tuned network."
     solvers = [p.solver for p in r.phases]
@@ -293,8 +327,7 @@ def check_together(r: Recipe):
             'a memory of hard images fills up the balanced batch; give sampler balanced '
             f'instead of {r.sampler}'
         )
-    if not r.phases:
-        raise BadInput(f'recipe {r.name!r} has no phase; give it one at least')
+    check_phases(r)
     if r.refit and r.phases[-1].solver != 'logistic':
         raise BadInput(
             'refit is for recipes whose last phase has solver logistic; of others the best epoch '
@@ -309,6 +342,41 @@ def check_together(r: Recipe):
             'a phase until a plateau ends after half of `early_stop` epochs without a better macro '
             'F1; give `early_stop` 2 or more'
         )
+
+# %% ../../nbs/training/recipe.ipynb #2a308459
+# what only steps of an optimizer are told
+STEPS = (
+    'epochs lr optimizer weight_decay layer_decay lr_scale clip sam ema schedule warmup factor patience '
+    'period lr_min by_step early_stop smoothing loss gamma tau augment augment_views mix mix_prob mix_alpha '
+    'drop_rate drop_path_rate sampler balance accumulate compress hard_memory hard_ratio hard_growth '
+    'hard_epochs hard_lag hard_guard').split()
+
+def idle_fields(r: Recipe) -> list[str]:
+    "The fields that have no effect on a recipe whose phases take no steps; of others none is known."
+    if any(p.solver == 'sgd' for p in r.phases): return []
+    counts_in = adjusts_logits(r.loss) or r.loss.partition('(')[0] not in LOSSES     # as the fitted head does
+    return [f for f in STEPS if f not in ('loss', 'tau') or not counts_in]
+
+def recipe_notes(r: Recipe,      # that will be trained
+                 base: Recipe,   # as it was before fields were given
+                 given: dict,    # these fields
+                ) -> list[str]:
+    "Sentences on fields that were given and have no effect, and on a warm-up that never ends."
+    idle = [f for f in idle_fields(r) if f in given and given[f] != getattr(base, f)]
+    phase, what = r.phases[first_steps(r)], ', '.join(idle)
+    said = [f'{r.name} fits its head at once, in no steps; without effect: {what}'] if idle else []
+    if r.warmup and phase.solver == 'sgd' and r.warmup >= phase.epochs:
+        said.append(
+            f'warmup {r.warmup:g} is no shorter than its phase of {phase.epochs} epochs, which never has its whole '
+            'learning rate; give a shorter warmup or more epochs')
+    return said
+
+# %% ../../nbs/training/recipe.ipynb #5873a098
+def check_phases(r: Recipe):
+    "A `BadInput` unless a recipe has phases, and nothing else among them."
+    if not r.phases: raise BadInput(f'recipe {r.name!r} has no phase; give it one at least')
+    odd = [p for p in r.phases if not isinstance(p, Phase)] if isinstance(r.phases, tuple) else [r.phases]
+    if odd: raise BadInput(f'recipe {r.name!r} has the phase {odd[0]!r}; write phases=(Phase(5), …)')
 
 def check_options(r: Recipe,
                   own: bool = True):   # as in `check_field`
@@ -327,7 +395,8 @@ def check_recipe(r: Recipe,
         if not isinstance(getattr(r, name), str):
             raise BadInput(f'{name} {getattr(r, name)!r} is wrong; expected text')
     arch, pretrained = names.match_names(r.arch, r.pretrained)
-    r = replace(r, arch=arch, pretrained=pretrained)
+    r = replace(r, arch=arch, pretrained=pretrained, **with_names({n: getattr(r, n) for n in OWN}))
+    r = replace(r, phases=tuple(replace(p, **with_names(dict(schedule=p.schedule))) for p in r.phases))
     check_options(r, own)
     image.check_reader(r.reader)
     return r
@@ -386,7 +455,7 @@ def with_fields(r: Recipe,
                 **given: object,   # any of `OVERRIDES`
                ) -> Recipe:
     "The recipe with some fields changed; an unknown one is a `BadInput` that lists the right ones."
-    given = renamed(given)
+    given = with_names(renamed(given))
     for name in given: choose(name, OVERRIDES, 'recipe field')
     given = as_types(given)      # 8.0, as JSON may have it, and '8'
     if 'epochs' in given: r = with_epochs(r, given.pop('epochs'))
@@ -480,9 +549,15 @@ def of_today(d: dict,   # what `recipe.json` says of a recipe
 def from_dict(d: dict) -> Recipe:
     "What `to_dict` made; a field that no recipe has is a `BadInput`."
     d = of_today(d)
-    for name in d: choose(name, (*FIELDS, 'name', 'phases'), 'recipe field')
+    of_phase = [f.name for f in fields(Phase)]
+    all_said = [('recipe field', d, (*FIELDS, 'name', 'phases'))]
+    all_said += [('field of a phase', p, of_phase) for p in d.get('phases', [])]
+    for what, said, known in all_said:
+        if odd := [n for n in said if n not in known]:
+            raise BadInput(
+                f'unknown {what} {odd[0]!r}: this was made by a newer rock_nb, or edited; install a newer '
+                'one, or take that field out')
     for p in d.get('phases', []):
-        for name in p: choose(name, [f.name for f in fields(Phase)], 'field of a phase')
         if 'epochs' not in p: raise BadInput('a phase of the recipe has no epochs; give 1 or more')
     back = lambda d: {k: tuple(v) if isinstance(v, list) else v for k, v in d.items()}
     phases = tuple(Phase(**back(p)) for p in d.get('phases', []))

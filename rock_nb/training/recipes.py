@@ -9,8 +9,8 @@ __all__ = ['RECIPES', 'recipe', 'get_recipe']
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..core import choose, lazy
-from .recipe import Phase, Recipe, at_scale, override
+from ..core import BadInput, choose, lazy
+from .recipe import Phase, Recipe, at_scale, check_phases, override
 
 # %% ../../nbs/training/recipes.ipynb #f4ade462
 networks = lazy('rock_nb.model.create')
@@ -19,9 +19,16 @@ torch, flop_counter = lazy('torch'), lazy('torch.utils.flop_counter')
 # %% ../../nbs/training/recipes.ipynb #99f81098
 RECIPES = {}
 
+def _named(r: object, name: str) -> Recipe:
+    "A recipe with its name; what is none, or has other things than phases, is a `BadInput`."
+    if not isinstance(r, Recipe):
+        raise BadInput(f'the recipe {name!r} gives {type(r).__name__}; its function must return a Recipe')
+    check_phases(r := replace(r, name=name))
+    return r
+
 def recipe(f: Callable[[], Recipe]) -> Callable[[], Recipe]:
     "Register a function that makes a recipe; the recipe is called after it."
-    RECIPES[f.__name__] = lambda: replace(f(), name=f.__name__)
+    RECIPES[f.__name__] = lambda: _named(f(), f.__name__)
     RECIPES[f.__name__].__doc__ = f.__doc__
     return RECIPES[f.__name__]
 

@@ -23,7 +23,7 @@ from ..core import BadInput, as_type, choose, listed
 from ..core.options import RENAMED, renamed
 from .best_epoch import competing
 from .recipes import RECIPES, get_recipe
-from .recipe import FIELDS, OVERRIDES, TYPES, Phase, Recipe, to_dict
+from .recipe import FIELDS, OVERRIDES, TYPES, Phase, Recipe, idle_fields, to_dict
 
 # %% ../../nbs/training/search.ipynb #fef781b5
 @dataclass(frozen=True)
@@ -182,7 +182,10 @@ def training_key(r: Recipe) -> str:
     what is not used."""
     plain = to_dict(r) | dict(img_size=r.size())
     for p, phase in zip(plain['phases'], r.phases): p['img_size'] = r.size(phase)
-    idle = [f for f, used in USED.items() if not used(r)]
+    idle = {f for f, used in USED.items() if not used(r)} | {*idle_fields(r)}
+    if r.decode == 'scaled': idle -= {'augment'}      # how large images are decoded depends on it
+    if all(p.solver == 'logistic' for p in r.phases):
+        plain['phases'] = [{n: p[n] for n in ('train', 'start', 'solver', 'img_size')} for p in plain['phases']]
     kept = {k: v for k, v in plain.items() if k not in ('name', *idle)}
     if all(p['img_size'] for p in plain['phases']): kept.pop('img_size')      # each phase has its own
     return as_key(kept)
@@ -306,6 +309,7 @@ def sampled(study: object, trial: object, sampler: object,   # of Optuna
             else sampler.sample_independent(study, frozen, field, d))
     return {field: one(field, v) for field, v in space.items()}
 
+# %% ../../nbs/training/search.ipynb #5175bd3c
 def unseen(study: object, trial: object,   # of Optuna
            search: str,     # of `SEARCHES`
            seed: int, space: dict,

@@ -30,7 +30,7 @@ from .loss import Loss
 from .meter import EpochMeter
 from .optimizer import make_optimizer, param_groups
 from .processes import data_parallel
-from .recipe import Phase, Recipe
+from .recipe import Phase, Recipe, first_steps
 from .schedule import Schedule
 
 # %% ../../nbs/training/state.ipynb #85181535
@@ -50,6 +50,8 @@ class TrainSetup:
     hard_examples: HardExampleBuffer | None = None
     checkpoint_seconds: float = 300.   # between checkpoints within an epoch; 0: one after each step
     started: bool = False        # whether the network has been trained since it was built
+    warmup_phase: int | None = None   # number of the phase that warms up (None: the first that takes steps)
+    check_folder: Callable = lambda: None   # a `BadInput` if the run folder is no longer this training's
 
 # %% ../../nbs/training/state.ipynb #3543a78a
 def count_views(loader: DataLoader | None) -> int:
@@ -94,14 +96,15 @@ def phase_optimizer(setup: TrainSetup, phase: Phase) -> Optimizer:
     return make_optimizer(
         r.optimizer, groups, phase.lr, r.weight_decay, scaled=setup.amp == 'fp16')
 
-def phase_schedule(recipe: Recipe,
-                   index: int,   # of the phase; only the first one warms up
+def phase_schedule(setup: TrainSetup,
+                   index: int,   # of the phase; one alone warms up
                    optimizer: Optimizer) -> Schedule:
     "The schedule of a phase."
-    r, phase = recipe, recipe.phases[index]
+    r, phase = setup.recipe, setup.recipe.phases[index]
+    warms = first_steps(r) if setup.warmup_phase is None else setup.warmup_phase
     return Schedule(
         phase.schedule or r.schedule, optimizer, phase.epochs,
-        warmup=r.warmup if index == 0 else 0.0, factor=r.factor, patience=r.patience,
+        warmup=r.warmup if index == warms else 0.0, factor=r.factor, patience=r.patience,
         period=r.period, lr_min=r.lr_min, by_step=r.by_step)
 
 # %% ../../nbs/training/state.ipynb #c88fff0a
@@ -114,7 +117,7 @@ class PhaseState:
         self.phase = recipe.phases[index]
         self.params = freeze(model, self.phase.train)
         self.optimizer = phase_optimizer(setup, self.phase)
-        self.schedule = phase_schedule(recipe, index, self.optimizer)
+        self.schedule = phase_schedule(setup, index, self.optimizer)
         self.scaler = torch.amp.GradScaler(setup.device.type, enabled=setup.amp == 'fp16')
         self.ema = make_ema(model, recipe.ema)
         self.mix = make_mix(recipe.mix, recipe.mix_prob, recipe.mix_alpha, len(setup.classes))
@@ -166,8 +169,9 @@ class TrainState:
     """A moment of a run: the epochs behind it, the phase at work, and the steps of the epoch that
     has begun."""
     history: list[dict]            # a line an epoch
-    phase: PhaseState | None       # None: the training is over
+    phase: PhaseState | None       # None: the training is over, or a phase is about to begin
     step: int = 0                  # steps of this epoch that are done
+    coming: int | None = None      # number of the phase that is about to begin
     meter: EpochMeter = field(default_factory=EpochMeter)   # … and what they brought
 
     @property

@@ -114,5 +114,6 @@ def average_weights(setup: TrainSetup, state: TrainState, bar: tqdm):
     state.step = phase.train_loader.batch_sampler.steps
     bar.update(len(phase.train_loader.batch_sampler.labels))     # which are not looked at
     if not is_main_process(): return
+    setup.check_folder()
     write_csv(setup.run.path/'average.csv', scores)
     print(f'weights: {SHARES[best]:.0%} of the way from the fitted head to the last epoch')
