@@ -389,7 +389,7 @@ class Case:
     fitted: Ensemble
     probs: dict[str, np.ndarray]      # part -> (members, n, classes)
     answers: dict[str, Answer]        # part -> of the ensemble; where it has learned, nested
-    parts: dict[str, Predictions]     # part -> combined, before the decision
+    parts: dict[str, Predictions]     # part -> what is answered, as it is kept and scored
     notes: dict[str, str]             # part -> why there is nothing
     folds: np.ndarray | None = None   # of the images that were learned from
     @property
@@ -422,10 +422,11 @@ def build_case(members: list[Run], way: EnsembleConfig) -> Case:
     answers = {
         part: nested_ensemble(way, p, labels, folds, classes) if part == own else fitted(p)
         for part, p in probs.items()}
-    return Case(
-        members, way, fitted, probs, answers,
-        {part: from_probs(predictions[part], a.combined) for part, a in answers.items()}, notes,
-        folds)
+    named = lambda a: a.preds if way.decides else None
+    parts = {
+        part: replace(from_probs(predictions[part], a.probs), answers=named(a))
+        for part, a in answers.items()}
+    return Case(members, way, fitted, probs, answers, parts, notes, folds)
 
 # %% ../nbs/05_ensemble.ipynb #9f1e51aa
 ONE = ', one view'
@@ -503,9 +504,11 @@ def ensemble_recipe(members: list[Run], way: EnsembleConfig, out: str | Path | N
         | asked)
 
 def as_asked(run: Run, record: dict) -> bool:
-    "Whether a folder holds the complete ensemble of a record."
+    """Whether a folder holds the complete ensemble of a record, its scores those of its answers
+    (earlier versions scored what was combined)."""
     if not run.done: return False
-    known = core.read_json(run.recipe)
+    known, m = core.read_json(run.recipe), core.read_json(run.metrics)
+    if any(abs(t['f1'] - m[part]['f1']) > 1e-9 for part, t in m.get('decided', {}).items()): return False
     return all(known.get(k) == v for k, v in record.items())
 
 # %% ../nbs/05_ensemble.ipynb #f531cfd4
@@ -557,11 +560,11 @@ def decided_table(case: Case) -> pd.DataFrame:   # part, id, label?, predicted, 
 
 # %% ../nbs/05_ensemble.ipynb #29728db2
 def scores_of(case: Case) -> dict:
-    """Scores of what was combined, and of what was decided, where the classes are known; the
+    """Scores of the answers where the classes are known, of decided ones with their intervals; the
     images of validation as `valid`, in folds or not."""
     known = {part: p for part, p in case.parts.items() if p.labels is not None}
     called = {part: 'test' if part == 'test' else 'valid' for part in known}
-    found = {called[part]: summary(p.labels, p.probs, p.classes) for part, p in known.items()}
+    found = {called[part]: summary(p.labels, p.probs, p.classes, p.preds) for part, p in known.items()}
     if not case.way.decides: return found
     tables = {
         part: score_steps(

@@ -52,7 +52,7 @@ from .metrics import find_metric, per_class
 from .prediction_files import key_column, with_header
 from .predictions import Predictions
 from .run_data import check_part
-from .voting import aligned, mismatch
+from .voting import aligned_answers, mismatch
 
 # %% ../../nbs/evaluation/compare.ipynb #5f9eb76f
 def randomization_test(of: ContingencyTable,
@@ -196,7 +196,7 @@ def compare_predictions(
             f'there is no group for {str(lacking[0])!r} ({len(lacking)} images in all); give '
             'each one, of its own if it is like no other')
     return judge_pair(
-        first.labels, first.preds, aligned(second, first.ids, first.classes).argmax(1),
+        first.labels, first.preds, aligned_answers(second, first.ids, first.classes),
         len(first.classes), metric, level, n, seed,
         None if groups is None else [groups[i] for i in first.ids], optimism)
 

@@ -48,6 +48,7 @@ def labelled_anew(p: Predictions,
     number = {c: k for k, c in enumerate(p.classes)}
     return replace(
         p, ids=np.asarray(files, dtype=object), logits=p.logits[at],
+        answers=None if p.answers is None else p.answers[at],
         labels=np.array([number[labels[f]] for f in files]))
 
 # %% ../../nbs/evaluation/label_changes.ipynb #f48e9b38

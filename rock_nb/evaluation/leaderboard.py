@@ -21,7 +21,7 @@ from .compare import randomization_limit, randomization_test
 from .metrics import counts_f1, summary
 from .predictions import Predictions
 from .run_data import JUDGED_PARTS, read_part, split_groups
-from .voting import aligned
+from .voting import aligned_answers
 
 # %% ../../nbs/evaluation/leaderboard.ipynb #b0000207
 def hash_images(p: Predictions) -> str:
@@ -58,7 +58,7 @@ def board_row(p: Predictions,
     "A run's line of the leaderboard."
     here = None if groups is None else [groups[i] for i in p.ids]
     f1 = interval(p.labels, p.preds, len(p.classes), 'f1', level, n, seed, here)
-    scores = summary(p.labels, p.probs, p.classes)
+    scores = summary(p.labels, p.probs, p.classes, p.preds)
     return dict(f1=f1.value, low=f1.low, high=f1.high) | {
         k: scores[k] for k in ('accuracy', 'log_loss')}
 
@@ -89,7 +89,7 @@ def likely_spread(predictions: list[Predictions],   # of the same images
     `judge_pair`."""
     first = predictions[0]
     of = contingency_table(
-        first.labels, [aligned(p, first.ids, first.classes).argmax(1) for p in predictions],
+        first.labels, [aligned_answers(p, first.ids, first.classes) for p in predictions],
         len(first.classes), None if groups is None else [groups[i] for i in first.ids])
     ranges = np.ptp(randomization_test(of, counts_f1, n, rng(seed)), axis=1)
     return randomization_limit(ranges, level)

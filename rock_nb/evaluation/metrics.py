@@ -139,9 +139,10 @@ def summary(
     labels: np.ndarray,
     probs: np.ndarray,  # (n, classes), rows sum to 1
     classes: list[str],
+    preds: np.ndarray | None = None,  # (n,) class numbers (None: the likeliest)
 ) -> dict[str, float]:
     "Macro F1, accuracy, balanced accuracy, log-loss and calibration error (15 bins of equal width)."
-    k, preds = np.arange(len(classes)), np.asarray(probs).argmax(1)
+    k, preds = np.arange(len(classes)), np.asarray(probs).argmax(1) if preds is None else preds
     seen = np.unique(labels)     # the recall of a class without images is unknown
     probs = np.clip(probs, 1e-7, 1)
     balanced = float(np.mean([np.mean(preds[labels == c] == c) for c in seen]))

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from conftest import TINY
-from rock_nb.core import Run, rng
+from rock_nb.core import BadInput, Run, rng
 from rock_nb.evaluation import combiners as combine
 from rock_nb.evaluation import decision as decide
 from rock_nb.evaluation import metrics as metric
@@ -15,9 +15,10 @@ from rock_nb.evaluation import selection
 from rock_nb.evaluation.attribute_scores import attribute_f1
 from rock_nb.evaluation.bootstrap import contingency_table, interval, resampled
 from rock_nb.evaluation.compare import judge_pair
+from rock_nb.evaluation.conformal import fit_conformal, load_conformal
 from rock_nb.evaluation.leaderboard import leaderboard
 from rock_nb.evaluation.metrics import counts_balanced, counts_f1
-from rock_nb.evaluation.predictions import Predictions, save_predictions
+from rock_nb.evaluation.predictions import Predictions, load_predictions, save_predictions
 
 
 def theirs(y, p):
@@ -263,3 +264,61 @@ def test_a_run_keeps_its_epochs_and_equal_trainings_are_done_once(sample, tmp_pa
     again = sweep(
         space='smoothing=0,0.1', search='random', trials=4, name='two', **tiny | dict(epochs=1))
     assert len(again) == 2 and 'beside_best' in again
+
+
+def stored(run, y, logits, classes, metrics=None, groups=None, ids=None):
+    "A run that has judged its validation images, without a training."
+    ids = np.array([f'p{j}' for j in range(len(y))]) if ids is None else ids
+    save_predictions(run.valid, Predictions(ids, logits[:, None].astype('f4'), tuple(classes), y))
+    run.recipe.write_text(json.dumps(dict(recipe={}, classes=list(classes), data='D')))
+    table = pd.DataFrame(dict(path=ids, label=np.array(list(classes))[y], part='valid'))
+    (table if groups is None else table.assign(group=groups)).to_csv(run.split, index=False)
+    run.metrics.write_text(json.dumps(
+        dict(valid=dict(f1=.5), epochs=1, seconds=1, parameters=1) | (metrics or {})))
+    return run
+
+
+def test_a_decided_ensemble_is_judged_by_what_it_answers(tmp_path):
+    """Submission, scores, board, comparison and sets speak of the classes that the rule named, each
+    by what was learned from other folds."""
+    import rock_nb
+    y, g, names = np.repeat(np.arange(4), (110, 40, 14, 8)), rng(3), []
+    for i in range(2):
+        z = g.normal(size=(len(y), 4)) + np.log([.65, .24, .07, .04]) + 1.2*np.eye(4)[y]
+        names.append(stored(Run(tmp_path/f'u{i}'), y, z, 'abcd').name)
+    e = rock_nb.ensemble(names, out=tmp_path, name='rule', decide='rule')
+    given = pd.read_csv(e.path/'decided.csv')
+    f1 = theirs(given.label, given.predicted)
+    p = e.predictions()
+    assert np.array(p.classes)[p.preds].tolist() == given.predicted.tolist()
+    assert (p.preds != p.probs.argmax(1)).any()
+    assert [e.metrics['valid']['f1'], e.metrics['decided']['valid']['f1'], e.score().value] == (
+        pytest.approx([f1]*3))
+    board = leaderboard(tmp_path, n=200)
+    assert board.f1['rule'] == pytest.approx(f1)
+    assert board.accuracy['rule'] == pytest.approx((given.label == given.predicted).mean())
+    for a, b, place in (('rule', 'u0', 1), ('u0', 'rule', 2)):
+        assert rock_nb.compare(a, b, out=tmp_path)[place] == pytest.approx(f1)
+    inside = load_conformal(e.folder)(p.probs, answers=p.preds)
+    assert inside[np.arange(len(y)), p.preds].all()
+    # scored by an earlier version: made anew
+    before = e.metrics
+    e.folder.metrics.write_text(json.dumps(before | dict(valid=before['valid'] | dict(f1=.1))))
+    assert rock_nb.ensemble(names, out=tmp_path, name='rule', decide='rule').metrics == before
+
+
+def test_answers_that_do_not_fit_are_refused(tmp_path):
+    p = Predictions(np.array(['a', 'b']), np.zeros((2, 1, 3)), tuple('xyz'), answers=np.array([2, 0]))
+    save_predictions(tmp_path/'p.npz', p)
+    assert load_predictions(tmp_path/'p.npz').preds.tolist() == [2, 0]
+    p.answers = np.array([3, 0])
+    save_predictions(tmp_path/'p.npz', p)
+    with pytest.raises(BadInput, match='the answer 3, but 3 classes'): load_predictions(tmp_path/'p.npz')
+
+
+def test_a_set_holds_the_answer_that_was_named():
+    y, g = np.repeat(np.arange(3), 40), rng(2)
+    probs = g.dirichlet([1, 1, 1], 120)
+    named = g.integers(0, 3, 120)
+    sets = fit_conformal(probs, y, tuple('abc'), .5)(probs, answers=named)
+    assert sets[np.arange(120), named].all()
