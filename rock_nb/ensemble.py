@@ -80,8 +80,7 @@ from .folds import members_of
 from .evaluation.agreement import agreement_table
 from .evaluation.combiners import line_up
 from .evaluation.conformal import fit_conformal, save_conformal
-from .evaluation.run_data import split_groups
-from .evaluation.run_data import data_of
+from .evaluation.run_data import check_run_names, data_of, split_groups
 from .evaluation.ensembling import (
     Answer, Ensemble, EnsembleConfig, answer_of, cross_folds, decision_file, fit_ensemble,
     nested_ensemble, ensemble_record, score_steps)
@@ -130,11 +129,7 @@ def check_members(members: list[Run]) -> list[Run]:
     paths = [r.path.resolve() for r in members]
     if twice := [r.name for r, p in zip(members, paths) if paths.count(p) > 1]:
         raise BadInput(f'the run {twice[0]} is named twice; give it a greater weight instead')
-    names = [r.name for r in members]
-    if twice := [r for r in members if names.count(r.name) > 1]:
-        raise BadInput(
-            f'{twice[0].path} and {twice[1].path} have the same name; rename one of the folders')
-    return members
+    return check_run_names(members)
 
 # %% ../nbs/05_ensemble.ipynb #e737f0b3
 def own_folder(name: str, out: str | Path | None = None) -> Run:

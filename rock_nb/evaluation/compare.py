@@ -84,13 +84,14 @@ def randomization_limit(sizes: np.ndarray,    # (n,) of differences, or ranges, 
 def test_of_difference(difference: float,      # of two scores
                        exchanged: np.ndarray,  # (n,) differences after exchanges
                        level: float,           # in (0, 1)
+                       most: float = 1.,       # that two scores can differ
                       ) -> tuple[float, float, float]:   # p-value, low, high
     """The two-sided p-value of a difference, and the differences that are not refuted: 0 is one of
     them if p > 1 - level, and only then."""
     p = (1 + (np.abs(exchanged) >= abs(difference) - 1e-12).sum())/(len(exchanged) + 1)
     half = randomization_limit(np.abs(exchanged), level)
     if p > 1 - level: half = max(half, abs(difference))      # equal to the limit but for rounding
-    return float(p), float(max(difference - half, -1.)), float(min(difference + half, 1.))
+    return float(p), float(max(difference - half, -most)), float(min(difference + half, most))
 
 def mcnemar(only_first: int,    # images that only the first got right
             only_second: int,
@@ -114,6 +115,7 @@ class Verdict(NamedTuple):
     mcnemar: float       # exact McNemar test: of accuracy
     photographs: int     # images in all
     metric: str = 'f1'   # what was compared
+    note: str = ''       # what the scores are, in a sentence
     def __str__(self) -> str: return self.sentence()
     def _repr_html_(self) -> str: return self.sentence().replace('<', '&lt;')
 
@@ -123,8 +125,9 @@ def in_words(pair: tuple[str, str],   # names of the first and of the second
             ) -> str:
     "A verdict as a sentence."
     first, second = pair
+    note = f' {v.note}' if v.note else ''
     if v.only_first + v.only_second + abs(v.difference) == 0:
-        return f'{first} and {second} have the same images right.'
+        return f'{first} and {second} have the same images right.{note}'
     both = (
         ' by exchange, which must agree' if v.verdict == "can't tell" and not v.low <= 0 <= v.high
         else '')
@@ -134,9 +137,10 @@ def in_words(pair: tuple[str, str],   # names of the first and of the second
         f'{v.p:.3f}{both}; {v.only_first} images only {first} has right, {v.only_second} only '
         f'{second}')
     if v.verdict != "can't tell":
-        return f'{first} is {v.verdict} than {second} ({facts}).'
+        return f'{first} is {v.verdict} than {second} ({facts}).{note}'
     return (
-        f'Whether {first} is better than {second}, {v.photographs} images cannot tell ({facts}).')
+        f'Whether {first} is better than {second}, {v.photographs} images cannot tell ({facts}).'
+        f'{note}')
 
 def _sentence(self: Verdict,
               first: str = 'the first',     # names
@@ -167,7 +171,7 @@ def judge_pair(labels: Sequence,        # (n,) class numbers
     score, of = find_metric(metric), contingency_table(labels, both, n_classes, groups)
     a, b = (outcome_scores(of, of.count[None], score)[0] - optimism).tolist()
     exchanged = np.subtract(*randomization_test(of, score, n, rng(seed)).T)
-    p, low, high = test_of_difference(a - b, exchanged, level)
+    p, low, high = test_of_difference(a - b, exchanged, level, score.range[1] - score.range[0])
     right = [v == labels for v in both]
     only = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     word = "can't tell" if low <= 0 <= high else 'better' if a > b else 'worse'

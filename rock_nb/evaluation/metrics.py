@@ -277,10 +277,13 @@ def counts_balanced(cm: np.ndarray,    # (…, classes, classes) counts, true cl
 
 # %% ../../nbs/evaluation/metrics.ipynb #a7a00305
 def find_metric(name: str | Callable,   # of `METRICS`, 'file.py:function(setting=value)', or a function
-               ) -> Callable:           # (confusion matrices, always) -> (…)
-    "A metric by name; a wrong one is a `BadInput` that lists the right ones."
+               ) -> Callable:           # (confusion matrices, always) -> (…), and its `range`
+    """A metric by name; a wrong one is a `BadInput` that lists the right ones. One's own has no
+    bounds, unless the function has an attribute `range`, as (-1, 1)."""
     function, settings = METRICS.find(name)
     knows = 'always' in inspect.signature(function).parameters
     def score(cm: np.ndarray, always: np.ndarray | bool = False) -> np.ndarray:
         return function(cm, always, **settings) if knows else function(cm, **settings)
+    published = function in (counts_f1, counts_accuracy, counts_balanced)
+    score.range = (0., 1.) if published else getattr(function, 'range', (-np.inf, np.inf))
     return score
