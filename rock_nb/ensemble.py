@@ -697,15 +697,15 @@ def class_shares(
 
 # %% ../nbs/05_ensemble.ipynb #bfb28ad9
 def about_submission(run: Run, data: Data | None, file_case: FileCase | None = None) -> str:
-    "What an ensemble's submission is: how many answers, in which order, checked against what."
+    "What an ensemble's submission is: how many answers, in which order."
     if not run.submission.exists():
         return 'There is none: the test images have known classes, or there are none.'
     n = len(pd.read_csv(run.submission, dtype=str))
     tested = data is not None and data.test is not None
     order = 'of the test images' if tested else 'of the first file'
     if tested and (data.root/'test.csv').exists(): order = 'of `test.csv`'
-    checked = ', checked against `sample_submission.csv`' if tested and data.sample else ''
-    return f'`{run.submission.name}`: {n:,} answers in the order {order}{checked}.'
+    if tested and data.sample: order = f'of `{data.sample.name}`'
+    return f'`{run.submission.name}`: {n:,} answers in the order {order}.'
 
 # %% ../nbs/05_ensemble.ipynb #1c5d799a
 def scoreboard(

@@ -43,13 +43,14 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
-from ..core import BadInput, program, rng
+from ..core import BadInput, announce, program, rng
 from ..data.tabular import read_text, rename_columns
 from rock_nb.evaluation.bootstrap import (
     ContingencyTable, check_level, check_preds, contingency_table, in_batches, interval,
     outcome_scores)
 from .metrics import find_metric, per_class
-from .prediction_files import key_column, with_header
+from .prediction_files import (
+    class_columns, key_column, label_column, match_ids, probabilities, with_header)
 from .predictions import Predictions
 from .run_data import check_part
 from .voting import aligned_answers, mismatch
@@ -213,11 +214,23 @@ def _by_place(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.rename(columns={key: key if key in ('id', 'path') else 'id', other: 'label'})
 
 # %% ../../nbs/evaluation/compare.ipynb #2a8e8c2c
+def _likeliest(frame: pd.DataFrame, file: str | Path, classes: Sequence | None) -> pd.DataFrame:
+    "A table of ids and probabilities with the likeliest class as its label; others as they are."
+    key = key_column(frame)
+    columns = class_columns(frame, key, None, classes and list(classes))
+    if not columns: return frame
+    probs, _ = probabilities(frame, columns, file, frame[key])
+    said = np.array([*columns])[probs.argmax(1)]
+    return frame.drop(columns=[*columns.values()]).assign(label=said)
+
+# %% ../../nbs/evaluation/compare.ipynb #138ba8c0
 def read_answers(file: str | Path,
                  own: tuple[str, ...] = (),   # names of the column of classes that come first
+                 classes: Sequence | None = None,   # names, where they are known
                 ) -> pd.DataFrame:   # text: id? path? label, group?
-    "The classes in a CSV file; what is lacking is a `BadInput`."
+    "The classes in a CSV file, or the likeliest by columns of probabilities; what is lacking is a `BadInput`."
     frame = with_header(read_text(file), file)
+    if len(frame) and label_column(frame, key_column(frame)) is None: frame = _likeliest(frame, file, classes)
     found = next((c for s in own for c in frame if c.lower() == s), None)
     if found is not None:
         others = [c for c in frame if c.lower() in COLUMNS['label']]
@@ -271,28 +284,42 @@ def _check_rows(answers: pd.DataFrame,
                 'files must have the same images')
 
 # %% ../../nbs/evaluation/compare.ipynb #a8db00d2
+def _in_order_of(answers: pd.DataFrame,
+                 truth: pd.DataFrame,
+                 names: tuple,   # of both, for messages
+                ) -> tuple[str, pd.DataFrame]:   # the column that tells images apart; answers as in `truth`
+    "Answers in the order of the truth, matched by ids or paths, however both write them."
+    key = shared_key(answers, truth, names)
+    try: at, remark = match_ids(pd.Index(answers[key]), pd.Index(truth[key]), *names)
+    except BadInput:
+        _check_rows(answers, truth, key, names)
+        raise
+    if remark: announce(remark)
+    return key, answers.iloc[at].reset_index(drop=True)
+
+# %% ../../nbs/evaluation/compare.ipynb #369db991
 def match_answers(predictions: str | Path,   # CSV file
                   labels: str | Path,        # CSV file
                   classes: Sequence | None = None,   # names (None: those in `labels`)
                  ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray | None]:  # labels, answers, …, groups
     "Answers and truth matched by id, as class numbers; whatever does not fit is a `BadInput`."
-    answers, truth = read_answers(predictions, SAID), read_answers(labels)
-    key = shared_key(answers, truth, (predictions, labels))
-    _check_rows(answers, truth, key, (predictions, labels))
+    truth = read_answers(labels)
+    answers = read_answers(predictions, SAID, sorted(set(truth.label)) if classes is None else classes)
+    key, answers = _in_order_of(answers, truth, (predictions, labels))
+    others = '; if there are more, name all with `--classes`' if classes is None else ''
     classes = tuple(sorted(set(truth.label) if classes is None else classes))
     for frame, where in ((truth, labels), (answers, predictions)):
         odd = ~frame.label.isin(classes)
         if odd.any():
             raise BadInput(
                 f"{where} has the class {frame.label[odd].iloc[0]!r} for "
-                f"{frame[key][odd].iloc[0]!r}; the classes are {', '.join(classes)}")
+                f"{frame[key][odd].iloc[0]!r}; the classes are {', '.join(classes)}{others}")
     # one without a group is alone
     groups = (
         truth.group.where(truth.group != '', truth[key]).to_numpy() if 'group' in truth else None)
     number = pd.Index(classes).get_indexer
     return (
-        number(truth.label), number(answers.set_index(key).label.reindex(truth[key])), classes,
-        groups)
+        number(truth.label), number(answers.label), classes, groups)
 
 # %% ../../nbs/evaluation/compare.ipynb #c4873a11
 def score_files(predictions: str | Path,     # CSV file: id or path, class

@@ -472,3 +472,18 @@ def test_the_pipeline_recommends_by_one_measure(tmp_path):
         said[best] = pipeline.conclusion(table, tmp_path, best)[-1]
     assert 'A, macro F1 0.8000' in said['A'] and 'of all with what the choice' in said['A']
     assert 'B, macro F1 0.7700' in said['B'] and 'less what the choice' in said['B']
+
+
+def test_a_soup_is_of_runs_that_kept_the_same_images_apart(tmp_path):
+    from safetensors.numpy import save_file
+    from rock_nb.evaluation.soup import check_soup
+    y, runs = np.arange(6) % 2, []
+    for name, prefix in dict(one='p', two='p', three='q').items():
+        run = stored(
+            Run(tmp_path/name), y, np.eye(2)[y], 'ab', ids=np.array([f'{prefix}{i}' for i in range(6)]))
+        run.recipe.write_text(json.dumps(dict(recipe=dict(arch='x'), classes=['a', 'b'])))
+        save_file(dict(w=np.zeros(2)), run.best)
+        runs.append(run)
+    assert len(check_soup(runs[:2])) == 2
+    with pytest.raises(BadInput, match='three and one kept different images apart for validation'):
+        check_soup(runs)
