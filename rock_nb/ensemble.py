@@ -47,6 +47,7 @@ def check_named(given: dict):
     COMBINERS.check(given.get('combine', 'equal'), 'combine')
     DECISIONS.check(given.get('decide', 'none'), 'decide')
 
+# %% ../nbs/05_ensemble.ipynb #3279b32e
 def given_to(argv: list[str] | None = None) -> dict:   # None: the words of this process
     "What a command line says, by name; paths count from the working directory."
     given = {k: v for k, v in vars(command_line().parse_args(argv)).items() if v not in (None, [])}
@@ -82,8 +83,8 @@ from .evaluation.combiners import line_up
 from .evaluation.conformal import fit_conformal, save_conformal
 from .evaluation.run_data import check_run_names, data_of, split_groups
 from .evaluation.ensembling import (
-    Answer, Ensemble, EnsembleConfig, answer_of, cross_folds, decision_file, fit_ensemble,
-    nested_ensemble, ensemble_record, score_steps)
+    Answer, Ensemble, EnsembleConfig, answer_of, check_learnable, cross_folds, decision_file,
+    fit_ensemble, nested_ensemble, ensemble_record, score_steps)
 from .evaluation.metrics import short_names, summary
 from .evaluation.predictions import Predictions, load_predictions, save_predictions
 from .evaluation.submission import (
@@ -184,6 +185,7 @@ def file_names(runs: list[Run], files: str | list) -> list[str]:
     clear = len(set(names)) == len(names) and 'vote' not in names
     return names if clear else names[:len(runs)] + paths
 
+# %% ../nbs/05_ensemble.ipynb #331269d4
 def check_files_way(way: EnsembleConfig):
     "A `BadInput` if answers shall be combined or decided in a way that needs more than answers."
     if way != EnsembleConfig():
@@ -358,6 +360,7 @@ def expects_balance(run: Run) -> bool:
         r.get('sampler', 'shuffle') != 'shuffle' or r.get('class_weights', 'none') != 'none'
         or r.get('loss') == 'logit_adjusted')
 
+# %% ../nbs/05_ensemble.ipynb #070af1df
 def find_way(
     members: list[Run],
     classes: Sequence[str],
@@ -413,6 +416,7 @@ def build_case(members: list[Run], way: EnsembleConfig) -> Case:
     classes = next(iter(truth.values())).classes
     labels = truth[own].labels if own in predictions else None
     folds = folds_for(members, truth[own], own) if way.learns or way.decides else None
+    if folds is not None: check_learnable(way, labels, folds, classes)
     fitted = fit_ensemble(way, probs.get(own), labels, folds, classes)
     answers = {
         part: nested_ensemble(way, p, labels, folds, classes) if part == own else fitted(p)

@@ -487,3 +487,18 @@ def test_a_soup_is_of_runs_that_kept_the_same_images_apart(tmp_path):
     assert len(check_soup(runs[:2])) == 2
     with pytest.raises(BadInput, match='three and one kept different images apart for validation'):
         check_soup(runs)
+
+
+@pytest.mark.parametrize('counts,how,says', [
+    ((20, 20, 2), dict(combine='greedy', decide='vector'),
+     'class lime has 2 images in 2 folds, and `combine` greedy needs 1 or more beside 2 folds'),
+    ((20, 20, 3), dict(combine='stack', decide='rule'), 'class lime has 3 images in 3 folds, and `combine` stack needs 2 or more'),
+    ((20, 20, 1), dict(decide='temperature'), 'class lime has 1 image of its own; .* give two or more to validation'),
+    ((20, 20, 0), dict(decide='rule'), 'class lime has 0 images in 0 folds, and `decide` rule needs 1 or more'),
+    ((20, 0, 0), dict(combine='stack'), 'all 20 images are of class ash; `combine` stack needs two classes')])
+def test_what_cannot_be_learned_names_the_class(tmp_path, counts, how, says):
+    from rock_nb.ensemble import ensemble
+    y, g = np.repeat(np.arange(3), counts), rng(1)
+    for name in 'ab':
+        stored(Run(tmp_path/name), y, g.normal(size=(len(y), 3)) + np.eye(3)[y], ['ash', 'chalk', 'lime'])
+    with pytest.raises(BadInput, match=says): ensemble('a,b', out=tmp_path, **how)
