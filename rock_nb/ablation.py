@@ -60,6 +60,8 @@ from .evaluation.compare import compare_predictions
 from .evaluation.metrics import macro_f1
 from .evaluation.predictions import Predictions, load_predictions
 from .evaluation.repeats import over_folds
+from .evaluation.run_data import split_groups
+from .evaluation.selection import comparable_scores, selection_optimism
 from .jobs.notebook_step import (
     StepFailed, at_a_time, kernels_for, run_chain, shell_command)
 from .pipeline import jobs_of
@@ -104,10 +106,11 @@ def places_of(folds: int | str | None, test_folds: int | str | list | None) -> l
     return [dict(test_fold=k, fold=next_fold(k, known)) for k in dict.fromkeys(asked)]
 
 # %% ../nbs/06_ablation.ipynb #ab1a0019
-def test_or_valid(run: Run) -> Predictions:
+def test_or_valid(run: Run) -> tuple[str, Predictions]:   # which part, and what it says of it
     "What a run says of its test photographs, if their classes are known; else of those for validation."
     test = load_predictions(run.test) if run.test.exists() else None
-    return test if test is not None and test.labels is not None else load_predictions(run.valid)
+    if test is not None and test.labels is not None: return 'test', test
+    return 'valid', load_predictions(run.valid)
 
 @dataclass(frozen=True)
 class Trial:
@@ -118,11 +121,12 @@ class Trial:
 
 def trial_row(trial: Trial, run: Run) -> dict:
     "A line of the table of runs."
-    p, seconds = test_or_valid(run), core.read_json(run.metrics)['seconds']
+    (part, p), seconds = test_or_valid(run), core.read_json(run.metrics)['seconds']
     return dict(
         factor=next(iter(trial.change), ''), change=label_of(trial.change),
         test_fold=trial.place.get('test_fold', 0), seed=trial.seed, run=run.name,
-        f1=macro_f1(p.labels, p.preds, len(p.classes)), seconds=seconds)
+        f1=macro_f1(p.labels, p.preds, len(p.classes)), optimism=selection_optimism(run, part),
+        answers=core.short_hash(*map(str, p.ids), *map(str, p.preds)), seconds=seconds)
 
 # %% ../nbs/06_ablation.ipynb #ab1a0021
 def correct_holm(p: np.ndarray,   # (n,) of n tests; NaN: none
@@ -143,10 +147,24 @@ def effect(pairs: pd.DataFrame,   # f1 and f1_base, indexed by test_fold and see
     r = over_folds(pairs.f1 - pairs.f1_base, n_folds)
     return dict(gain=r.mean, low=r.low, high=r.high, p=r.p)
 
-def effect_of_pair(first: Run, base: Run) -> dict:   # low, high, p
-    "The same of one split and one seed, by exchange of answers."
-    v = compare_predictions(test_or_valid(first), test_or_valid(base))
+def effect_of_pair(first: Run, base: Run,
+                   optimism: tuple[float, float] = (0., 0.),   # taken from their scores
+                  ) -> dict:   # low, high, p
+    "The same of one split and one seed, by exchange of answers, those of a group together."
+    (_, p), (_, other) = test_or_valid(first), test_or_valid(base)
+    v = compare_predictions(p, other, groups=split_groups(first, p.ids), optimism=optimism)
     return dict(low=v.low, high=v.high, p=v.p)
+
+def less_choice(runs: pd.DataFrame) -> pd.DataFrame:   # a line a run
+    "Macro F1 less what the choice of an epoch adds (`evaluation.selection`), if that is known of all."
+    known = pd.to_numeric(runs.get('optimism', pd.Series(0., runs.index)), errors='coerce')
+    f1 = comparable_scores(runs.f1, known)
+    return runs.assign(f1=f1, optimism=runs.f1 - f1)
+
+def distinct_pairs(pairs: pd.DataFrame) -> pd.DataFrame:   # indexed by test_fold and seed
+    "Pairs of trainings without those that answered as one before: seeds that change nothing count once."
+    if 'answers' not in pairs: return pairs
+    return pairs[~pairs.reset_index().duplicated(['test_fold', 'answers', 'answers_base']).to_numpy()]
 
 # %% ../nbs/06_ablation.ipynb #ab1a0024
 def effects(runs: pd.DataFrame,   # a line a run
@@ -154,15 +172,18 @@ def effects(runs: pd.DataFrame,   # a line a run
             n_folds: int = 0,     # of the data set; 0: there is one split
            ) -> pd.DataFrame:     # indexed by change
     "What each change does to macro F1, with interval, corrected p-value and verdict; and to the time."
-    at, rows = ['test_fold', 'seed'], {}
+    at, rows, runs = ['test_fold', 'seed'], {}, less_choice(runs)
     base = runs[runs.factor == ''].set_index(at)
     for change, r in runs[runs.factor != ''].groupby('change', sort=False):
         both = r.set_index(at).merge(
             base, left_index=True, right_index=True, suffixes=('', '_base'))
         if both.empty: continue
+        both = distinct_pairs(both)
         found = effect(both, n_folds)
         if len(both) == 1:
-            found |= effect_of_pair(Run(folder/both.run.iloc[0]), Run(folder/both.run_base.iloc[0]))
+            one = both.iloc[0]
+            found |= effect_of_pair(
+                Run(folder/one.run), Run(folder/one.run_base), (one.optimism, one.optimism_base))
         rows[change] = dict(
             factor=r.factor.iloc[0], runs=len(both), f1=both.f1.mean(), **found,
             time=(both.seconds/both.seconds_base).mean())
@@ -178,7 +199,9 @@ def in_sentences(table: pd.DataFrame,   # of `effects`
                  base: str,             # the recipe
                 ) -> list[str]:
     "What helps, what hurts, what can't be told."
-    line = lambda c, r: f'{c} {r.gain:+.3f} ({r.low:+.3f} to {r.high:+.3f}, {r.time:.2f} × the time)'
+    between = lambda r: (
+        'all pairs the same' if np.isnan(r.low) else f'{r.low:+.3f} to {r.high:+.3f}')
+    line = lambda c, r: f'{c} {r.gain:+.3f} ({between(r)}, {r.time:.2f} × the time)'
     n = int(table.runs.max())
     pairs = 'one pair of trainings' if n == 1 else f'{n} pairs of trainings'
     said = [f'{len(table)} changes of {base}, each alone, {pairs} each']
@@ -203,6 +226,7 @@ def plot_effects(table: pd.DataFrame,   # of `effects`
                  title: str = '',
                 ) -> Figure:
     "The gain of each change, factor by factor, beside the recipe as it is."
+    runs = less_choice(runs)
     base = runs[runs.factor == ''].set_index(['test_fold', 'seed']).f1
     fig, ax = plt.subplots(figsize=(7, 1 + .3*len(table)), dpi=80, layout='constrained')
     plt.close(fig)

@@ -29,6 +29,7 @@ from .evaluation.compare import Verdict
 from .evaluation.compare import compare_predictions as judge_predictions
 from .evaluation.predictions import Predictions
 from .evaluation.run_data import read_part, split_groups
+from .evaluation.selection import pair_optimism
 from .training.recipes import RECIPES, get_recipe
 from .training.live_plot import plot_history
 from .training.load_run import read_recipe
@@ -253,4 +254,6 @@ def compare(first: Run | str | Path, second: Run | str | Path,   # runs, names o
     part = part or next((p for p in a.judged() if p in b.judged()), 'valid')
     said = a.predictions(part), b.predictions(part)
     groups = split_groups(a.folder, said[0].ids)
-    return judge_predictions(*said, metric, level, groups=groups, names=(a.name, b.name))
+    optimism, note = pair_optimism(a.folder, b.folder, part, metric)
+    return judge_predictions(
+        *said, metric, level, groups=groups, names=(a.name, b.name), optimism=optimism)._replace(note=note)

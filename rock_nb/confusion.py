@@ -88,12 +88,12 @@ def plot_classes(table: pd.DataFrame,  # of `per_class`
 def answer_rows(p: Predictions,   # with labels
                ) -> pd.DataFrame:  # id, true, predicted, probability, of_true, right; the surest first
     "The prediction for each image beside its label."
-    probs, classes = p.probs, np.array(p.classes)
+    probs, classes, preds = p.probs, np.array(p.classes), p.preds
     rows = np.arange(len(p))
     frame = pd.DataFrame(
         dict(
-            id=p.ids, true=classes[p.labels], predicted=classes[p.preds], probability=probs.max(1),
-            of_true=probs[rows, p.labels], right=p.preds == p.labels))
+            id=p.ids, true=classes[p.labels], predicted=classes[preds],
+            probability=probs[rows, preds], of_true=probs[rows, p.labels], right=preds == p.labels))
     return frame.sort_values('probability', ascending=False, ignore_index=True, kind='stable')
 
 # %% ../nbs/04_confusion.ipynb #e83b2d02
@@ -244,7 +244,7 @@ def second_look(p: Predictions,                  # with labels
         f'{a} taken for {b}' if w else '' for w, a, b in zip(wrong, frame.label, frame.answer)]
     labels = [f'label doubtful: {doubts[i]}?' if i in doubts else '' for i in p.ids]
     frame['reason'] = ['; '.join(filter(None, pair)) for pair in zip(mistakes, labels)]
-    order = np.lexsort((-probs.max(1), ~wrong))
+    order = np.lexsort((-probs[np.arange(len(p)), p.preds], ~wrong))
     return frame.iloc[order][frame.reason.iloc[order] != ''].reset_index(drop=True)
 
 # %% ../nbs/04_confusion.ipynb #61b1eba9

@@ -47,6 +47,7 @@ def check_named(given: dict):
     COMBINERS.check(given.get('combine', 'equal'), 'combine')
     DECISIONS.check(given.get('decide', 'none'), 'decide')
 
+# %% ../nbs/05_ensemble.ipynb #3279b32e
 def given_to(argv: list[str] | None = None) -> dict:   # None: the words of this process
     "What a command line says, by name; paths count from the working directory."
     given = {k: v for k, v in vars(command_line().parse_args(argv)).items() if v not in (None, [])}
@@ -80,11 +81,10 @@ from .folds import members_of
 from .evaluation.agreement import agreement_table
 from .evaluation.combiners import line_up
 from .evaluation.conformal import fit_conformal, save_conformal
-from .evaluation.run_data import split_groups
-from .evaluation.run_data import data_of
+from .evaluation.run_data import check_run_names, data_of, split_groups
 from .evaluation.ensembling import (
-    Answer, Ensemble, EnsembleConfig, answer_of, cross_folds, decision_file, fit_ensemble,
-    nested_ensemble, ensemble_record, score_steps)
+    Answer, Ensemble, EnsembleConfig, answer_of, check_learnable, cross_folds, decision_file,
+    fit_ensemble, nested_ensemble, ensemble_record, score_steps)
 from .evaluation.metrics import short_names, summary
 from .evaluation.predictions import Predictions, load_predictions, save_predictions
 from .evaluation.submission import (
@@ -131,11 +131,7 @@ def check_members(members: list[Run]) -> list[Run]:
     paths = [r.path.resolve() for r in members]
     if twice := [r.name for r, p in zip(members, paths) if paths.count(p) > 1]:
         raise BadInput(f'the run {twice[0]} is named twice; give it a greater weight instead')
-    names = [r.name for r in members]
-    if twice := [r for r in members if names.count(r.name) > 1]:
-        raise BadInput(
-            f'{twice[0].path} and {twice[1].path} have the same name; rename one of the folders')
-    return members
+    return check_run_names(members)
 
 # %% ../nbs/05_ensemble.ipynb #e737f0b3
 def own_folder(name: str, out: str | Path | None = None) -> Run:
@@ -190,6 +186,7 @@ def file_names(runs: list[Run], files: str | list) -> list[str]:
     clear = len(set(names)) == len(names) and 'vote' not in names
     return names if clear else names[:len(runs)] + paths
 
+# %% ../nbs/05_ensemble.ipynb #331269d4
 def check_files_way(way: EnsembleConfig):
     "A `BadInput` if answers shall be combined or decided in a way that needs more than answers."
     if way != EnsembleConfig():
@@ -364,6 +361,7 @@ def expects_balance(run: Run) -> bool:
         r.get('sampler', 'shuffle') != 'shuffle' or r.get('class_weights', 'none') != 'none'
         or adjusts_logits(r.get('loss')))
 
+# %% ../nbs/05_ensemble.ipynb #070af1df
 def find_way(
     members: list[Run],
     classes: Sequence[str],
@@ -390,7 +388,7 @@ class Case:
     fitted: Ensemble
     probs: dict[str, np.ndarray]      # part -> (members, n, classes)
     answers: dict[str, Answer]        # part -> of the ensemble; where it has learned, nested
-    parts: dict[str, Predictions]     # part -> combined, before the decision
+    parts: dict[str, Predictions]     # part -> what is answered, as it is kept and scored
     notes: dict[str, str]             # part -> why there is nothing
     folds: np.ndarray | None = None   # of the images that were learned from
     @property
@@ -419,14 +417,16 @@ def build_case(members: list[Run], way: EnsembleConfig) -> Case:
     classes = next(iter(truth.values())).classes
     labels = truth[own].labels if own in predictions else None
     folds = folds_for(members, truth[own], own) if way.learns or way.decides else None
+    if folds is not None: check_learnable(way, labels, folds, classes)
     fitted = fit_ensemble(way, probs.get(own), labels, folds, classes)
     answers = {
         part: nested_ensemble(way, p, labels, folds, classes) if part == own else fitted(p)
         for part, p in probs.items()}
-    return Case(
-        members, way, fitted, probs, answers,
-        {part: from_probs(predictions[part], a.combined) for part, a in answers.items()}, notes,
-        folds)
+    named = lambda a: a.preds if way.decides else None
+    parts = {
+        part: replace(from_probs(predictions[part], a.probs), answers=named(a))
+        for part, a in answers.items()}
+    return Case(members, way, fitted, probs, answers, parts, notes, folds)
 
 # %% ../nbs/05_ensemble.ipynb #9f1e51aa
 ONE = ', one view'
@@ -504,9 +504,11 @@ def ensemble_recipe(members: list[Run], way: EnsembleConfig, out: str | Path | N
         | asked)
 
 def as_asked(run: Run, record: dict) -> bool:
-    "Whether a folder holds the complete ensemble of a record."
+    """Whether a folder holds the complete ensemble of a record, its scores those of its answers
+    (earlier versions scored what was combined)."""
     if not run.done: return False
-    known = core.read_json(run.recipe)
+    known, m = core.read_json(run.recipe), core.read_json(run.metrics)
+    if any(abs(t['f1'] - m[part]['f1']) > 1e-9 for part, t in m.get('decided', {}).items()): return False
     return all(known.get(k) == v for k, v in record.items())
 
 # %% ../nbs/05_ensemble.ipynb #f531cfd4
@@ -558,11 +560,11 @@ def decided_table(case: Case) -> pd.DataFrame:   # part, id, label?, predicted, 
 
 # %% ../nbs/05_ensemble.ipynb #29728db2
 def scores_of(case: Case) -> dict:
-    """Scores of what was combined, and of what was decided, where the classes are known; the
+    """Scores of the answers where the classes are known, of decided ones with their intervals; the
     images of validation as `valid`, in folds or not."""
     known = {part: p for part, p in case.parts.items() if p.labels is not None}
     called = {part: 'test' if part == 'test' else 'valid' for part in known}
-    found = {called[part]: summary(p.labels, p.probs, p.classes) for part, p in known.items()}
+    found = {called[part]: summary(p.labels, p.probs, p.classes, p.preds) for part, p in known.items()}
     if not case.way.decides: return found
     tables = {
         part: score_steps(
@@ -700,15 +702,15 @@ def class_shares(
 
 # %% ../nbs/05_ensemble.ipynb #bfb28ad9
 def about_submission(run: Run, data: Data | None, file_case: FileCase | None = None) -> str:
-    "What an ensemble's submission is: how many answers, in which order, checked against what."
+    "What an ensemble's submission is: how many answers, in which order."
     if not run.submission.exists():
         return 'There is none: the test images have known classes, or there are none.'
     n = len(pd.read_csv(run.submission, dtype=str))
     tested = data is not None and data.test is not None
     order = 'of the test images' if tested else 'of the first file'
     if tested and (data.root/'test.csv').exists(): order = 'of `test.csv`'
-    checked = ', checked against `sample_submission.csv`' if tested and data.sample else ''
-    return f'`{run.submission.name}`: {n:,} answers in the order {order}{checked}.'
+    if tested and data.sample: order = f'of `{data.sample.name}`'
+    return f'`{run.submission.name}`: {n:,} answers in the order {order}.'
 
 # %% ../nbs/05_ensemble.ipynb #1c5d799a
 def scoreboard(

@@ -63,6 +63,8 @@ from .core.registry import from_anywhere
 from .ensemble import own_folder
 from .evaluation.bootstrap import interval
 from .evaluation.predictions import load_predictions
+from .evaluation.run_data import split_groups
+from .evaluation.selection import comparable_scores, selection_note, selection_optimism
 from .evaluation.submission import f1_on_test
 from .training.linear_probe import check_linear_head
 from .training.body import body_note, with_body
@@ -337,20 +339,26 @@ def valid_interval(run: Run) -> str:   # '' where no validation images were judg
     "The 95 % interval of a run's macro F1, of validation images drawn again and again."
     p = load_predictions(run.valid) if run.valid.exists() else None
     if p is None or p.labels is None: return ''
-    f1 = interval(p.labels, p.preds, len(p.classes))
+    groups = split_groups(run, p.ids)
+    f1 = interval(
+        p.labels, p.preds, len(p.classes), groups=groups and [groups[i] for i in p.ids])
     return f'{f1.low:.2f}–{f1.high:.2f}'
 
-def out_of_sample(run: Run) -> float:   # NaN where it isn't known
-    """Macro F1 of the validation images, less the optimism of the choice of an epoch where that is
-    known."""
-    valid = core.read_json(run.metrics).get('valid', {})
-    return valid.get('f1_crossfit', valid.get('f1', float('nan')))
+def valid_scores(names: list[str],   # of the table of results
+                 out: Path,          # folder of runs
+                ) -> pd.DataFrame:   # indexed by those that were judged: f1, score
+    "Macro F1 of the validation images, and what it is compared by (`comparable_scores`)."
+    runs = {n: Run(out/n) for n in names}
+    f1 = {n: core.read_json(r.metrics).get('valid', {}).get('f1') for n, r in runs.items()}
+    f1 = pd.Series(f1, dtype=float).dropna()
+    optimism = pd.Series({n: selection_optimism(runs[n], 'valid') for n in f1.index}, dtype=float)
+    return pd.DataFrame(dict(f1=f1, score=comparable_scores(f1, optimism)))
 
 def recommended(names: list[str],   # of the table of results
                 out: Path,          # folder of runs
                ) -> str | None:     # None: none was judged
-    "The run or ensemble that judged best out of sample; of equals the first."
-    found = pd.Series({n: out_of_sample(Run(out/n)) for n in names}, dtype=float).dropna()
+    "The run or ensemble whose score, by one measure for all, is the highest; of equals the first."
+    found = valid_scores(names, out).score
     return found.idxmax() if len(found) else None
 
 # %% ../nbs/06_pipeline.ipynb #b2d75bb1
@@ -372,10 +380,14 @@ def conclusion(table: pd.DataFrame,   # of `results`
     trained = table.minutes.drop('ensemble', errors='ignore')
     said = [about_test(Run(out/table.index[0])), f'{trained.sum():.1f} minutes of training in all']
     if best is None: return said
-    score = out_of_sample(Run(out/best))
+    found = valid_scores(list(table.index), out)
+    less = not found.f1.equals(found.score)
+    how = 'less what the choice of an epoch adds' if less else (
+        'of all with what the choice of an epoch adds' if any(
+            selection_note(Run(out/n)) for n in found.index) else '')
     return [*said, (
-        f'recommended: {best}, macro F1 {score:.4f} on the validation images, the highest (less '
-        'what the choice of an epoch adds, where that is known)')]
+        f'recommended: {best}, macro F1 {found.score[best]:.4f} on the validation images, the highest'
+        f'{how and f" ({how})"}')]
 
 # %% ../nbs/06_pipeline.ipynb #b2d75bb2
 def submit(best: str | None,   # of `recommended`

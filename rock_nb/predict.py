@@ -377,7 +377,8 @@ def weigh(n: Network,
     "The weights of views: given as numbers, or learned by a score."
     if view_weights is None: return None
     if isinstance(view_weights, str) and view_weights in view_fits.FITS:
-        return view_fits.fit_views(validation(n, views, workers), view_weights)[0]
+        p = validation(n, views, workers)
+        return view_fits.fit_views(p, view_weights, groups=run_data.split_groups(n.run, p.ids))[0]
     if isinstance(view_weights, str) and ',' not in view_weights:
         choose(view_weights, view_fits.FITS, 'score to learn the weights of views by')
     return voting.votes(view_weights, list(views))

@@ -236,8 +236,9 @@ def over_photographs(places: dict[str, Run]) -> pd.DataFrame:   # indexed as giv
 
 def beside(runs: pd.DataFrame, folder: Path | None) -> pd.DataFrame:  # indexed by cell: low, high, beside_best
     """Where the score of each cell may lie, and whether it is worse than the highest: over seeds,
-    or of one seed over photographs."""
-    if runs.seed.nunique() > 1: return over_seeds(runs)
+    or of one seed over photographs, also where other seeds gave the same."""
+    if runs.groupby('cell').valid_f1.nunique().max() > 1: return over_seeds(runs)
+    runs = runs.drop_duplicates('cell')
     return over_photographs(
         {c: Run((folder or Path()) / str(r)) for c, r in zip(runs.cell, runs.run)})
 

@@ -27,7 +27,7 @@ def doubt_columns(p: Predictions) -> dict[str, list]:
     found, rows = {}, np.arange(len(p))
     if (c := getattr(p, 'conformal', None)) is not None:
         found['calibrated'] = c.calibrated(p.probs)[rows, p.preds].tolist()
-        found['set'] = set_names(c, p.probs)
+        found['set'] = set_names(c, p.probs, p.preds)
     if (o := getattr(p, 'outliers', None)) is not None:
         found['unlike'] = o.unlike(p.distances).tolist()
         found['distance_quantile'] = o.quantile(p.distances).tolist()

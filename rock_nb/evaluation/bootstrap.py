@@ -253,4 +253,5 @@ def interval(labels: Sequence,          # (n,) class numbers
     smoothed, weights = smoothed_outcomes(of)
     drawn = resampled(smoothed, score, n, rng(seed), weights)[:, 0]
     low, high = percentile_interval(value + drawn - drawn.mean(), level)
-    return Interval(value, max(low, 0.), min(high, 1.))
+    least, most = score.range
+    return Interval(value, max(low, least), min(high, most))

@@ -43,16 +43,17 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
-from ..core import BadInput, program, rng
+from ..core import BadInput, announce, program, rng
 from ..data.tabular import read_text, rename_columns
 from rock_nb.evaluation.bootstrap import (
     ContingencyTable, check_level, check_preds, contingency_table, in_batches, interval,
     outcome_scores)
 from .metrics import find_metric, per_class
-from .prediction_files import key_column, with_header
+from .prediction_files import (
+    class_columns, key_column, label_column, match_ids, probabilities, with_header)
 from .predictions import Predictions
 from .run_data import check_part
-from .voting import aligned, mismatch
+from .voting import aligned_answers, mismatch
 
 # %% ../../nbs/evaluation/compare.ipynb #5f9eb76f
 def randomization_test(of: ContingencyTable,
@@ -84,13 +85,14 @@ def randomization_limit(sizes: np.ndarray,    # (n,) of differences, or ranges, 
 def test_of_difference(difference: float,      # of two scores
                        exchanged: np.ndarray,  # (n,) differences after exchanges
                        level: float,           # in (0, 1)
+                       most: float = 1.,       # that two scores can differ
                       ) -> tuple[float, float, float]:   # p-value, low, high
     """The two-sided p-value of a difference, and the differences that are not refuted: 0 is one of
     them if p > 1 - level, and only then."""
     p = (1 + (np.abs(exchanged) >= abs(difference) - 1e-12).sum())/(len(exchanged) + 1)
     half = randomization_limit(np.abs(exchanged), level)
     if p > 1 - level: half = max(half, abs(difference))      # equal to the limit but for rounding
-    return float(p), float(max(difference - half, -1.)), float(min(difference + half, 1.))
+    return float(p), float(max(difference - half, -most)), float(min(difference + half, most))
 
 def mcnemar(only_first: int,    # images that only the first got right
             only_second: int,
@@ -114,6 +116,7 @@ class Verdict(NamedTuple):
     mcnemar: float       # exact McNemar test: of accuracy
     photographs: int     # images in all
     metric: str = 'f1'   # what was compared
+    note: str = ''       # what the scores are, in a sentence
     def __str__(self) -> str: return self.sentence()
     def _repr_html_(self) -> str: return self.sentence().replace('<', '&lt;')
 
@@ -123,8 +126,9 @@ def in_words(pair: tuple[str, str],   # names of the first and of the second
             ) -> str:
     "A verdict as a sentence."
     first, second = pair
+    note = f' {v.note}' if v.note else ''
     if v.only_first + v.only_second + abs(v.difference) == 0:
-        return f'{first} and {second} have the same images right.'
+        return f'{first} and {second} have the same images right.{note}'
     both = (
         ' by exchange, which must agree' if v.verdict == "can't tell" and not v.low <= 0 <= v.high
         else '')
@@ -134,9 +138,10 @@ def in_words(pair: tuple[str, str],   # names of the first and of the second
         f'{v.p:.3f}{both}; {v.only_first} images only {first} has right, {v.only_second} only '
         f'{second}')
     if v.verdict != "can't tell":
-        return f'{first} is {v.verdict} than {second} ({facts}).'
+        return f'{first} is {v.verdict} than {second} ({facts}).{note}'
     return (
-        f'Whether {first} is better than {second}, {v.photographs} images cannot tell ({facts}).')
+        f'Whether {first} is better than {second}, {v.photographs} images cannot tell ({facts}).'
+        f'{note}')
 
 def _sentence(self: Verdict,
               first: str = 'the first',     # names
@@ -167,7 +172,7 @@ def judge_pair(labels: Sequence,        # (n,) class numbers
     score, of = find_metric(metric), contingency_table(labels, both, n_classes, groups)
     a, b = (outcome_scores(of, of.count[None], score)[0] - optimism).tolist()
     exchanged = np.subtract(*randomization_test(of, score, n, rng(seed)).T)
-    p, low, high = test_of_difference(a - b, exchanged, level)
+    p, low, high = test_of_difference(a - b, exchanged, level, score.range[1] - score.range[0])
     right = [v == labels for v in both]
     only = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     word = "can't tell" if low <= 0 <= high else 'better' if a > b else 'worse'
@@ -196,7 +201,7 @@ def compare_predictions(
             f'there is no group for {str(lacking[0])!r} ({len(lacking)} images in all); give '
             'each one, of its own if it is like no other')
     return judge_pair(
-        first.labels, first.preds, aligned(second, first.ids, first.classes).argmax(1),
+        first.labels, first.preds, aligned_answers(second, first.ids, first.classes),
         len(first.classes), metric, level, n, seed,
         None if groups is None else [groups[i] for i in first.ids], optimism)
 
@@ -209,11 +214,23 @@ def _by_place(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.rename(columns={key: key if key in ('id', 'path') else 'id', other: 'label'})
 
 # %% ../../nbs/evaluation/compare.ipynb #2a8e8c2c
+def _likeliest(frame: pd.DataFrame, file: str | Path, classes: Sequence | None) -> pd.DataFrame:
+    "A table of ids and probabilities with the likeliest class as its label; others as they are."
+    key = key_column(frame)
+    columns = class_columns(frame, key, None, classes and list(classes))
+    if not columns: return frame
+    probs, _ = probabilities(frame, columns, file, frame[key])
+    said = np.array([*columns])[probs.argmax(1)]
+    return frame.drop(columns=[*columns.values()]).assign(label=said)
+
+# %% ../../nbs/evaluation/compare.ipynb #138ba8c0
 def read_answers(file: str | Path,
                  own: tuple[str, ...] = (),   # names of the column of classes that come first
+                 classes: Sequence | None = None,   # names, where they are known
                 ) -> pd.DataFrame:   # text: id? path? label, group?
-    "The classes in a CSV file; what is lacking is a `BadInput`."
+    "The classes in a CSV file, or the likeliest by columns of probabilities; what is lacking is a `BadInput`."
     frame = with_header(read_text(file), file)
+    if len(frame) and label_column(frame, key_column(frame)) is None: frame = _likeliest(frame, file, classes)
     found = next((c for s in own for c in frame if c.lower() == s), None)
     if found is not None:
         others = [c for c in frame if c.lower() in COLUMNS['label']]
@@ -267,28 +284,42 @@ def _check_rows(answers: pd.DataFrame,
                 'files must have the same images')
 
 # %% ../../nbs/evaluation/compare.ipynb #a8db00d2
+def _in_order_of(answers: pd.DataFrame,
+                 truth: pd.DataFrame,
+                 names: tuple,   # of both, for messages
+                ) -> tuple[str, pd.DataFrame]:   # the column that tells images apart; answers as in `truth`
+    "Answers in the order of the truth, matched by ids or paths, however both write them."
+    key = shared_key(answers, truth, names)
+    try: at, remark = match_ids(pd.Index(answers[key]), pd.Index(truth[key]), *names)
+    except BadInput:
+        _check_rows(answers, truth, key, names)
+        raise
+    if remark: announce(remark)
+    return key, answers.iloc[at].reset_index(drop=True)
+
+# %% ../../nbs/evaluation/compare.ipynb #369db991
 def match_answers(predictions: str | Path,   # CSV file
                   labels: str | Path,        # CSV file
                   classes: Sequence | None = None,   # names (None: those in `labels`)
                  ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray | None]:  # labels, answers, …, groups
     "Answers and truth matched by id, as class numbers; whatever does not fit is a `BadInput`."
-    answers, truth = read_answers(predictions, SAID), read_answers(labels)
-    key = shared_key(answers, truth, (predictions, labels))
-    _check_rows(answers, truth, key, (predictions, labels))
+    truth = read_answers(labels)
+    answers = read_answers(predictions, SAID, sorted(set(truth.label)) if classes is None else classes)
+    key, answers = _in_order_of(answers, truth, (predictions, labels))
+    others = '; if there are more, name all with `--classes`' if classes is None else ''
     classes = tuple(sorted(set(truth.label) if classes is None else classes))
     for frame, where in ((truth, labels), (answers, predictions)):
         odd = ~frame.label.isin(classes)
         if odd.any():
             raise BadInput(
                 f"{where} has the class {frame.label[odd].iloc[0]!r} for "
-                f"{frame[key][odd].iloc[0]!r}; the classes are {', '.join(classes)}")
+                f"{frame[key][odd].iloc[0]!r}; the classes are {', '.join(classes)}{others}")
     # one without a group is alone
     groups = (
         truth.group.where(truth.group != '', truth[key]).to_numpy() if 'group' in truth else None)
     number = pd.Index(classes).get_indexer
     return (
-        number(truth.label), number(answers.set_index(key).label.reindex(truth[key])), classes,
-        groups)
+        number(truth.label), number(answers.label), classes, groups)
 
 # %% ../../nbs/evaluation/compare.ipynb #c4873a11
 def score_files(predictions: str | Path,     # CSV file: id or path, class

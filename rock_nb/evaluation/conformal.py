@@ -51,10 +51,12 @@ class Conformal:
 
     def __call__(self, probs: np.ndarray,   # (n, classes)
                  by_class: bool = True,     # each class at its own threshold, or all at one
+                 answers: np.ndarray | None = None,   # (n,) class numbers (None: the likeliest)
                 ) -> np.ndarray:            # (n, classes) whether the class is in the set
+        "The classes that are likely enough, and the answer."
         p = self.calibrated(probs)
-        likeliest = np.arange(p.shape[1]) == p.argmax(1)[:, None]
-        return likeliest | (p >= (np.array(self.least_of) if by_class else self.least))
+        named = p.argmax(1) if answers is None else np.asarray(answers)
+        return (np.arange(p.shape[1]) == named[:, None]) | (p >= (np.array(self.least_of) if by_class else self.least))
 
 # %% ../../nbs/evaluation/conformal.ipynb #c0f00010
 def fit_conformal(probs: np.ndarray,     # (n, classes), of images that were not trained on
@@ -133,7 +135,8 @@ def reorder_classes(c: Conformal, classes: tuple[str, ...]) -> Conformal | None:
 # %% ../../nbs/evaluation/conformal.ipynb #c0f0001d
 def set_names(c: Conformal,
               probs: np.ndarray,   # (n, classes)
+              answers: np.ndarray | None = None,   # (n,) class numbers (None: the likeliest)
              ) -> list[list[str]]:
     "The classes in the set of each image, the likeliest first."
-    inside, order = c(probs), np.argsort(-probs, 1, kind='stable')
+    inside, order = c(probs, answers=answers), np.argsort(-probs, 1, kind='stable')
     return [[c.classes[k] for k in row if held[k]] for row, held in zip(order, inside)]

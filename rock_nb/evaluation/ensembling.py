@@ -138,11 +138,43 @@ def cross_folds(ids: Sequence,    # (n,)
     frame = pd.DataFrame(dict(path=np.asarray(ids, dtype=str), label=names))
     if groups is not None: frame['group'] = [groups[i] for i in ids]
     rows = frame.sort_values('path')
-    least = rows.groupby('label')['group' if 'group' in rows else 'path'].nunique().min()
+    units = rows.groupby('label')['group' if 'group' in rows else 'path'].nunique()
+    least = units.min()
+    if least < 2:
+        raise BadInput(
+            f"class {units.idxmin()} has 1 {'image of its own' if groups is None else 'group of images'}; to learn "
+            '`combine` or `decide` from some images and to judge it by others, give two or more to validation')
     folds = kfold(rows.reset_index(drop=True), max(2, min(n, int(least))), seed)
     return pd.Series(folds, rows.index).sort_index().to_numpy()
 
 # %% ../../nbs/evaluation/ensembling.ipynb #71d5b153
+def _fold_counts(labels: np.ndarray, folds: np.ndarray, n_classes: int) -> np.ndarray:   # (classes, folds)
+    "How many images of each class each fold has, the fullest first."
+    counts, place = np.zeros((n_classes, len(folds)), int), np.unique(folds, return_inverse=True)[1]
+    np.add.at(counts, (labels, place), 1)
+    return -np.sort(-counts, 1)
+
+def check_learnable(config: EnsembleConfig,
+                    labels: np.ndarray,   # (n,) class numbers
+                    folds: np.ndarray,    # (n,) fold numbers
+                    classes: Sequence[str]):
+    "A `BadInput` that names the class of which there are too few images for what is to be learned."
+    if not config.every_class: return
+    counts, taken = _fold_counts(labels, folds, len(classes)), 1 + (config.learns and config.decides)
+    n, stack = counts.sum(1), config.combine.partition('(')[0] == 'stack'
+    what = f'`combine` {config.combine}' if config.learns else f'`decide` {config.decide}'
+    if (n > 0).sum() < 2:
+        raise BadInput(f'all {len(labels)} images are of class {classes[n.argmax()]}; {what} needs two classes')
+    least, folds_of = 2 if stack else 1, (counts > 0).sum(1)
+    left = counts[:, taken:].sum(1)      # where the fullest folds are taken away, to be judged
+    for k in np.argsort(n, kind='stable'):
+        if not n[k] and not stack and config.decide not in ('vector', 'rule'): continue
+        if left[k] < least:
+            raise BadInput(
+                f'class {classes[k]} has {n[k]} images in {folds_of[k]} folds, and {what} needs {least} or more '
+                f'beside {taken} folds that it is judged on; give more of it, or learn nothing')
+
+# %% ../../nbs/evaluation/ensembling.ipynb #54636e14
 def nested_ensemble(config: EnsembleConfig,
                     probs: Sequence,    # (members, n, classes)
                     labels: Sequence,   # (n,) class numbers

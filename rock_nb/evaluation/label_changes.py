@@ -17,6 +17,7 @@ from ..data.tabular import read_text
 from .compare import Verdict, compare_predictions
 from .predictions import Predictions, load_predictions
 from .relabel import run_table, trained_runs
+from .selection import pair_optimism
 
 # %% ../../nbs/evaluation/label_changes.ipynb #d10c222b
 def changed_labels(before: Run, after: Run) -> pd.DataFrame:   # file, old, new; '' where it is not there
@@ -48,6 +49,7 @@ def labelled_anew(p: Predictions,
     number = {c: k for k, c in enumerate(p.classes)}
     return replace(
         p, ids=np.asarray(files, dtype=object), logits=p.logits[at],
+        answers=None if p.answers is None else p.answers[at],
         labels=np.array([number[labels[f]] for f in files]))
 
 # %% ../../nbs/evaluation/label_changes.ipynb #f48e9b38
@@ -123,6 +125,8 @@ def label_changes(before: Run,   # complete
     groups = groups.set_index('file').group.to_dict() if 'group' in groups else {}
     # one without a group is alone
     near = {f: groups.get(f) or f for f in first.ids}
-    verdict = compare_predictions(second, first, groups=near, names=(after.name, before.name))
+    optimism, note = pair_optimism(after, before, part)
+    verdict = compare_predictions(
+        second, first, groups=near, names=(after.name, before.name), optimism=optimism)._replace(note=note)
     return LabelChanges(
         (before.name, after.name), moved, corrected_images(moved, before, after), part, verdict)

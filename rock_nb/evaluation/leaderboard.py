@@ -20,8 +20,9 @@ from .bootstrap import contingency_table, interval
 from .compare import randomization_limit, randomization_test
 from .metrics import counts_f1, summary
 from .predictions import Predictions
-from .run_data import JUDGED_PARTS, read_part, split_groups
-from .voting import aligned
+from .run_data import JUDGED_PARTS, check_run_names, read_part, split_groups
+from .selection import comparable_scores, selection_optimism
+from .voting import aligned_answers
 
 # %% ../../nbs/evaluation/leaderboard.ipynb #b0000207
 def hash_images(p: Predictions) -> str:
@@ -41,16 +42,6 @@ def run_facts(run: Run) -> dict:   # recipe, arch, epochs, minutes
         recipe=r.get('name', members), arch=r.get('arch', ''), epochs=m.get('epochs'),
         minutes=m['seconds']/60 if 'seconds' in m else np.nan)
 
-def selection_optimism(run: Run,
-                       part: str,   # of `JUDGED_PARTS`
-                      ) -> float:   # NaN where it isn't known
-    """By how much the choice of the epoch makes a run's macro F1 of a part better than it is
-    (`evaluation.selection`)."""
-    m = read_json(run.metrics) if run.metrics.exists() else {}
-    valid = m.get('valid', {})
-    if part == 'test' or m.get('epochs') == 1: return 0.
-    return valid['f1'] - valid['f1_crossfit'] if 'f1_crossfit' in valid else np.nan
-
 def board_row(p: Predictions,
               groups: Mapping | None,   # id -> group
               level: float, n: int, seed: int,   # as in `interval`
@@ -58,7 +49,7 @@ def board_row(p: Predictions,
     "A run's line of the leaderboard."
     here = None if groups is None else [groups[i] for i in p.ids]
     f1 = interval(p.labels, p.preds, len(p.classes), 'f1', level, n, seed, here)
-    scores = summary(p.labels, p.probs, p.classes)
+    scores = summary(p.labels, p.probs, p.classes, p.preds)
     return dict(f1=f1.value, low=f1.low, high=f1.high) | {
         k: scores[k] for k in ('accuracy', 'log_loss')}
 
@@ -68,7 +59,7 @@ def read_parts(out: str | Path | list | None,   # the folder of runs, or a list 
               ) -> tuple[dict, dict]:  # run -> (predictions, groups); run -> why it can't be judged
     "What the complete runs in a folder, or some runs in a list, have predicted for a part."
     parts, notes = {}, {}
-    for r in out if isinstance(out, list) else runs(out):
+    for r in check_run_names(out if isinstance(out, list) else runs(out)):
         try: p = read_part(r, part)
         except BadInput as e: notes[r] = str(e)
         else: parts[r] = p, split_groups(r, p.ids)
@@ -89,7 +80,7 @@ def likely_spread(predictions: list[Predictions],   # of the same images
     `judge_pair`."""
     first = predictions[0]
     of = contingency_table(
-        first.labels, [aligned(p, first.ids, first.classes).argmax(1) for p in predictions],
+        first.labels, [aligned_answers(p, first.ids, first.classes) for p in predictions],
         len(first.classes), None if groups is None else [groups[i] for i in first.ids])
     ranges = np.ptp(randomization_test(of, counts_f1, n, rng(seed)), axis=1)
     return randomization_limit(ranges, level)
@@ -138,8 +129,8 @@ def _ranked(board: pd.DataFrame) -> pd.DataFrame:
     "The lines, those of the same images together and ranked by one measure."
     board['runs'] = board.groupby('photographs').f1.transform('count')
     board['f1_crossfit'] = board.f1 - board.optimism
-    known = board.groupby('photographs').optimism.transform(lambda o: o.notna().all())
-    board['score'] = board.f1_crossfit.where(known, board.f1)
+    board['score'] = pd.concat(
+        [comparable_scores(rows.f1, rows.optimism) for _, rows in board.groupby('photographs')])
     return board.sort_values(['runs', 'photographs', 'score'], ascending=False, kind='stable')
 
 # %% ../../nbs/evaluation/leaderboard.ipynb #c00b37ab

@@ -139,9 +139,10 @@ def summary(
     labels: np.ndarray,
     probs: np.ndarray,  # (n, classes), rows sum to 1
     classes: list[str],
+    preds: np.ndarray | None = None,  # (n,) class numbers (None: the likeliest)
 ) -> dict[str, float]:
     "Macro F1, accuracy, balanced accuracy, log-loss and calibration error (15 bins of equal width)."
-    k, preds = np.arange(len(classes)), np.asarray(probs).argmax(1)
+    k, preds = np.arange(len(classes)), np.asarray(probs).argmax(1) if preds is None else preds
     seen = np.unique(labels)     # the recall of a class without images is unknown
     probs = np.clip(probs, 1e-7, 1)
     balanced = float(np.mean([np.mean(preds[labels == c] == c) for c in seen]))
@@ -276,10 +277,13 @@ def counts_balanced(cm: np.ndarray,    # (…, classes, classes) counts, true cl
 
 # %% ../../nbs/evaluation/metrics.ipynb #a7a00305
 def find_metric(name: str | Callable,   # of `METRICS`, 'file.py:function(setting=value)', or a function
-               ) -> Callable:           # (confusion matrices, always) -> (…)
-    "A metric by name; a wrong one is a `BadInput` that lists the right ones."
+               ) -> Callable:           # (confusion matrices, always) -> (…), and its `range`
+    """A metric by name; a wrong one is a `BadInput` that lists the right ones. One's own has no
+    bounds, unless the function has an attribute `range`, as (-1, 1)."""
     function, settings = METRICS.find(name)
     knows = 'always' in inspect.signature(function).parameters
     def score(cm: np.ndarray, always: np.ndarray | bool = False) -> np.ndarray:
         return function(cm, always, **settings) if knows else function(cm, **settings)
+    published = function in (counts_f1, counts_accuracy, counts_balanced)
+    score.range = (0., 1.) if published else getattr(function, 'range', (-np.inf, np.inf))
     return score

@@ -46,13 +46,15 @@ class Predictions:
     labels: np.ndarray | None = None  # (n,) class numbers
     views: tuple[str, ...] = ('r0',)
     weights: np.ndarray | None = None # (views,) of which the sum is 1 (None: equal)
+    answers: np.ndarray | None = None # (n,) class numbers that a rule named (None: the likeliest)
     @property
     def probs(self) -> np.ndarray:    # (n, classes) float64
         return (
             softmax(self.logits).mean(1) if self.weights is None
             else weighted_mean(softmax(self.logits), self.weights))
     @property
-    def preds(self) -> np.ndarray: return self.probs.argmax(1)   # (n,) class numbers
+    def preds(self) -> np.ndarray:    # (n,) class numbers
+        return self.probs.argmax(1) if self.answers is None else self.answers
     def __len__(self) -> int: return len(self.ids)
 
 # %% ../../nbs/evaluation/predictions.ipynb #9b94c44f
@@ -62,7 +64,7 @@ def save_predictions(path: str | Path,   # of a .npz file
     arrays = dict(
         ids=np.asarray(p.ids, dtype=str), logits=p.logits.astype(np.float32),
         classes=np.asarray(p.classes, dtype=str), views=np.asarray(p.views, dtype=str))
-    for k in ('labels', 'weights'):
+    for k in ('labels', 'weights', 'answers'):
         if getattr(p, k) is not None: arrays[k] = getattr(p, k)
     with atomic(path) as tmp, open(tmp, 'wb') as f: np.savez(f, **arrays)
 
@@ -76,11 +78,11 @@ def load_predictions(
         raise BadInput(f'{path} holds no predictions: {wrong}; copy it again, or make it anew')
     return Predictions(
         a['ids'], a['logits'], tuple(map(str, a['classes'])), a.get('labels'),
-        tuple(map(str, a['views'])), a.get('weights'))
+        tuple(map(str, a['views'])), a.get('weights'), a.get('answers'))
 
 def _misfit(a: dict) -> str:   # '' if all is well
     "Which of the arrays of a file of predictions does not go with the others."
-    logits, labels, weights, n = a['logits'], a.get('labels'), a.get('weights'), len(a['classes'])
+    logits, weights, n = a['logits'], a.get('weights'), len(a['classes'])
     shape = tuple(a[k].size for k in ('ids', 'views', 'classes'))
     fits = logits.shape == shape or logits.size == shape[0] == 0
     flat = all(a[k].ndim == 1 for k in ('ids', 'views', 'classes'))
@@ -90,11 +92,13 @@ def _misfit(a: dict) -> str:   # '' if all is well
         return f'logits {logits.shape} of {logits.dtype}, {shape} expected'
     if weights is not None and (weights.shape != shape[1:2] or weights.dtype.kind not in 'uif'):
         return f'weights {weights.shape} of {weights.dtype} for {shape[1]} views'
-    if labels is None: return ''
-    if labels.shape != shape[:1] or labels.dtype.kind not in 'ui':
-        return f'labels {labels.shape} of {labels.dtype} for {shape[0]} images'
-    odd = labels[(labels < 0) | (labels >= n)]
-    return f'the label {odd[0]}, but {n} classes' if len(odd) else ''
+    for name in [k for k in ('labels', 'answers') if k in a]:
+        given = a[name]
+        if given.shape != shape[:1] or given.dtype.kind not in 'ui':
+            return f'{name} {given.shape} of {given.dtype} for {shape[0]} images'
+        odd = given[(given < 0) | (given >= n)]
+        if len(odd): return f'the {name[:-1]} {odd[0]}, but {n} classes'
+    return ''
 
 # %% ../../nbs/evaluation/predictions.ipynb #21c7f3bd
 class Rows:

@@ -17,6 +17,8 @@ from ..core import BadInput
 from .bootstrap import check_level
 
 # %% ../../nbs/evaluation/repeats.ipynb #e5ef3267
+SAME = 1e-12     # a spread that is none but for rounding
+
 class Repeats(NamedTuple):
     "The mean of repeated runs, and between what it may lie."
     mean: float
@@ -27,9 +29,13 @@ class Repeats(NamedTuple):
     error: float = np.nan   # of the mean, its standard error
     @property
     def p(self) -> float:
-        "The two-sided p-value of a mean of 0 (Student 1908)."
-        return float(2*stats.t.sf(abs(self.mean)/max(self.error, 1e-12), self.runs - 1))
+        """The two-sided p-value of a mean of 0 (Student 1908); NaN of equal runs that differ from
+        it, for their spread is not known."""
+        if self.std <= SAME: return 1. if abs(self.mean) <= SAME else np.nan
+        return float(2*stats.t.sf(abs(self.mean)/self.error, self.runs - 1))
     def __str__(self) -> str:
+        if self.std <= SAME:
+            return f'{self.mean:.4f} ({self.runs} runs, all the same: how far others lie is not known)'
         return (
             f'{self.mean:.4f}, between {self.low:.4f} and {self.high:.4f} '
             f'({self.runs} runs, standard deviation {self.std:.4f})')
@@ -41,7 +47,7 @@ def mean_ci(scores: Sequence,     # (runs,) one a seed, or one a test fold
             level: float = .95,   # in (0, 1)
            ) -> Repeats:
     """Mean and t-interval (Student 1908) of a score over runs that differ in their seed alone, or
-    in their test fold (Nadeau and Bengio 2003)."""
+    in their test fold (Nadeau and Bengio 2003); without an interval where they don't differ."""
     check_level(level, 100)
     if not 0 <= shared < np.inf:
         raise BadInput(
@@ -57,6 +63,7 @@ def mean_ci(scores: Sequence,     # (runs,) one a seed, or one a test fold
             f'the score of run {int((~np.isfinite(s)).argmax())} is not a number; leave it out')
     mean, std = float(s.mean()), float(s.std(ddof=1))
     error = std*float(np.sqrt(1/len(s) + shared))
+    if std <= SAME: return Repeats(mean, np.nan, np.nan, 0., len(s), np.nan)
     half = float(stats.t.ppf((1 + level)/2, len(s) - 1))*error
     return Repeats(mean, mean - half, mean + half, std, len(s), error)
 

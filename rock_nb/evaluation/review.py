@@ -29,7 +29,7 @@ def reasons_for(p: Predictions,
                ) -> list[str]:                 # '' for no reason
     "Why each image is worth a second look."
     doubts, names = suggested_labels(p), np.array(p.classes)
-    sets = set_names(conformal, p.probs) if conformal else [[c] for c in names[p.preds]]
+    sets = set_names(conformal, p.probs, p.preds) if conformal else [[c] for c in names[p.preds]]
     found = []
     for i, (key, k, held) in enumerate(zip(p.ids, p.preds, sets)):
         mistaken = p.labels is not None and p.labels[i] != k

@@ -136,6 +136,14 @@ def check_part(p: Predictions,
     return p
 
 # %% ../../nbs/evaluation/run_data.ipynb #189d4d60
+def check_run_names(runs: list[Run]) -> list[Run]:
+    "The runs, if each has a name of its own; else a `BadInput`."
+    names = [r.name for r in runs]
+    if twice := [r for r in runs if names.count(r.name) > 1]:
+        raise BadInput(
+            f'{twice[0].path} and {twice[1].path} have the same name; rename one of the folders')
+    return runs
+
 JUDGED_PARTS = ('valid', 'test', 'oof')
 
 def read_part(run: Run,

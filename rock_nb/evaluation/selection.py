@@ -9,6 +9,7 @@ __all__ = []
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ..core import BadInput, Run, atomic, read_json, rng
 from ..core.files import read_arrays
@@ -147,3 +148,33 @@ def selection_note(run: Run, part: str = 'valid') -> str:   # '' where nothing w
         return f'{what}; chosen on one half and scored on the other, macro F1 is {both[0]} all the same.'
     return (
         f'{what}: chosen on one half and scored on the other, macro F1 is {both[0]} instead of {both[1]}.')
+
+# %% ../../nbs/evaluation/selection.ipynb #cdf85462
+def selection_optimism(run: Run,
+                       part: str,   # 'valid', 'test' or 'oof'
+                      ) -> float:   # NaN where it isn't known
+    "By how much the choice of the epoch makes a run's macro F1 of a part better than it is."
+    valid = read_json(run.metrics).get('valid', {}) if run.metrics.exists() else {}
+    if part == 'test': return 0.
+    if 'f1_crossfit' in valid: return valid['f1'] - valid['f1_crossfit']
+    try: return np.nan if _was_chosen(run) else 0.
+    except BadInput: return np.nan     # what it was made of can't be read
+
+def comparable_scores(f1: pd.Series, optimism: pd.Series) -> pd.Series:   # indexed by run
+    "Macro F1 of several runs by one measure: less its optimism where that is known of all."
+    return f1 - optimism if optimism.notna().all() else f1
+
+def pair_optimism(first: Run, second: Run,
+                  part: str,            # 'valid', 'test' or 'oof'
+                  metric: str = 'f1',   # that they are compared by
+                 ) -> tuple[tuple[float, float], str]:   # for `judge_pair`; a sentence, or ''
+    "What is taken from the scores of two runs that are compared: where it is known of both."
+    known = tuple(selection_optimism(r, part) for r in (first, second))
+    if known == (0, 0): return known, ''
+    lost = [r.name for r, o in zip((first, second), known) if np.isnan(o)]
+    if metric == 'f1' and not lost:
+        return known, (
+            'Taken from macro F1 is what the choice of an epoch by these images adds: '
+            f'{known[0]:.4f} of {first.name}, {known[1]:.4f} of {second.name}.')
+    why = f'how much better is not known of {lost[0]}' if lost else 'how much better is known of macro F1 alone'
+    return (0., 0.), f'An epoch was {CHOSEN}; {why}.'

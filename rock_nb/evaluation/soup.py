@@ -14,6 +14,7 @@ from safetensors import safe_open
 
 from ..core import BadInput, Run, read_json
 from ..model.weight_files import read_state
+from .predictions import load_predictions
 
 # %% ../../nbs/evaluation/soup.ipynb #888080d5
 def tensor_shapes(run: Run) -> dict[str, tuple]:
@@ -38,6 +39,16 @@ def _check_same(run: Run, first: Run):
             f'{run.name} and {first.name} differ in the tensor {odd[0]}; a soup needs the same')
 
 # %% ../../nbs/evaluation/soup.ipynb #d0000005
+def _check_held_out(runs: list[Run]):
+    "A `BadInput` for runs that learned from each other's validation images."
+    held = {r.name: set(load_predictions(r.valid).ids) for r in runs if r.valid.exists()}
+    first = next(iter(held), '')
+    differing = [name for name, ids in held.items() if ids != held[first]]
+    if differing:
+        raise BadInput(
+            f'{differing[0]} and {first} kept different images apart for validation; train both '
+            'with the same `valid` and `seed`, or with the same fold')
+
 def check_soup(runs: list[Run]) -> list[Run]:   # best first
     "Runs by validation macro F1, if their weights may be averaged; else a `BadInput`."
     if not runs: raise BadInput('an empty soup; give at least one run')
@@ -47,6 +58,7 @@ def check_soup(runs: list[Run]) -> list[Run]:   # best first
     if len({r.path.resolve() for r in runs}) < len(runs):
         raise BadInput('a run is named twice; give each once')
     for r in runs: _check_same(r, runs[0])
+    _check_held_out(runs)
     return sorted(runs, key=lambda r: -read_json(r.metrics)['valid']['f1'])
 
 # %% ../../nbs/evaluation/soup.ipynb #5c7b2678

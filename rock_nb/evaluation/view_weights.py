@@ -6,6 +6,8 @@
 __all__ = ['fit_views']
 
 # %% ../../nbs/evaluation/view_weights.ipynb #a7a00203
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -56,6 +58,7 @@ def fit_views(p: Predictions,        # with labels
               by: str = 'log_loss',  # or 'macro_f1'
               folds: int = 5,
               seed: int = 41,        # of the folds
+              groups: Mapping | None = None,   # id -> group; images of one stay in one fold
              ) -> tuple[np.ndarray, pd.DataFrame]:  # (views,); scores of equal and of learned weights, out of fold
     """Weights of views learned from images whose classes are known; equal ones if learned ones
     are no better."""
@@ -65,10 +68,13 @@ def fit_views(p: Predictions,        # with labels
         raise BadInput(
             f'the weights of views are learned from {2 * folds} images or more whose classes '
             'are known; leave them equal')
-    fold = rng(seed, len(p)).permutation(len(p)) % folds
+    unit = np.arange(len(p)) if groups is None else pd.factorize(pd.Series([groups[i] for i in p.ids]))[0]
+    if (n := unit.max() + 1) < 2:
+        raise BadInput('the weights of views are learned from two groups of images or more; leave them equal')
+    fold = rng(seed, n).permutation(n)[unit] % folds
     mixed = probs.mean(1)
     table = pd.DataFrame(dict(equal=_scores(mixed, y)))
-    for f in range(folds):
+    for f in range(min(folds, n)):
         mixed[fold == f] = weighted_mean(probs[fold == f], fit(probs[fold != f], y[fold != f]))
     table['learned'] = pd.Series(_scores(mixed, y))
     gain = (table.learned - table.equal)[by]*(-1 if by == 'log_loss' else 1)

@@ -47,6 +47,12 @@ def aligned(
     row, column = {i: k for k, i in enumerate(p.ids)}, list(p.classes)
     return p.probs[[row[i] for i in ids]][:, [column.index(c) for c in classes]]
 
+def aligned_answers(p: Predictions, ids: Sequence, classes: Sequence[str]) -> np.ndarray:   # (ids,)
+    "Answers looked up by id, as numbers of the classes in this order."
+    row, place = {i: k for k, i in enumerate(p.ids)}, {c: k for k, c in enumerate(classes)}
+    number = np.array([place[c] for c in p.classes])
+    return number[p.preds[[row[i] for i in ids]]]
+
 def check_votes(predictions: list[Predictions], names: list[str]):
     "Refuse predictions that can't be voted with, naming the voter and the image."
     if not predictions:
@@ -148,7 +154,7 @@ def hard_vote(
     check_votes(predictions, names or [f'voter {i + 1}' for i in range(len(predictions))])
     first = predictions[0]
     named = sum(
-        np.eye(len(first.classes), dtype=int)[aligned(p, first.ids, first.classes).argmax(1)]
+        np.eye(len(first.classes), dtype=int)[aligned_answers(p, first.ids, first.classes)]
         for p in predictions)
     shares = named/len(predictions)
     # so that it shows who won a tie

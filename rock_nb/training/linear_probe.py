@@ -7,6 +7,7 @@ __all__ = ['fit_logistic']
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be002
 import copy
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,7 @@ class Space:
         x = features - self.mean.astype(np.float32)
         x /= self.std.astype(np.float32)
         self.axes, self.coordinates = None, x            # None: those of the features
-        if len(x) < x.shape[1]: self.turn(x)
+        if len(x) < x.shape[1] and x.any(): self.turn(x)
 
     def turn(self, x: np.ndarray):   # (n, d) with n < d
         values, vectors = np.linalg.eigh((x @ x.T).astype(np.float64))
@@ -120,33 +121,54 @@ class FitPath:
                  n_classes: int,
                  image_weights: np.ndarray,   # (n,) in the loss
                  rows: np.ndarray | slice = slice(None),   # on which it is fitted
+                 tol: float = 1e-5,           # of the gradient: below it, answers no longer change
                 ):
         self.x, self.n_classes, self.rows = x, n_classes, rows
         self.labels, self.image_weights = labels[rows], image_weights[rows]
-        self.model = LogisticRegression(warm_start=True, max_iter=200, tol=1e-3)
+        self.model = LogisticRegression(warm_start=True, max_iter=2000, tol=tol)
     def __call__(self, strength: float,   # inverse regularisation
                 ) -> tuple[np.ndarray, np.ndarray]:   # (classes, r), (classes,)
         self.model.set_params(C=strength)
         # many small products: threads that share one wait for each other ten times as long
-        with threadpool_limits(1):
+        with threadpool_limits(1), warnings.catch_warnings():
+            # of few images a class, and where float32 ends before the tolerance
+            warnings.simplefilter('ignore', UserWarning)
             self.model.fit(self.x[self.rows], self.labels, sample_weight=self.image_weights)
         return two_or_more(self.model, self.n_classes)
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be010
+def few_folds(labels: np.ndarray,   # (n,) class numbers
+               groups: np.ndarray,   # (n,) images of a group stay together
+               most: int = 3,
+               seed: int = 41,
+              ) -> list[tuple[np.ndarray, np.ndarray]]:   # for each fold: fitted on, held out; [] where none can be
+    "As many folds as the classes allow: no part is empty, and none is fitted on a single class."
+    of_class = pd.Series(groups).groupby(labels).nunique()
+    for n in range(min(most, int(of_class.max())), 1, -1):
+        dealer = StratifiedGroupKFold(n, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            # a class with fewer images than folds is not in every part: so it is
+            warnings.simplefilter('ignore', UserWarning)
+            found = list(dealer.split(labels, labels, groups))
+        if all(len(out) and len(np.unique(labels[fit])) > 1 for fit, out in found): return found
+    return []
+
+# %% ../../nbs/training/linear_probe.ipynb #56e5b18e
 def cross_validate(x: np.ndarray,          # (n, r)
                    labels: np.ndarray,     # (n,) class numbers
                    n_classes: int,
                    groups: np.ndarray,     # (n,) images of a group stay together
                    strengths: tuple[float, ...],   # rising
                    image_weights: np.ndarray,      # (n,)
-                   folds: int = 3,
+                   folds: int = 3,                 # at most
                    seed: int = 41,
-                  ) -> pd.DataFrame:       # strength, log_loss, macro_f1
+                  ) -> pd.DataFrame:       # strength, log_loss, macro_f1; empty where there can be no folds
     """Log loss and macro F1 of each strength on images that were not fitted on; none above the
     second one that was worse than the one before."""
-    dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    splits = list(dealer.split(x, labels, groups))
-    paths = [FitPath(x, labels, n_classes, image_weights, fit) for fit, _ in splits]
+    splits = few_folds(labels, groups, folds, seed)
+    if not splits: return pd.DataFrame()
+    # enough to compare strengths by
+    paths = [FitPath(x, labels, n_classes, image_weights, fit, tol=1e-4) for fit, _ in splits]
     rows, probs = [], np.zeros((len(labels), n_classes))
     for strength in strengths:
         for path, (_, held_out) in zip(paths, splits):
@@ -169,17 +191,20 @@ def fit_logistic(features: np.ndarray,     # (n, views, d) float32
                  seed: int = 41,
                 ) -> LinearHead:
     """Logistic regression on all views, whose strength is chosen on the first one by
-    cross-validated log loss; the middle strength where there are fewer than three groups."""
+    cross-validated log loss; the middle strength where there are fewer than three groups, or too
+    few of each class."""
     n, views, d = features.shape
+    if len(np.unique(labels)) < 2:
+        raise BadInput('all training images are of one class; a head is fitted to two or more')
     groups = np.arange(n) if groups is None else np.asarray(groups)
     image_weights = np.ones(n) if image_weights is None else image_weights
     space = Space(features.reshape(n*views, d))
     scores, strength = pd.DataFrame(), strengths[len(strengths)//2]
-    if len(np.unique(groups)) >= 3 and len(np.unique(labels)) >= 2:
+    if len(np.unique(groups)) >= 3:
         first = space.coordinates[::views]
         scores = cross_validate(
             first, labels, n_classes, groups, strengths, image_weights, seed=seed)
-        strength = float(scores.strength[scores.log_loss.idxmin()])
+    if len(scores): strength = float(scores.strength[scores.log_loss.idxmin()])
     fit = FitPath(
         space.coordinates, labels.repeat(views), n_classes, image_weights.repeat(views)/views)
     return LinearHead(*space.head(*fit(strength)), strength, scores)
@@ -221,6 +246,17 @@ def find_store(setup: TrainSetup,
     return TUNED[key]
 
 # %% ../../nbs/training/linear_probe.ipynb #9f0be017
+def check_features(found: np.ndarray,      # (m, views, d)
+                   files: np.ndarray | list,   # (m,)
+                   setup: TrainSetup):
+    "A `BadInput` for features that are not numbers."
+    bad = ~np.isfinite(found).all((1, 2))
+    if bad.any():
+        raise BadInput(
+            f'the features of {files[int(bad.argmax())]} are not numbers ({bad.sum()} of {len(bad)} images); '
+            f'give another start than {setup.recipe.arch} has here, or amp none')
+
+# %% ../../nbs/training/linear_probe.ipynb #d311df06
 def image_features(setup: TrainSetup,
                    rows: pd.DataFrame,        # of the table of images
                    size: tuple[int, int],     # pixels: height and width
@@ -243,6 +279,7 @@ def image_features(setup: TrainSetup,
         found, _, order = predict_loader(
             fast_body(setup, model, content, size), loader, setup.normalise, views,
             device=setup.device, amp=setup.amp, bar=bar)
+        check_features(found, [photos.files[i] for i in new[order]], setup)
         store.add(contents[new[order]], found.astype(np.float32, copy=False))
     return store.get(contents)
 

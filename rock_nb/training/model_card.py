@@ -397,7 +397,7 @@ def front_matter(card: Card) -> str:   # YAML between two lines of ---
     "What the hub reads of a card: licence, library, task and scores."
     from huggingface_hub import EvalResult, ModelCardData
     results, p = [], card.judged and through_one_view(card.judged)
-    found = summary(p.labels, p.probs, p.classes) if p else {}
+    found = summary(p.labels, p.probs, p.classes, p.preds) if p else {}
     for kind, name in dict(f1='macro F1', accuracy='accuracy').items() if p else ():
         results.append(EvalResult(
             task_type='image-classification', dataset_type='image-folder',

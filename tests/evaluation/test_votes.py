@@ -344,3 +344,35 @@ def test_files_vote_from_the_shell(tmp_path):
     assert (
         r.returncode != 0 and r.stderr.strip().splitlines()[-1].startswith('BadInput: ')
         and 'none.csv' in r.stderr)
+
+
+def test_answers_are_scored_however_ids_are_written(tmp_path, capsys):
+    "Full paths against relative ones, 01 against 1, columns of probabilities; `--classes` is named."
+    from rock_nb.evaluation.compare import main, score_files
+    at = lambda name, text: (tmp_path/name).write_text(text) and tmp_path/name
+    truth = at('truth.csv', 'path,label\na/1.jpg,A\nb/2.jpg,B\nb/3.jpg,B\n')
+    full = at('full.csv', 'file,class\n/x/b/3.jpg,A\n/x/a/1.jpg,A\n/x/b/2.jpg,B\n')
+    assert score_files(full, truth)[0].value['top-1'] == pytest.approx(2/3)
+    assert 'matched without folder and ending' in capsys.readouterr().out
+    ids = at('ids.csv', 'id,label\n01,A\n02,B\n')
+    assert score_files(at('n.csv', 'id,predicted\n2,B\n1,B\n'), ids)[0].value['top-1'] == .5
+    probs = at('probs.csv', 'id,A,B\n01,.7,.3\n02,.6,.4\n')
+    assert score_files(probs, ids)[0].value['top-1'] == .5
+    other = at('other.csv', 'id,label\n01,C\n02,B\n')
+    with pytest.raises(BadInput, match="the class 'C' for '01'; the classes are A, B; if there are more, name .*--classes"):
+        score_files(other, ids)
+    main([str(other), str(ids), '--classes', 'A,B,C'])
+
+
+def test_a_submission_has_each_id_once_in_the_order_of_the_sample(tmp_path, capsys):
+    from rock_nb.data.table import Data
+    from rock_nb.evaluation.submission import write_submission
+    (tmp_path/'sample.csv').write_text('ID,kind\nc,x\na,x\nb,x\n')
+    train = pd.DataFrame(dict(path=list('123'), label=['x', 'x', 'y']))
+    data = Data(tmp_path, train, pd.DataFrame(dict(id=list('abc'), path=list('abc'))), tmp_path/'sample.csv')
+    with pytest.raises(BadInput, match="two predictions for 'a'"):
+        write_submission(tmp_path/'s.csv', ['a', 'a'], ['x', 'y'], data)
+    found = write_submission(tmp_path/'s.csv', ['a', 'b'], ['y', 'y'], data)
+    assert found.ID.tolist() == ['c', 'a', 'b'] and found.kind.tolist() == ['x', 'y', 'y']
+    assert '1 of 3 test images have no answer, first c: they get the most frequent class, x' in (
+        capsys.readouterr().out)

@@ -168,3 +168,52 @@ def test_two_processes_have_the_curve_of_one(photos, tmp_path):
         for name, more in (('one', {}), ('two', dict(nproc=2))))
     columns = ['train_loss', 'train_f1', 'valid_loss', 'valid_f1']
     assert one[columns].values == pytest.approx(two[columns].values, abs=1e-5)
+
+
+@pytest.mark.parametrize('counts,groups,folds', [
+    ((2,)*5, None, 2), ((1,)*5, None, 0), ((30, 30, 1), None, 3), ((6, 6), [0]*6 + [*range(1, 7)], 0),
+    ((9, 9), [*range(3)]*6, 3)])
+def test_as_many_folds_as_the_classes_allow(counts, groups, folds, recwarn):
+    "Few photographs of a class, a class in one group: fewer folds, or the middle strength; no warning."
+    y, k = np.repeat(np.arange(len(counts)), counts), len(counts)
+    groups = np.arange(len(y)) if groups is None else np.array(groups)
+    found = linear_probe.few_folds(y, groups)
+    assert len(found) == folds and all(len(set(y[fit])) > 1 and len(out) for fit, out in found)
+    x = np.random.default_rng(1).normal(size=(len(y), 1, 12)).astype(np.float32)
+    head = linear_probe.fit_logistic(x, y, k, groups)
+    assert (len(head.scores) > 0) == (folds > 0) and np.isfinite(head.weight).all()
+    if not folds: assert head.strength == linear_probe.STRENGTHS[4]
+    assert not recwarn.list
+
+
+def test_features_that_say_nothing(recwarn):
+    "Features that never vary give the shares of the classes; those that are no numbers, and one class, a sentence."
+    y = np.repeat([0, 1], [6, 3])
+    head = linear_probe.fit_logistic(np.ones((9, 1, 40), np.float32), y, 2)
+    assert (head.logits(np.ones((2, 40))).argmax(1) == 0).all() and not recwarn.list
+    with pytest.raises(BadInput, match='all training images are of one class'):
+        linear_probe.fit_logistic(np.ones((9, 1, 4), np.float32), 0*y, 2)
+
+
+def test_features_that_are_no_numbers_are_refused(photos, tmp_path, monkeypatch):
+    before = linear_probe.predict_loader
+    def broken(*given, **how):
+        found, y, order = before(*given, **how)
+        found[3] = np.nan
+        return found, y, order
+    monkeypatch.setattr(linear_probe, 'predict_loader', broken)
+    with pytest.raises(BadInput, match=r'the features of .*\.jpg are not numbers \(1 of '):
+        rock_nb.fit('frozen', data=photos, out=tmp_path, **TINY | dict(img_size=40), **quiet)
+
+
+def test_the_head_is_fitted_to_the_end():
+    "Where regularisation is weak too, it answers as a fit of far smaller tolerance."
+    from sklearn.linear_model import LogisticRegression
+    g = np.random.default_rng(3)
+    centre, y = g.normal(size=(5, 300)), g.integers(0, 5, 400)
+    x = (.12*centre[y] + g.normal(size=(400, 300))).astype(np.float32)
+    seen, rest = x[:250], x[250:]
+    head = linear_probe.fit_logistic(seen[:, None], y[:250], 5, strengths=(1.,))
+    mean, std = seen.mean(0), seen.std(0)
+    exact = LogisticRegression(C=1., tol=1e-9, max_iter=9999).fit((seen - mean)/std, y[:250])
+    assert (head.logits(rest).argmax(1) == exact.predict((rest - mean)/std)).mean() > .99
