@@ -63,7 +63,9 @@ def mean_ci(scores: Sequence,     # (runs,) one a seed, or one a test fold
             f'the score of run {int((~np.isfinite(s)).argmax())} is not a number; leave it out')
     mean, std = float(s.mean()), float(s.std(ddof=1))
     error = std*float(np.sqrt(1/len(s) + shared))
-    if std <= SAME: return Repeats(mean, np.nan, np.nan, 0., len(s), np.nan)
+    if std <= SAME:      # nothing that differs, or by how much is not known
+        edge = 0. if abs(mean) <= SAME else np.nan
+        return Repeats(mean, edge, edge, 0., len(s), np.nan)
     half = float(stats.t.ppf((1 + level)/2, len(s) - 1))*error
     return Repeats(mean, mean - half, mean + half, std, len(s), error)
 

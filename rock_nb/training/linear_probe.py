@@ -168,7 +168,7 @@ def cross_validate(x: np.ndarray,          # (n, r)
     splits = few_folds(labels, groups, folds, seed)
     if not splits: return pd.DataFrame()
     # enough to compare strengths by
-    paths = [FitPath(x, labels, n_classes, image_weights, fit, tol=1e-4) for fit, _ in splits]
+    paths = [FitPath(x, labels, n_classes, image_weights, fit, tol=1e-3) for fit, _ in splits]
     rows, probs = [], np.zeros((len(labels), n_classes))
     for strength in strengths:
         for path, (_, held_out) in zip(paths, splits):
