@@ -52,6 +52,7 @@ import joblib
 import pandas as pd
 import psutil
 
+# %% ../nbs/06_pipeline.ipynb #69cf7aa5
 from .core import BadInput, Run, choose, typed
 from .data.loader_workers import count_workers
 from .data.synthetic import find_data, is_sample
@@ -173,6 +174,8 @@ def one_target(recipes: dict[str, Recipe]) -> str:
     return recipes[first].target
 
 # %% ../nbs/06_pipeline.ipynb #ce1485b2
+NOT_OF_TRAINING = ('versions', 'jobs', 'floor', 'body')    # parameters of the pipeline alone
+
 def weights_of(recipes: dict[str, Recipe],
                generated: bool,   # whether the images are
               ) -> dict[str, Weights]:
@@ -185,6 +188,7 @@ def weights_of(recipes: dict[str, Recipe],
             raise BadInput(f'recipe {name}: {e}') from None
     return found
 
+# %% ../nbs/06_pipeline.ipynb #2c756126
 def look_ahead(recipes: dict[str, Recipe],   # those that are still to be trained
                where: Path,     # a data folder, or a CSV file
                scale: str,
@@ -192,7 +196,8 @@ def look_ahead(recipes: dict[str, Recipe],   # those that are still to be traine
                given: dict,     # parameters of the pipeline
                bodies: dict[str, str]):   # of `bodies_of`
     "A `BadInput` for whatever would stop one of the steps, before the first is done."
-    target, options = one_target(recipes), options_from(given | dict(out=str(out)))[0]
+    own = {k: v for k, v in given.items() if k not in NOT_OF_TRAINING} | dict(out=str(out))
+    target, options = one_target(recipes), options_from(own)[0]
     pick_device(options.device)
     count_workers(options.workers)
     own_folder('ensemble', out)
@@ -274,7 +279,7 @@ def recipe_steps(version: str, out: Path,     # a recipe; folder of runs
             ) -> list[NotebookStep]:
     "Train a recipe, and look at what it confuses."
     scores = Run(out/version).metrics
-    own = [p for p in PARAMETERS if p not in ('versions', 'jobs', 'floor', 'body')]
+    own = [p for p in PARAMETERS if p not in NOT_OF_TRAINING]
     trained = some(given, out, *own, version=version, run=version)
     if body: trained['body'] = 'packaged'
     return [

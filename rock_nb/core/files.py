@@ -149,9 +149,13 @@ def _check_held(path: str | Path,       # of a folder
     "A `BadInput` if a folder was deleted or replaced since its lock was taken: others may write there."
     with contextlib.suppress(OSError):
         if os.path.samestat(mine, os.stat(Path(path)/'.lock')): return
+    if os.path.isdir(path) and hasattr(os, 'statvfs') and os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise BadInput(
+            f'the {what} {path} cannot be written any more ({os.strerror(errno.EROFS)}); make it '
+            'writable, then start the same again')
     raise BadInput(
-        f'the {what} {path} was deleted or replaced while this process was writing it; nothing more '
-        'is written there: start the same again under another name')
+        f'the {what} {path} was deleted or replaced while this process was writing it, and cannot be '
+        'written any more; start the same again under another name')
 
 # %% ../../nbs/core/files.ipynb #1182acf6
 @contextlib.contextmanager

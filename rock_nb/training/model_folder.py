@@ -95,7 +95,7 @@ def like_run(model: nn.Module) -> nn.Module:
 def write_run_files(card: Card, folder: Path):
     "Write what this package reads, without names of this machine's files."
     n, here = card.network, Run(folder)
-    record = {k: v for k, v in card.record.items() if k != 'recipe'}
+    record = {k: v for k, v in card.record.items() if k not in ('recipe', 'own')}
     write_json(here.recipe, dict(recipe=to_dict(n.recipe)) | record)
     write_json(folder/'preprocessing.json', preparation(n))
     for name in ('conformal', 'outliers', 'metrics'):
