@@ -160,45 +160,42 @@ _NAMES = ('classes.txt', 'class_names.txt', 'classnames.txt', 'names.txt', 'labe
 _NUMBER_FIRST = re.compile(r'(?P<number>[0-9]+)(?:\s*[,;:=]\s*|\s+)(?P<name>\S.*)')   # `3 Marble`, `3: Marble`
 _NUMBER_LAST = re.compile(r'(?P<name>\S.*?)(?:\s*[,;:=]\s*|\s+)(?P<number>[0-9]+)')           # `Marble,3`
 
-def _numbers_given(lines: list[str]) -> dict[int, str]:
-    "The names of a list by the numbers that it gives them, below a heading or not; {} where it doesn't."
+def _numbers_given(lines: list[str]) -> tuple[list[int], list[str]]:
+    "Numbers and names of a list, below a heading or not; no numbers and the lines where it has none."
     for pattern in (_NUMBER_FIRST, _NUMBER_LAST):
         for some in (lines, lines[1:]):
             found = [pattern.fullmatch(line) for line in some]
-            by_number = {int(f['number']): f['name'] for f in found if f}
-            if found and all(found) and len({*by_number.values()}) > 1: return by_number
-    return {}
+            if not found or not all(found): continue
+            names = [f['name'] for f in found]
+            if len({*names}) > 1: return [int(f['number']) for f in found], names
+    return [], lines
 
-def names_beside(file: Path) -> dict[int, str] | list[str]:
-    """The names in the list of names that lies beside a file: by number where it numbers them, else
-    in its order; empty where there is none."""
+def names_beside(file: Path) -> tuple[list[int], list[str]]:   # numbers that it gives them, or none; names
+    "What is in the list of names that lies beside a file; no names where there is none."
     lists = map(file.parent.joinpath, _NAMES)
     there = next((p for p in lists if p.is_file() and p.name != file.name), None)
     lines = [line.strip() for line in decode_text(there)[0].splitlines()] if there else []
     lines = [nfc(line) for line in lines if line and not line.startswith('#')]
-    numbered = _numbers_given(lines)
-    names = [*numbered.values()] or lines
-    unlikely = len({*names}) < len(names) or any(n.isdigit() or ending(n) in ENDINGS for n in names)
-    twice = len(numbered) not in (0, len(lines), len(lines) - 1)
-    return [] if unlikely or twice else numbered or names
+    numbers, names = _numbers_given(lines)
+    twice = len({*names}) < len(names) or len({*numbers}) < len(numbers)
+    unlikely = twice or any(n.isdigit() or ending(n) in ENDINGS for n in names)
+    return ([], []) if unlikely else (numbers, names)
 
 # %% ../../nbs/data/annotations.ipynb #d961bca7
-def _count(source: Source, number: pd.Series, names: list[str]) -> dict[int, str]:
-    "Names by number, counted from 0 or from 1; a `BadInput` where both may be."
-    if number.min() == 0: return dict(enumerate(names))
-    if number.max() == len(names): return dict(enumerate(names, 1))
+def _count(source: Source, number: pd.Series, names: list[str]) -> list[int]:
+    "The numbers of names, counted from 0 or from 1; a `BadInput` where both may be."
+    if number.min() == 0: return [*range(len(names))]
+    if number.max() == len(names): return [*range(1, len(names) + 1)]
     raise BadInput(
         f'{source.path} has classes from {number.min()} to {number.max()} and the list of names '
         f'beside it has {len(names)}: they may count from 0 or from 1; write names instead, or the '
         f'numbers into the list (0 {names[0]})')
 
 # %% ../../nbs/data/annotations.ipynb #55bb2123
-def _as_folders(names: dict[int, str] | list[str], folders: set[str]) -> dict[int, str] | list[str]:
+def _as_folders(names: list[str], folders: set[str]) -> list[str]:
     "Names, or their first words where those are the folders (`n01440764 tench, Tinca tinca`)."
-    pairs = [*names.items()] if isinstance(names, dict) else [*enumerate(names)]
-    first = {i: n.split()[0] for i, n in pairs}
-    if not folders or folders & {n for _, n in pairs} or not folders <= {*first.values()}: return names
-    return first if isinstance(names, dict) else [*first.values()]
+    first = [n.split()[0] for n in names]
+    return names if not folders or folders & {*names} or not folders <= {*first} else first
 
 def _named_elsewhere(frame: pd.DataFrame, names: list[str]) -> bool:
     "Whether another column holds these names, and parts the images otherwise than the label."
@@ -215,17 +212,16 @@ def named_numbers(source: Source,
     if not labelled.any() or not frame.label[labelled].str.fullmatch('[0-9]+').all(): return frame
     number, names = frame.label[labelled].astype(int), source.names
     if not names:
-        names = _as_folders(names_beside(source.path), folders)
-        listed = [*names.values()] if isinstance(names, dict) else names
-        if not names or _named_elsewhere(frame, listed): return frame
-        known = names if isinstance(names, dict) else range(len(names) + (number.min() > 0))
+        numbers, listed = names_beside(source.path)
+        if not listed or _named_elsewhere(frame, listed := _as_folders(listed, folders)): return frame
+        known = numbers or range(len(listed) + (number.min() > 0))
         odd = number[~number.isin([*known])]
         if len(odd):
             source.notes.append(
-                f'{source.path} has the class {odd.iloc[0]}, which the list of {len(names)} names '
+                f'{source.path} has the class {odd.iloc[0]}, which the list of {len(listed)} names '
                 'beside it does not have; the list is not used')
             return frame
-        source.names = names = names if isinstance(names, dict) else _count(source, number, names)
+        source.names = names = dict(zip(numbers or _count(source, number, listed), listed))
         source.notes.append(
             f'{source.path}: the numbers of the classes stand for the names in the list beside it')
     return frame.assign(
@@ -239,7 +235,7 @@ def image_list(source: Source) -> pd.DataFrame:
 
 # %% ../../nbs/data/annotations.ipynb #d5807eb6
 @layout(lambda source: source.path.is_file() and ending(source.path.name) in ('.csv', '.tsv')
-        and bool(names_beside(source.path)) and not find_sample(source.root))
+        and bool(names_beside(source.path)[1]) and not find_sample(source.root))
 def numbered_table(source: Source) -> pd.DataFrame:
     "A table beside a list of names: its classes, if they are numbers, are those of the list."
     return named_numbers(source, table(source))

@@ -22,10 +22,10 @@ from .parts import part_folder, part_folders, part_of
 from .tabular import TABLES, find_sample, plain_name, read_text
 
 # %% ../../nbs/data/folders.ipynb #9cb392ed
-def _inner(paths: list[str]) -> dict[str, set[str]]:
-    "The folders below each first folder of some paths, in small letters."
+def _inner(folders: list[str]) -> dict[str, set[str]]:
+    "The folders below each first one of some, in small letters."
     inner = {}
-    for folder in dict.fromkeys(map(os.path.dirname, paths)):
+    for folder in folders:
         first, *rest = folder.split('/')
         inner.setdefault(first, set()).update(nfc(r).casefold() for r in rest)
     return inner
@@ -70,27 +70,26 @@ def _named_for_parts(names: list[str]) -> list[str]:
         rest.setdefault(tuple(p for p in pieces if p != parts[0]), []).append(n)
     return next((ns for ns in rest.values() if 'train' in map(words.get, ns) and len(ns) > 1), [])
 
-def _copies_inside(paths: list[str]) -> str:
+def _copies_inside(folders: list[str]) -> str:
     "A folder within a class folder that is called like copies or masks of what lies beside it; else ''."
-    folders = dict.fromkeys(map(os.path.dirname, paths))
     odd = (f for f in folders if '/' in f and plain_name(f.rpartition('/')[2]) in _NO_CLASS)
     return next(odd, '')
 
 # %% ../../nbs/data/folders.ipynb #2d27a46f
-def _telling(paths: list[str]) -> set[str]:
+def _telling(folders: list[str]) -> set[str]:
     "The names of folders below the first ones that could be classes: those at a depth that has several."
     depths = {}
-    for folder in dict.fromkeys(map(os.path.dirname, paths)):
+    for folder in folders:
         for i, name in enumerate(folder.split('/')[1:]): depths.setdefault(i, set()).add(nfc(name).casefold())
     return {name for names in depths.values() if len(names) > 1 for name in names}
 
-def _ask_if_same(paths: list[str], top: Path,
+def _ask_if_same(folders: list[str], top: Path,
                  inner: dict[str, set[str]],      # of `_inner`
                  holders: dict[str, list[str]],   # the other way round
                 ):
     "A `BadInput` where two first folders hold folders of the same names, as parts, copies and sites do."
-    loose = {p.split('/')[0] for p in paths if p.count('/') == 1}
-    telling = _telling(paths)
+    loose = {f for f in folders if '/' not in f}     # have images of their own
+    telling = _telling(folders)
     for a, b in sorted({(v[0], w) for v in holders.values() for w in v[1:]}):
         same = inner[a] & inner[b] & telling
         # one name is enough where neither has images of its own, and it could be a class
@@ -104,7 +103,8 @@ def _ask_if_same(paths: list[str], top: Path,
 def ask_if_parts(paths: list[str],   # relative to `top`
                  top: Path) -> None:
     "A `BadInput` where folders hold the same class folders, or one holds the names of those beside it."
-    inner = _inner(paths)
+    folders = [*dict.fromkeys(map(os.path.dirname, paths))]      # that hold images
+    inner = _inner(folders)
     names = sorted(inner)
     known, holders = {nfc(n).casefold() for n in names}, {}
     for n in names:
@@ -119,8 +119,8 @@ def ask_if_parts(paths: list[str],   # relative to `top`
     if parts := _named_for_parts(names):
         raise BadInput(
             f'{top} holds the folders {_some(parts)}: are they parts of the data? {_WAYS}')
-    _ask_if_same(paths, top, inner, holders)
-    if inside := _copies_inside(paths):
+    _ask_if_same(folders, top, inner, holders)
+    if inside := _copies_inside(folders):
         raise BadInput(
             f'{top / inside} sounds like copies or masks of images, not like images of its own; '
             'take it out of the class folder, or give `level 0` if its images shall count')

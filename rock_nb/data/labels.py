@@ -129,17 +129,19 @@ def _bad_row(bits: pd.DataFrame, frame: pd.DataFrame, file: str | Path) -> BadIn
                     'those that are it together, divided by commas')
 
 # %% ../../nbs/data/labels.ipynb #95fa7a9c
-def _as_answered(frame: pd.DataFrame, names: list[str], answers: set[str]) -> str:
+def _as_answered(frame: pd.DataFrame, names: list[str], answers: Callable[[], set[str]]) -> str:
     "Of columns that say the same, the one in whose terms a contest wants its answers, else `_in_words`."
     words = _in_words(frame, names)
-    if not answers or answers <= {*frame[words]}: return words
-    number = lambda c: all(map(str.isdigit, answers)) and frame[c].str.fullmatch('[0-9]*').all()
-    return next((c for c in names if answers <= {*frame[c]} or number(c)), words)
+    if len(names) == 1: return words
+    wanted = answers()
+    if not wanted or wanted <= {*frame[words]}: return words
+    number = lambda c: all(map(str.isdigit, wanted)) and frame[c].str.fullmatch('[0-9]*').all()
+    return next((c for c in names if wanted <= {*frame[c]} or number(c)), words)
 
 # %% ../../nbs/data/labels.ipynb #7b7235ca
 def find_class(frame: pd.DataFrame,   # with `path`
                file: str | Path,
-               answers: set[str] = frozenset(),   # of a sample submission
+               answers: Callable[[], set[str]] = set,   # those of a sample submission
               ) -> list[str]:    # one column; several: one-hot; none: there is none
     "The columns that hold the class; where several might, a `BadInput` that says how to choose."
     known = [c for c in find_columns(frame, COLUMNS['label']) if (frame[c] != '').any()]

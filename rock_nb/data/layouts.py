@@ -268,7 +268,7 @@ def with_classes(source: Source,           # a table
         source.chosen = columns_named(open_columns, source.label, source.path)
         return _one_class(source, frame, together=True)
     closed = frame[~_open(frame)].drop(columns=list(source.part_names), errors='ignore')
-    source.chosen = find_class(closed, source.path, sample_answers(source.root))
+    source.chosen = find_class(closed, source.path, partial(sample_answers, source.root))
     _say_others(source, closed)
     if not source.chosen and by_folder and set(frame) <= {*OWN, *source.part_names}:
         return folder_classes(source, frame)
